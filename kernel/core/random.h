@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Random bytes: RDRAND/RDSEED behind a DRBG (security.md 23 of the design: no host randomness). */
+#pragma once
+
+#include "lib/base/types.h"
+
+/* 0, or -EIO when the hardware source fails its checks: the caller must stop what it does. */
+int __must_check random_bytes(void *bytes, size_t size);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loading programs: ELF files, scripts, argument vectors, the first stack. */
+#pragma once
+
+#include "kernel/arch/regs.h"
+#include "lib/base/types.h"
+
+struct file;
+struct fs_context;
+struct mm;
+struct process;
+
+#define EXEC_ARGS_MAX MIB(2) /* strings and pointers of argv and envp together: else -E2BIG */
+
+/* argv and envp in kernel memory: NUL-terminated strings, one after the other. */
+struct exec_args {
+	char *strings;
+	size_t size, capacity;
+	size_t argc, envc; /* the first argc strings are arguments */
+};
+
+int __must_check exec_args_add(struct exec_args *a, const char *s, size_t len, bool is_env);
+int __must_check exec_args_from_user(struct exec_args *a, u64 argv, u64 envp);
+void exec_args_free(struct exec_args *a);
+
+struct exec_image {
+	struct mm *mm;         /* new address space, holds program, interpreter and stack */
+	struct user_regs regs; /* first registers */
+	struct file *exe;      /* the file itself (not the script) */
+	char *exe_path;        /* absolute path for /proc/self/exe; kmalloc'ed */
+	u64 stack_start, arg_start, arg_end, env_start, env_end; /* for /proc */
+	char comm[16];
+};
+
+/*
+ * Opens `path` (relative to ctx), resolves scripts, loads into a fresh mm and lays out the stack.
+ * On failure nothing changed: -ENOENT, -EACCES, -ENOEXEC, -ENOMEM, -E2BIG, -ELOOP, -EIO...
+ */
+int __must_check exec_load(struct process *p, const char *path, struct exec_args *args,
+			   struct exec_image *ret);
+void exec_image_free(struct exec_image *image);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A thread of a program (or of the kernel itself: boot, ecalls). Created by proc, run on a thread
+ * slot (TCS) that the host chooses, freed when its last reference goes.
+ */
+#pragma once
+
+#include "kernel/arch/regs.h"
+#include "kernel/signal/sigset.h"
+#include "kernel/sync/spinlock.h"
+#include "lib/base/list.h"
+
+struct process;
+struct thread_block;
+
+/* Bits of thread.work: what must be done before going back to user mode. */
+enum thread_work {
+	WORK_SIGNAL = 1 << 0, /* a signal may be deliverable */
+	WORK_EXIT = 1 << 1,   /* the thread must end (exit_group, exec, kill) */
+	WORK_RESTORE = 1 << 2, /* full register restore needed (sigreturn, exec): slow exit path */
+};
+
+struct thread {
+	u32 refs; /* atomic */
+	s32 tid;
+	struct process *process;        /* counted; set at creation, never changes */
+	struct list_node process_node;  /* process.threads, process.lock */
+	struct list_node start_node;    /* list of threads that wait for a host thread */
+	u64 start_token;                /* random, what the host must present; 0 once started */
+
+	/* Owned by kernel/arch and kernel/sched. */
+	struct thread_block *block; /* slot it runs on; NULL before start and after exit */
+	u32 slot;
+	u32 work;       /* atomic, enum thread_work; also tested by the exit path */
+	u32 park_state; /* atomic, park.c */
+	u32 uaccess_depth; /* > 0 while copying to or from user memory */
+	u64 uaccess_epoch; /* mm: see uaccess.h */
+
+	/* First registers of a new thread; afterwards the live ones are current_regs(). */
+	struct user_regs start_regs;
+	u64 start_fs;
+	void *start_xstate; /* kmalloc'ed copy for clone, or NULL: initial state */
+
+	/* Signals (kernel/signal). blocked/pending under process.lock. */
+	sigset_k blocked;
+	sigset_k saved_blocked; /* sigsuspend, pselect, ppoll: restored at delivery */
+	bool has_saved_blocked;
+	sigset_k pending_set;
+	struct list_node pending; /* struct sigqueue */
+	u64 altstack_sp, altstack_size;
+	u32 altstack_flags;
+	u32 restart_nr;  /* system call that would restart, for restart_syscall */
+	void *restart_data;
+
+	/* futex, exit (kernel/futex). User addresses. */
+	u64 clear_child_tid;
+	u64 robust_list;
+	u32 robust_list_size;
+	s32 exit_code; /* wait status when WORK_EXIT */
+
+	char name[16];     /* comm */
+	u64 utime_ns, stime_ns; /* estimates: entered the kernel / left it */
+	u64 syscalls, traps;    /* counted by the entry paths: the share that trapped */
+};
+
+struct thread *thread_get(struct thread *t);
+void thread_put(struct thread *t);
+
+/* Asks the host for a thread that will run `t` (holds a reference until it ended). 0 or -EAGAIN. */
+int __must_check thread_start(struct thread *t);
+
+/* True when an interruptible wait of the current thread must end now. */
+static inline bool thread_has_work(const struct thread *t)
+{
+	return __atomic_load_n(&t->work, __ATOMIC_ACQUIRE) & (WORK_SIGNAL | WORK_EXIT);
+}

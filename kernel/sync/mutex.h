@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sleeping locks. Not recursive. A waiter sleeps in the host (uninterruptibly: kills wait). The
+ * order of locks is one list: kernel/sync/lock_order.h.
+ */
+#pragma once
+
+#include "kernel/sync/spinlock.h"
+#include "lib/base/list.h"
+
+struct thread;
+
+struct mutex {
+	u32 state; /* 0 free, 1 held, 2 held with waiters */
+	struct spinlock guard;
+	struct list_node waiters; /* guard */
+};
+
+void mutex_init(struct mutex *m);
+void mutex_lock(struct mutex *m);
+bool mutex_trylock(struct mutex *m);
+void mutex_unlock(struct mutex *m);
+
+/* Many readers or one writer; writers are preferred. */
+struct rwlock {
+	struct spinlock guard;
+	u32 readers;   /* guard */
+	bool writer;   /* guard */
+	u32 writers_waiting; /* guard */
+	struct list_node waiters; /* guard */
+};
+
+void rwlock_init(struct rwlock *l);
+void rwlock_read_lock(struct rwlock *l);
+void rwlock_read_unlock(struct rwlock *l);
+void rwlock_write_lock(struct rwlock *l);
+void rwlock_write_unlock(struct rwlock *l);
