@@ -22,6 +22,7 @@
 #define CONFIG_ARG_PATTERNS_MAX 32
 #define CONFIG_THREADS_MAX	4096
 #define CONFIG_DIGEST_SIZE	32
+#define CONFIG_VOLUME_ID_SIZE	16
 #define CONFIG_KSS_ID_SIZE	16
 
 enum config_fs {
@@ -51,8 +52,12 @@ enum config_image_type {
 struct config_volume {
 	enum config_role role;
 	enum config_image_type image_type; /* of CONFIG_ROLE_IMAGE, else 0 */
-	const char *source;		   /* host directory, relative to the instance */
-	u8 digest[CONFIG_DIGEST_SIZE];	   /* SHA-256 pin of CONFIG_ROLE_IMAGE, else zero */
+	u8 suite;			   /* cipher: 1 AES-128-GCM, 2 AES-256-GCM */
+	u16 min_epoch; /* older key epochs and security versions are not opened */
+	u16 min_isvsvn;
+	u8 volume_id[CONFIG_VOLUME_ID_SIZE]; /* part of the key derivation; zero: by role alone */
+	const char *source;		     /* host directory, relative to the instance */
+	u8 digest[CONFIG_DIGEST_SIZE];	     /* SHA-256 pin of CONFIG_ROLE_IMAGE, else zero */
 	bool keep_upper; /* ROLE_ROOT: may be bound to another image than the one it was made over */
 	bool may_create; /* may be made where none exists */
 };
@@ -122,8 +127,8 @@ struct occlum_config {
 };
 
 /*
- * Reads `size` bytes of a canonical configuration. Writes *ret only on success. -EUCLEAN when the
- * bytes are not a canonical configuration of this version (a second encoding of the same settings
+ * Reads `size` bytes of a canonical configuration. On failure *ret is all zero. -EUCLEAN when the bytes are
+ * not a canonical configuration of this version (a second encoding of the same settings
  * is refused too), -E2BIG when larger than CONFIG_SIZE_MAX.
  */
 int __must_check config_decode(struct occlum_config *ret, const void *bytes, size_t size);
