@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * secvol: the secure file system. A copy-on-write B-tree whose pointers carry MACs (or SHA-256),
+ * over a block store that is believed in nothing. One volume is one consistent whole: what an open
+ * serves is exactly one committed state.
+ *
+ * Modes: HASH (plaintext, SHA-256 in every pointer: the images of `occlum build`), SEALED
+ * (AES-GCM, read-write) and PINNED (an encrypted image: sealed, with SHA-256 of the ciphertext in
+ * every pointer). Format: docs/format/secvol.md.
+ *
+ * Errors, besides those of the operation itself:
+ *   EKEYREJECTED  no key slot opens with this key, or role, mode, suite or volume id are others
+ *   EBADMSG       an authentication tag or hash does not fit: the storage was changed
+ *   EUCLEAN       authenticated data that makes no sense, or no volume at all
+ *   ESTALE        a root layer that belongs to another lower image (and keep_upper is not set)
+ *   EIO           the block store failed; after a failed write or flush the volume is read-only
+ *   EROFS         the volume is open read-only (or has become read-only by an error)
+ *   ENOSPC        no room; unlink, truncate and commit still work then
+ * No error path formats anything.
+ *
+ * Threads: all functions may be called concurrently on one volume. One mutex guards it; its I/O
+ * happens under it, except that large reads of data fetch and decrypt outside of it. Callbacks of
+ * `struct secvol_env` are called with the mutex held and must not call back.
+ */
+#pragma once
+
+#include "lib/base/types.h"
+#include "lib/secvol/blockstore.h"
+
+struct secvol;
+struct secvol_hooks;
+
+#define SECVOL_ROOT_OBJ	     2u /* the root directory */
+#define SECVOL_NAME_MAX	     255u
+#define SECVOL_LINK_MAX	     65000u
+#define SECVOL_SYMLINK_MAX   4095u
+#define SECVOL_XATTR_MAX     2048u /* bytes of one value */
+#define SECVOL_KEY_SLOTS     4u
+#define SECVOL_VOLUME_ID_MAX 64u
+
+enum secvol_mode {
+	SECVOL_HASH = 1,
+	SECVOL_SEALED = 2,
+	SECVOL_PINNED = 3, /* sealed image, SHA-256 of the ciphertext in the pointers */
+};
+
+enum secvol_suite {
+	SECVOL_SUITE_NONE = 0, /* HASH mode */
+	SECVOL_AES128_GCM = 1,
+	SECVOL_AES256_GCM = 2,
+};
+
+enum secvol_role {
+	SECVOL_ROLE_IMAGE = 1, /* lower root image */
+	SECVOL_ROLE_INITFS = 2,
+	SECVOL_ROLE_ROOT_LAYER = 3, /* the writable layer over the image */
+	SECVOL_ROLE_DATA = 4,
+	SECVOL_ROLE_TEMPORARY = 5,
+	SECVOL_ROLE_BLOCK = 6,
+};
+
+/* What the volume needs from its surroundings. All pointers are required unless said otherwise. */
+struct secvol_env {
+	void *arg;				/* first argument of all below */
+	void *(*alloc)(void *arg, size_t size); /* 16-byte aligned or better, not zeroed; NULL */
+	void (*free)(void *arg, void *p, size_t size);
+	int (*random)(void *arg, void *bytes, size_t size); /* hardware randomness or an error */
+	void (*now)(void *arg, s64 *sec, u32 *nsec);
+	/* A sleeping mutex. NULL for all four: the caller serialises. */
+	void *(*lock_new)(void *arg);
+	void (*lock_free)(void *arg, void *lock);
+	void (*lock)(void *arg, void *lock);
+	void (*unlock)(void *arg, void *lock);
+};
+
+enum secvol_slot_type {
+	SECVOL_SLOT_EMPTY = 0,
+	SECVOL_SLOT_USER = 1,	 /* user key: 16 or 32 bytes */
+	SECVOL_SLOT_EGETKEY = 2, /* seal key of the enclave; policy, SVNs and keyid below */
+	SECVOL_SLOT_KMS = 3,
+	SECVOL_SLOT_RANDOM = 4, /* temporary volume: a key that exists in memory only */
+};
+
+/* What a key slot says about the key that opens it. Clear on disk, bound by the slot's tag. */
+struct secvol_slot_info {
+	u8 type;
+	u8 flags;
+	u16 policy; /* EGETKEY KEYPOLICY */
+	u16 isvsvn;
+	u16 configsvn;
+	u8 cpusvn[16];
+	u8 keyid[16];
+	u16 epoch;
+};
+
+/*
+ * Where key encryption keys come from. `get` derives the input key material for a slot: returns its
+ * size (16 to 64) in *ret_size. -ENOENT (or any error) skips the slot. When a slot is made
+ * (secvol_format), `describe` fills type, policy and SVNs first; keyid is fresh and already there.
+ */
+struct secvol_key_source {
+	void *arg;
+	int (*describe)(void *arg, struct secvol_slot_info *slot);
+	int (*get)(void *arg, const struct secvol_slot_info *slot, u8 ikm[64], size_t *ret_size);
+};
+
+/* A key source that is one fixed key (user key, image key, random key). */
+struct secvol_fixed_key {
+	u8 type; /* SECVOL_SLOT_USER, _KMS or _RANDOM */
+	u8 size; /* 16 or 32 */
+	u8 key[32];
+};
+void secvol_fixed_key_source(struct secvol_key_source *src, struct secvol_fixed_key *key);
+
+/* All of it is trusted: measured configuration or the command line, never the volume. */
+struct secvol_params {
+	const struct secvol_env *env;
+	struct bs *bs; /* borrowed until secvol_close() */
+	enum secvol_mode mode;
+	enum secvol_suite suite;
+	enum secvol_role role;
+	const struct secvol_key_source *keys; /* SEALED, PINNED */
+	const void *volume_id; /* measured volume id, part of the key derivation; may be NULL */
+	size_t volume_id_size;
+	const u8 *pinned_sha256; /* 32 bytes: SHA-256 of the root slot; required for PINNED and
+				    for read-only HASH, see unpinned */
+	bool unpinned;		 /* host tools only: open a HASH image without knowing its digest */
+	bool read_only;
+	bool plain_rw; /* allow HASH mode read-write (detects corruption, protects nothing) */
+	const u8 *
+		lower_sha256; /* 32 bytes, ROOT_LAYER: digest of the image below; NULL: unchecked */
+	bool keep_upper;      /* re-bind to another lower image instead of ESTALE */
+	size_t cache_bytes;   /* data pages, 0: 8 MiB */
+	size_t node_cache_bytes;	  /* 0: 4 MiB */
+	u32 keep_roots;			  /* commits for which freed blocks are kept, 0: 2 */
+	bool discard;			  /* TRIM freed blocks */
+	const struct secvol_hooks *hooks; /* tests only, NULL in production; outlives the volume */
+};
+
+struct secvol_format_params {
+	u64 size_blocks; /* upper bound of the volume, sparse on the store; >= SECVOL_MIN_BLOCKS */
+	u8 uuid[16];	 /* zeros: random */
+	u8 node_log2;	 /* 0: 14 */
+	u8 ag_log2;	 /* 0: 30; smaller by itself for small volumes */
+	u32 uid, gid;	 /* of the root directory */
+	u16 root_mode;	 /* 0: 0755 */
+	char label[64];
+};
+
+#define SECVOL_MIN_BLOCKS 512u
+
+/* What an open found; for one line of log by the caller. */
+struct secvol_report {
+	u64 gen;
+	u32 open_seq;
+	bool clean;	    /* closed properly last time */
+	bool lower_differs; /* keep_upper re-bound it */
+	u32 bad_slots;	    /* root slots that were there but did not open */
+	u32 orphans;	    /* unlinked files freed by recovery */
+	u8 uuid[16];
+	u8 root_sha256[32]; /* digest of the root slot that was chosen */
+};
+
+/* Writes an empty volume (root directory only) to the store; -EEXIST when one is there. */
+int __must_check secvol_format(const struct secvol_params *p, const struct secvol_format_params *f);
+
+/* Opens the newest valid state. Read-write: recovers orphans and makes the open commit. */
+int __must_check secvol_open(const struct secvol_params *p, struct secvol **ret_v,
+			     struct secvol_report *ret_report);
+
+/* True when any root slot carries the magic: does a volume exist here? Reads 4 blocks. */
+int __must_check secvol_probe(const struct secvol_env *env, struct bs *bs, bool *ret_exists);
+
+/* Commits (read-write), marks clean, frees everything. The volume is gone even on error. */
+int secvol_close(struct secvol *v);
+
+/* Frees everything without writing: the state on disk stays at the last commit. */
+void secvol_abandon(struct secvol *v);
+
+/* Checkpoint: all that was done is durable when it returns 0. fsync, sync, O_SYNC. */
+int __must_check secvol_commit(struct secvol *v);
+
+/* Something is not yet committed: the caller's commit timer asks. */
+bool secvol_is_dirty(struct secvol *v);
+
+struct secvol_statfs {
+	u64 blocks, blocks_free, blocks_avail; /* of 4 KiB */
+	u64 files;
+	u32 name_max;
+	u64 fsid;
+};
+
+int __must_check secvol_statfs(struct secvol *v, struct secvol_statfs *ret);
+
+/* Digest of the newest durable root slot (anchors, ROOT_MAC). */
+void secvol_root_sha256(struct secvol *v, u8 digest[32]);
+
+/* ---- objects ------------------------------------------------------------------------------- */
+
+struct secvol_time {
+	s64 sec;
+	u32 nsec;
+};
+
+struct secvol_attr {
+	u64 obj;
+	u64 size;
+	u64 blocks; /* 4 KiB blocks that hold data (0 for files kept inline) */
+	u32 mode;   /* type and permissions, as in struct stat */
+	u32 uid, gid;
+	u32 nlink;
+	u64 rdev;
+	u32 flags; /* for the caller's use, kept */
+	struct secvol_time atime, mtime, ctime, btime;
+};
+
+enum secvol_set {
+	SECVOL_SET_MODE = 1 << 0, /* permission bits only */
+	SECVOL_SET_UID = 1 << 1,
+	SECVOL_SET_GID = 1 << 2,
+	SECVOL_SET_ATIME = 1 << 3,
+	SECVOL_SET_MTIME = 1 << 4,
+	SECVOL_SET_CTIME = 1 << 5, /* otherwise ctime becomes now */
+	SECVOL_SET_FLAGS = 1 << 6,
+};
+
+/*
+ * Object numbers are never reused. An object lives while a name or a hold refers to it: hold what
+ * the kernel keeps open; an object without names is freed by the last release (or by recovery).
+ */
+int __must_check secvol_hold(struct secvol *v, u64 obj); /* -ENOENT: no such object */
+void secvol_release(struct secvol *v, u64 obj);
+
+int __must_check secvol_getattr(struct secvol *v, u64 obj, struct secvol_attr *ret);
+int __must_check secvol_setattr(struct secvol *v, u64 obj, const struct secvol_attr *a, u32 set);
+
+/* Names are byte strings of 1..255 without '/' and NUL; "." and ".." are the caller's (-EINVAL),
+ * except that lookup knows both. `ret_attr` may be NULL. */
+int __must_check secvol_lookup(struct secvol *v, u64 dir, const char *name, size_t len,
+			       u64 *ret_obj, struct secvol_attr *ret_attr);
+
+/* Regular file, directory, fifo, socket or device, by the type bits of mode. -EEXIST. With `hold`
+ * the new object comes held. */
+int __must_check secvol_create(struct secvol *v, u64 dir, const char *name, size_t len, u32 mode,
+			       u32 uid, u32 gid, u64 rdev, bool hold, struct secvol_attr *ret);
+
+/* A regular file without a name (O_TMPFILE), held; give it one with secvol_link(). */
+int __must_check secvol_create_unnamed(struct secvol *v, u32 mode, u32 uid, u32 gid,
+				       struct secvol_attr *ret);
+int __must_check secvol_symlink(struct secvol *v, u64 dir, const char *name, size_t len,
+				const char *target, size_t target_len, u32 uid, u32 gid,
+				struct secvol_attr *ret);
+/* Returns the target's length; copies at most `size` bytes, without NUL. */
+long __must_check secvol_readlink(struct secvol *v, u64 obj, char *buf, size_t size);
+int __must_check secvol_link(struct secvol *v, u64 obj, u64 dir, const char *name, size_t len);
+/* `is_dir`: rmdir (-ENOTDIR, -ENOTEMPTY); otherwise -EISDIR for a directory. */
+int __must_check secvol_unlink(struct secvol *v, u64 dir, const char *name, size_t len,
+			       bool is_dir);
+
+enum secvol_rename_flags { SECVOL_RENAME_NOREPLACE = 1, SECVOL_RENAME_EXCHANGE = 2 };
+/* POSIX rename; -EINVAL when a directory would move below itself. */
+int __must_check secvol_rename(struct secvol *v, u64 dir, const char *name, size_t len, u64 to_dir,
+			       const char *to_name, size_t to_len, u32 flags);
+
+struct secvol_dirent {
+	u64 obj;
+	u64 cookie; /* continue after this entry; fits a positive off_t */
+	u8 type;    /* DT_* */
+	u8 name_len;
+	char name[SECVOL_NAME_MAX + 1]; /* with NUL */
+};
+
+/* Fills up to `count` entries after `cookie` (0: from the start; "." and ".." come first) and
+ * returns how many; 0 at the end. Cookies stay good over changes of the directory. */
+long __must_check secvol_readdir(struct secvol *v, u64 dir, u64 cookie, struct secvol_dirent *ents,
+				 size_t count);
+
+/* ---- file contents ------------------------------------------------------------------------- */
+
+/* Bytes read (short at end of file) or a negative errno; holes read as zeros. */
+long __must_check secvol_read(struct secvol *v, u64 obj, u64 off, void *buf, size_t size);
+/* All `size` bytes or a negative errno (nothing is written short, except that ENOSPC may return the
+ * count that fitted). Extends the file. */
+long __must_check secvol_write(struct secvol *v, u64 obj, u64 off, const void *buf, size_t size);
+int __must_check secvol_truncate(struct secvol *v, u64 obj, u64 size);
+/* Makes [off, off + len) a hole, within the present size. */
+int __must_check secvol_punch(struct secvol *v, u64 obj, u64 off, u64 len);
+/* SEEK_DATA / SEEK_HOLE: -ENXIO beyond the end. */
+int __must_check secvol_seek(struct secvol *v, u64 obj, u64 off, bool hole, u64 *ret_off);
+
+/* ---- extended attributes and call sites ---------------------------------------------------- */
+
+/* Any name up to 255 bytes and any value up to SECVOL_XATTR_MAX. The library gives no name a
+ * meaning: unionfs keeps its whiteout and opaque marks here. */
+enum secvol_xattr_flags { SECVOL_XATTR_CREATE = 1, SECVOL_XATTR_REPLACE = 2 };
+int __must_check secvol_setxattr(struct secvol *v, u64 obj, const char *name, const void *value,
+				 size_t size, u32 flags); /* -EEXIST, -ENODATA, -ENOSPC, -ERANGE */
+/* Returns the value's size; copies if it fits, -ERANGE when 0 < size < value, -ENODATA. */
+long __must_check secvol_getxattr(struct secvol *v, u64 obj, const char *name, void *value,
+				  size_t size);
+/* Names, each with NUL. Returns the size of all; -ERANGE when 0 < size < that. */
+long __must_check secvol_listxattr(struct secvol *v, u64 obj, char *names, size_t size);
+int __must_check secvol_removexattr(struct secvol *v, u64 obj, const char *name);
+
+/* The call-site table of an executable file, in chunks of a size that the tree holds. */
+struct secvol_site {
+	u64 offset; /* in the file, < 2^48 */
+	u8 kind;
+	u8 len;
+};
+#define SECVOL_SITES_PER_CHUNK 256u
+/* Replaces chunk `chunk` of the table; count 0 deletes it. Chunks are in ascending file offset. */
+int __must_check secvol_sites_write(struct secvol *v, u64 obj, u32 chunk, u16 version,
+				    const struct secvol_site *sites, u32 count);
+/* Returns the count (0: no such chunk) and the version the table was made by. */
+long __must_check secvol_sites_read(struct secvol *v, u64 obj, u32 chunk, u16 *ret_version,
+				    struct secvol_site *sites, u32 max);
+
+/* ---- for tools and tests ------------------------------------------------------------------- */
+
+/* Walks everything from the root and compares it with bitmaps, link counts and key table. The
+ * callback hears of each damage (object 0: volume structure). Returns 0, or the first damage. */
+typedef void (*secvol_check_fn)(void *arg, u64 obj, const char *what, int err);
+int __must_check secvol_check(struct secvol *v, secvol_check_fn fn, void *arg);
+
+/* Test hooks (secvol_params.hooks). on_nonce hears of each sealed record: an audit sees reuse. */
+struct secvol_hooks {
+	void *arg;
+	void (*on_nonce)(void *arg, const u8 key_id[32], const u8 nonce[12]);
+	u32 faults; /* enum secvol_fault: seeded faults which the crash explorer must catch */
+};
+
+enum secvol_fault {
+	SECVOL_FAULT_SKIP_FLUSH = 1 << 0,   /* no flush before the root slot */
+	SECVOL_FAULT_EARLY_ACK = 1 << 1,    /* commit returns without the last flush */
+	SECVOL_FAULT_REUSE_LIVE = 1 << 2,   /* freed blocks are reused at once */
+	SECVOL_FAULT_NO_TAG_CHECK = 1 << 3, /* tags are not compared */
+	SECVOL_FAULT_NONCE_REUSE = 1 << 4,  /* the counter stands still now and then */
+};
