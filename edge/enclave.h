@@ -23,24 +23,24 @@
 
 #include "lib/base/types.h"
 
-#define ENCLAVE_SIZE_MIN GIB(64)
-#define USER_RANGE_START 0x10000ul
-#define USER_FIXED_END GIB(4)
-#define KERNEL_ZONE_SIZE GIB(4)
+#define ENCLAVE_SIZE_MIN     GIB(64)
+#define USER_RANGE_START     0x10000ul
+#define USER_FIXED_END	     GIB(4)
+#define KERNEL_ZONE_SIZE     GIB(4)
 
-#define SSA_FRAME_COUNT 3 /* NSSA: normal, exception stage 1, one more to fail cleanly */
-#define SLOT_TCS_OFFSET 0x1000
-#define SLOT_SSA_OFFSET 0x2000
+#define SSA_FRAME_COUNT	     3 /* NSSA: normal, exception stage 1, one more to fail cleanly */
+#define SLOT_TCS_OFFSET	     0x1000
+#define SLOT_SSA_OFFSET	     0x2000
 #define EXCEPTION_STACK_SIZE 0x2000
 
 /*
  * Threads that exist besides those of programs: the one that boots and then waits in ECALL_EXEC,
  * one for ECALL_KILL and spare ones for parallel ECALL_EXECs of an embedder.
  */
-#define RESERVED_SLOTS 8
+#define RESERVED_SLOTS	     8
 
-#define MEASURED_MAGIC 0x3153414d4c434f31ull /* "1OCLMAS1" */
-#define MEASURED_VERSION 1
+#define MEASURED_MAGIC	     0x3153414d4c434f31ull /* "1OCLMAS1" */
+#define MEASURED_VERSION     1
 
 /*
  * Section .occlum.measured of the kernel image: one page, zero but for magic and version until
@@ -70,11 +70,11 @@ static_assert(sizeof(struct measured_params) == 128, "measured_params");
 
 /* --- Entering: RDI = number, RSI = argument, RDX = the host thread's arena (first entry only). */
 enum ecall {
-	ECALL_BOOT = 0,        /* RSI = struct boot_info __host *; once; result = init's status */
-	ECALL_THREAD = 1,      /* RSI = token of host_thread_start(); returns when the thread ended */
+	ECALL_BOOT = 0,	  /* RSI = struct boot_info __host *; once; result = init's status */
+	ECALL_THREAD = 1, /* RSI = token of host_thread_start(); returns when the thread ended */
 	ECALL_NEW_PROCESS = 2, /* RSI = struct new_process __host *; result = pid or -errno */
-	ECALL_EXEC = 3,        /* RSI = pid; runs it, returns its wait status (>= 0) or -errno */
-	ECALL_KILL = 4,        /* RSI = pid (-1: all) | (u64)signal << 32 */
+	ECALL_EXEC = 3,	       /* RSI = pid; runs it, returns its wait status (>= 0) or -errno */
+	ECALL_KILL = 4,	       /* RSI = pid (-1: all) | (u64)signal << 32 */
 	ECALL_SHUTDOWN = 5,    /* commit and unmount all volumes; nothing may be entered after it */
 	ECALL_HOST_RETURN = 6, /* back from a host call; valid only for the TCS that left by one */
 	ECALL_COUNT,
@@ -82,10 +82,10 @@ enum ecall {
 
 /* --- Leaving: RDI = why, RSI = value. RSP and RBP are the host's own again. */
 enum enclave_exit {
-	EXIT_RETURN = 0,    /* the ecall ended, RSI = result (s64) */
-	EXIT_HOST_CALL = 1, /* a request lies in the arena's frame */
+	EXIT_RETURN = 0,	 /* the ecall ended, RSI = result (s64) */
+	EXIT_HOST_CALL = 1,	 /* a request lies in the arena's frame */
 	EXIT_EXCEPTION_DONE = 2, /* stage 1 finished: ERESUME */
-	EXIT_ABORT = 3,     /* the enclave is dead; RSI = reason; it will not be entered again */
+	EXIT_ABORT = 3, /* the enclave is dead; RSI = reason; it will not be entered again */
 };
 
 /*
@@ -93,9 +93,9 @@ enum enclave_exit {
  * data area. The kernel writes with care and reads each word once.
  */
 #define ARENA_HEADER_SIZE 0x2000ul
-#define ARENA_DATA_SIZE 0x10000ul
-#define ARENA_SIZE (ARENA_HEADER_SIZE + ARENA_DATA_SIZE)
-#define HOST_CALL_ARGS 8
+#define ARENA_DATA_SIZE	  0x10000ul
+#define ARENA_SIZE	  (ARENA_HEADER_SIZE + ARENA_DATA_SIZE)
+#define HOST_CALL_ARGS	  8
 
 struct host_call_frame {
 	u64 number;
@@ -123,13 +123,14 @@ struct host_blob {
 #define BOOT_INFO_VERSION 1
 struct boot_info {
 	u32 version;
-	u32 log_level;           /* enum log_level, clamped inside by the measured configuration */
-	struct host_blob config; /* canonical configuration; its SHA-256 must equal the measured one */
+	u32 log_level; /* enum log_level, clamped inside by the measured configuration */
+	struct host_blob
+		config; /* canonical configuration; its SHA-256 must equal the measured one */
 	struct host_blob hosts, resolv_conf, hostname; /* contents of the host's files, advisory */
-	struct host_blob host_environ;                 /* NUL-separated NAME=VALUE, for init */
-	struct host_blob cpuid; /* array of struct cpuid_hint, sanitised inside */
+	struct host_blob host_environ;		       /* NUL-separated NAME=VALUE, for init */
+	struct host_blob cpuid;	     /* array of struct cpuid_hint, sanitised inside */
 	u64 arena_start, arena_size; /* where all arenas lie: outside the enclave */
-	u64 tsc_hz;                  /* 0: unknown */
+	u64 tsc_hz;		     /* 0: unknown */
 };
 
 struct cpuid_hint {
@@ -138,9 +139,9 @@ struct cpuid_hint {
 };
 
 struct new_process {
-	struct host_blob path;        /* not terminated */
-	struct host_blob argv;        /* NUL-terminated strings, one after the other */
+	struct host_blob path;	      /* not terminated */
+	struct host_blob argv;	      /* NUL-terminated strings, one after the other */
 	struct host_blob environment; /* likewise */
-	s32 stdio[3];                 /* host descriptors for 0, 1, 2 */
+	s32 stdio[3];		      /* host descriptors for 0, 1, 2 */
 	s32 rsv;
 };

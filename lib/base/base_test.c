@@ -74,7 +74,7 @@ static void rbtree_keeps_order_and_balance(void **state)
 		if (step % 97)
 			continue;
 		check_subtree(root.node);
-		rb_for_each(pos, &root) {
+		rb_for_each (pos, &root) {
 			int value = rb_entry(pos, struct number, node)->value;
 
 			assert_true(value > last && present[value]);

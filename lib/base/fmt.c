@@ -134,13 +134,15 @@ int fmt_vsnprintf(char *buf, size_t size, const char *format, va_list args)
 		switch (*f) {
 		case 'd':
 		case 'i': {
-			s64 v = spec.length == sizeof(long) ? va_arg(args, long) : va_arg(args, int);
+			s64 v = spec.length == sizeof(long) ? va_arg(args, long)
+							    : va_arg(args, int);
 
 			if (spec.length == sizeof(short))
 				v = (short)v;
 			else if (spec.length == sizeof(char))
 				v = (signed char)v;
-			put_number(&s, &spec, v < 0 ? -(u64)v : (u64)v, 10, false, v < 0 ? "-" : "");
+			put_number(&s, &spec, v < 0 ? -(u64)v : (u64)v, 10, false,
+				   v < 0 ? "-" : "");
 			break;
 		}
 		case 'u':
@@ -152,11 +154,16 @@ int fmt_vsnprintf(char *buf, size_t size, const char *format, va_list args)
 
 			if (spec.length < (int)sizeof(int))
 				v &= (1ull << (8 * spec.length)) - 1;
-			put_number(&s, &spec, v, *f == 'u' ? 10 : *f == 'o' ? 8 : 16, *f == 'X', "");
+			put_number(&s, &spec, v,
+				   *f == 'u'   ? 10
+				   : *f == 'o' ? 8
+					       : 16,
+				   *f == 'X', "");
 			break;
 		}
 		case 'p':
-			put_number(&s, &spec, (u64)(uintptr_t)va_arg(args, void *), 16, false, "0x");
+			put_number(&s, &spec, (u64)(uintptr_t)va_arg(args, void *), 16, false,
+				   "0x");
 			break;
 		case 'c': {
 			char c = (char)va_arg(args, int);
@@ -170,7 +177,9 @@ int fmt_vsnprintf(char *buf, size_t size, const char *format, va_list args)
 			if (!text)
 				text = "(null)";
 			put_padded(&s, &spec, "", text,
-				   spec.precision >= 0 ? strnlen(text, spec.precision) : strlen(text), 0);
+				   spec.precision >= 0 ? strnlen(text, spec.precision)
+						       : strlen(text),
+				   0);
 			break;
 		}
 		case '%': put(&s, '%'); break;

@@ -18,7 +18,10 @@ struct rb_root {
 	struct rb_node *node;
 };
 
-#define RB_ROOT_INIT {NULL}
+#define RB_ROOT_INIT                                                                               \
+	{                                                                                          \
+		NULL                                                                               \
+	}
 
 /* Links `node` at *link below `parent` (NULL for an empty tree) and rebalances. */
 void rb_insert(struct rb_root *root, struct rb_node *parent, struct rb_node **link,
@@ -31,4 +34,4 @@ struct rb_node *rb_next(const struct rb_node *node);
 struct rb_node *rb_prev(const struct rb_node *node);
 
 #define rb_entry(node, type, member) container_of(node, type, member)
-#define rb_for_each(pos, root) for (pos = rb_first(root); pos; pos = rb_next(pos))
+#define rb_for_each(pos, root)	     for (pos = rb_first(root); pos; pos = rb_next(pos))

@@ -20,7 +20,10 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size)
 			__builtin_memcpy(d, s, 8);
 		while (size--) {
 			*d++ = *s++;
-			__asm__ volatile("" : : : "memory"); /* no loop idiom: it would call memcpy */
+			__asm__ volatile(""
+					 :
+					 :
+					 : "memory"); /* no loop idiom: it would call memcpy */
 		}
 		return ret;
 	}

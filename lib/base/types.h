@@ -59,8 +59,8 @@ typedef int64_t s64;
 #define __host
 #endif
 
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member)                                                            \
@@ -80,16 +80,16 @@ typedef int64_t s64;
 	})
 
 /* `align` is a power of two. */
-#define ALIGN_DOWN(x, align) ((x) & ~((__typeof__(x))(align) - 1))
-#define ALIGN_UP(x, align) ALIGN_DOWN((x) + ((__typeof__(x))(align) - 1), align)
-#define IS_ALIGNED(x, align) (((x) & ((__typeof__(x))(align) - 1)) == 0)
-#define IS_POWER_OF_2(x) ((x) != 0 && ((x) & ((x) - 1)) == 0)
+#define ALIGN_DOWN(x, align) ((x) & ~((__typeof__(x))(align)-1))
+#define ALIGN_UP(x, align)   ALIGN_DOWN((x) + ((__typeof__(x))(align)-1), align)
+#define IS_ALIGNED(x, align) (((x) & ((__typeof__(x))(align)-1)) == 0)
+#define IS_POWER_OF_2(x)     ((x) != 0 && ((x) & ((x)-1)) == 0)
 
-#define KIB(n) ((u64)(n) << 10)
-#define MIB(n) ((u64)(n) << 20)
-#define GIB(n) ((u64)(n) << 30)
+#define KIB(n)		     ((u64)(n) << 10)
+#define MIB(n)		     ((u64)(n) << 20)
+#define GIB(n)		     ((u64)(n) << 30)
 
-#define PAGE_SHIFT 12
+#define PAGE_SHIFT	     12
 #ifndef PAGE_SIZE
 #define PAGE_SIZE 4096ul
 #endif
