@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs that must run unmodified, and how each is checked.
+
+Every step runs twice with the same bytes in the same places: natively (chroot into a copy of the
+image) and inside the enclave. `check` says what must be equal: "output" (standard output and exit
+status), or "status" for programs whose output holds timings.
+"""
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Program:
+    name: str
+    steps: list                  # of argv lists; or (argv, stdin bytes)
+    check: str = "output"
+    slow: bool = False           # only with --long
+    expect: int = 0              # exit status that both must give
+    cold: bool = True            # counted in the share of trapped system calls
+    needs: tuple = field(default_factory=tuple)
+
+
+BUSYBOX = "/bin/busybox"
+
+PROGRAMS = [
+    Program("hello-glibc", [["/bin/hello"]]),
+    Program("hello-args", [["/bin/hello", "200", "two words", ""]], expect=200),
+    Program("hello-static", [["/bin/hello_static"]]),
+    Program("hello-static-pie", [["/bin/hello_static_pie"]]),
+    Program("hello-nopie", [["/bin/hello_nopie"]]),
+    Program("hello-musl", [["/bin/hello_musl"]]),
+    Program("hello-musl-static", [["/bin/hello_musl_static"]]),
+    Program("hello-cc", [["/bin/hello_cc"]]),
+    Program("busybox-ls", [[BUSYBOX, "ls", "-ln", "/data/text", "/data/blob", "/data/link"]]),
+    Program("busybox-text", [
+        [BUSYBOX, "cat", "/data/text"],
+        [BUSYBOX, "grep", "-n", "7", "/data/text"],
+        [BUSYBOX, "sed", "-e", "s/line/LINE/", "-e", "3d", "/data/text"],
+        [BUSYBOX, "awk", "{ s += $2 } END { print NR, s }", "/data/text"],
+        [BUSYBOX, "sort", "-r", "/data/text"],
+        [BUSYBOX, "sha256sum", "/data/blob"],
+    ]),
+    Program("busybox-files", [
+        [BUSYBOX, "cp", "/data/blob", "/root/copy"],
+        [BUSYBOX, "find", "/data", "-type", "f"],
+        [BUSYBOX, "sha256sum", "/root/copy"],
+        [BUSYBOX, "tar", "cf", "/root/t.tar", "-C", "/data", "text", "tree"],
+        [BUSYBOX, "mkdir", "-p", "/root/out"],
+        [BUSYBOX, "tar", "xf", "/root/t.tar", "-C", "/root/out"],
+        [BUSYBOX, "find", "/root/out"],
+        [BUSYBOX, "gzip", "-f", "/root/copy"],
+        [BUSYBOX, "gzip", "-d", "-f", "/root/copy.gz"],
+        [BUSYBOX, "sha256sum", "/root/copy", "/root/out/tree/a/b/deep"],
+        [BUSYBOX, "rm", "-r", "/root/out", "/root/copy", "/root/t.tar"],
+        [BUSYBOX, "ls", "/root"],
+    ]),
+    Program("busybox-note", [
+        ([BUSYBOX, "tee", "/root/note"], b"kept between runs\n"),
+        [BUSYBOX, "cat", "/root/note"],
+    ]),
+    Program("coreutils", [
+        ["/bin/seq", "1", "2000"],
+        ["/bin/sort", "-k2", "-n", "-r", "/data/text"],
+        ["/bin/wc", "/data/text", "/data/blob"],
+        ["/bin/sha256sum", "/data/blob"],
+        ["/bin/md5sum", "/data/text"],
+        ["/bin/head", "-n", "3", "/data/text"],
+        ["/bin/tail", "-n", "3", "/data/text"],
+        ["/bin/cut", "-d", " ", "-f", "2", "/data/text"],
+        (["/bin/tr", "a-z", "A-Z"], b"shout this\n"),
+        ["/bin/base64", "/data/text"],
+        ["/bin/od", "-A", "x", "-t", "x1z", "-N", "64", "/data/blob"],
+        ["/bin/cp", "-r", "/data/tree", "/root/tree2"],
+        ["/bin/ls", "-R", "/root/tree2"],
+        ["/bin/mv", "/root/tree2/a", "/root/tree2/c"],
+        ["/bin/ln", "-s", "c/b/deep", "/root/tree2/sym"],
+        ["/bin/cat", "/root/tree2/sym"],
+        ["/bin/chmod", "0640", "/root/tree2/sym"],
+        ["/bin/stat", "--format", "%a %F %s %h %u", "/root/tree2/c/b/deep"],
+        ["/bin/ln", "/root/tree2/c/b/deep", "/root/tree2/hard"],
+        ["/bin/stat", "--format", "%h", "/root/tree2/hard"],
+        ["/bin/truncate", "-s", "100000", "/root/tree2/sparse"],
+        ["/bin/stat", "--format", "%s", "/root/tree2/sparse"],
+        ["/bin/dd", "if=/dev/zero", "of=/root/tree2/z", "bs=4096", "count=10", "status=none"],
+        ["/bin/cksum", "/root/tree2/z"],
+        ["/bin/rm", "-r", "/root/tree2"],
+        ["/bin/ls", "/root"],
+        ["/bin/date", "-u", "-d", "@86400", "+%Y-%m-%d"],
+        ["/bin/factor", "1234567890123"],
+        ["/bin/readlink", "-f", "/data/link"],
+        ["/bin/env", "-i", "A=1", "/bin/hello"],
+    ]),
+    Program("coreutils-missing", [["/bin/cat", "/no/such/file"]], expect=1),
+    Program("sqlite", [
+        ["/bin/sqlite3", "/root/test.db", ".read /data/rows.sql"],
+        ["/bin/sqlite3", "/root/test.db", "select count(*), sum(n), max(length(t)) from rows;"],
+        ["/bin/sqlite3", "/root/test.db", "pragma integrity_check;"],
+        ["/bin/rm", "/root/test.db"],
+    ]),
+    Program("python-c", [
+        ["/bin/python3.11", "-c", "print(sum(range(10**6)))"],
+        ["/bin/python3.11", "-c", "import sys; sys.exit(77)"],
+    ], expect=77),
+    Program("python-modules", [["/bin/python3.11", "/data/modules.py"]]),
+    Program("python-thousand", [["/bin/python3.11", "/data/thousand.py"]]),
+    Program("go", [["/bin/gohello", "a", "b"]]),
+    Program("threads", [["/bin/threads"]]),
+    Program("fio", [["/bin/fio", "--name=t", "--thread", "--ioengine=psync", "--rw=randrw", "--size=8M",
+                     "--bs=4k", "--verify=crc32c", "--directory=/root", "--numjobs=2",
+                     "--group_reporting", "--fallocate=none"],
+                    ["/bin/rm", "/root/t.0.0", "/root/t.1.0"]], check="status"),
+    Program("gzip", [
+        ["/bin/gzip", "-n", "-c", "/data/blob"],
+        ["/bin/gzip", "-d", "-c", "/data/blob.gz"],
+    ]),
+    Program("xz", [
+        ["/bin/xz", "-1", "-T1", "-c", "/data/blob"],
+        ["/bin/xz", "-d", "-c", "/data/blob.xz"],
+    ]),
+    Program("zstd", [
+        ["/bin/zstd", "-q", "-c", "/data/blob"],
+        ["/bin/zstd", "-q", "-d", "-c", "/data/blob.zst"],
+    ]),
+    Program("compress-large", [
+        ["/bin/gzip", "-n", "-1", "-c", "/data/large"],
+        ["/bin/zstd", "-q", "-c", "/data/large"],
+        ["/bin/xz", "-0", "-T1", "-c", "/data/large"],
+    ], slow=True, needs=("large",)),
+    Program("openssl-dgst", [["/bin/openssl", "dgst", "-sha256", "-r", "/data/blob"]]),
+    Program("openssl-speed", [["/bin/openssl", "speed", "-seconds", "1", "-bytes", "16384",
+                               "-evp", "aes-128-gcm"]], check="status"),
+]
+
+# Binaries that the image takes from the machine, with the libraries that ldd names.
+FROM_HOST = """busybox sqlite3 python3.11 fio gzip xz zstd openssl
+seq sort wc sha256sum md5sum head tail cut tr base64 od cp ls mv ln cat chmod stat truncate dd cksum
+rm date factor readlink env mkdir""".split()
+
+MODULES_PY = '''
+import ctypes, decimal, hashlib, json, os, queue, random, sqlite3, struct, tempfile, threading, time
+
+print(json.dumps({"b": [1, 2.5, None], "a": "x"}, sort_keys=True))
+for name in ("md5", "sha1", "sha256", "sha3_256", "blake2b"):
+    print(name, hashlib.new(name, b"occlum").hexdigest())
+db = sqlite3.connect("/root/python.db")
+db.execute("create table if not exists t (a integer primary key, b text)")
+db.executemany("insert or replace into t values (?, ?)", [(i, "v%d" % i) for i in range(1000)])
+db.commit()
+print(db.execute("select count(*), max(b) from t").fetchone())
+db.close()
+os.unlink("/root/python.db")
+results = queue.Queue()
+def work(n):
+    total = 0
+    for i in range(20000):
+        total += i * n
+    results.put(total)
+threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(sorted(results.get() for _ in threads))
+event = threading.Event()
+threading.Timer(0.01, event.set).start()
+print(event.wait(5))
+with tempfile.NamedTemporaryFile() as f:
+    f.write(b"temporary"); f.flush()
+    print(os.stat(f.name).st_size, open(f.name).read())
+random.seed(1)
+print(random.random(), decimal.Decimal(2).sqrt(), struct.pack("<IQ", 1, 2))
+started = time.monotonic(); time.sleep(0.02)
+print(time.monotonic() - started >= 0.02, len(os.urandom(16)), ctypes.sizeof(ctypes.c_long))
+print(os.getcwd(), sorted(os.listdir("/data")))
+'''
+
+ROWS_SQL = """create table rows (id integer primary key, n integer, t text);
+with recursive c(i) as (select 1 union all select i + 1 from c where i < 100000)
+insert into rows select i, (i * 7919) % 100003, printf('row %d', i) from c;
+create index by_n on rows(n);
+select count(*), min(n), max(n) from rows where n between 1000 and 90000;
+"""

@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs Debian's programs natively and inside the enclave and compares.
+
+    run.py --build BUILD [--long] [--times N] [--libc musl|glibc] [--keep DIR] [name ...]
+
+Ends with "N passed, N failed, N skipped". Prints for each program the share of system calls that
+trapped (were not served by a patched site).
+"""
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zlib
+
+from programs import FROM_HOST, MODULES_PY, PROGRAMS, ROWS_SQL
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.join(HERE, "src")
+TIMEOUT = 300
+
+
+def sh(*args, **kw):
+    return subprocess.run(args, check=True, **kw)
+
+
+def host_path(name):
+    for folder in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            return os.path.realpath(path)
+    return None
+
+
+def libraries(path):
+    """What ldd finds, as (path in the image, file on the host)."""
+    out = subprocess.run(["ldd", path], capture_output=True, text=True).stdout
+    for line in out.splitlines():
+        m = re.search(r"(?:=> )?(/\S+) \(0x", line)
+        if m:
+            yield m.group(1), os.path.realpath(m.group(1))
+
+
+def put(image, inside, source):
+    target = image + inside
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if not os.path.exists(target):
+        shutil.copy2(source, target)
+
+
+def put_program(image, inside, source):
+    put(image, inside, source)
+    for lib, real in libraries(source):
+        put(image, lib, real)
+
+
+def put_python(image):
+    stdlib = "/usr/lib/python3.11"
+    shutil.copytree(stdlib, image + stdlib, symlinks=False, dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("__pycache__", "test", "idlelib", "lib2to3",
+                                                  "ensurepip", "config-*", "dist-packages"),
+                    ignore_dangling_symlinks=True)
+    for name in os.listdir(stdlib + "/lib-dynload"):
+        for lib, real in libraries(f"{stdlib}/lib-dynload/{name}"):
+            put(image, lib, real)
+
+
+def compile_programs(folder):
+    """The small programs of src/, for each libc and kind of linking."""
+    cc = lambda *args: sh(*args, cwd=SOURCE)
+    out = {}
+
+    def add(name, *command):
+        out[name] = os.path.join(folder, name)
+        cc(*command, "-o", out[name])
+
+    add("hello", "gcc", "-O2", "hello.c")
+    add("hello_static", "gcc", "-O2", "-static", "hello.c")
+    add("hello_static_pie", "gcc", "-O2", "-static-pie", "hello.c")
+    add("hello_nopie", "gcc", "-O2", "-no-pie", "hello.c")
+    add("hello_cc", "g++", "-O2", "-std=c++17", "hello.cc", "-pthread")
+    add("threads", "gcc", "-O2", "threads.c", "-pthread")
+    if shutil.which("musl-gcc"):
+        add("hello_musl", "musl-gcc", "-O2", "hello.c")
+        add("hello_musl_static", "musl-gcc", "-O2", "-static", "hello.c")
+    if shutil.which("go"):
+        env = dict(os.environ, CGO_ENABLED="0", GOFLAGS="-mod=mod", GO111MODULE="off",
+                   GOCACHE=os.path.join(folder, "gocache"), HOME=folder)
+        out["gohello"] = os.path.join(folder, "gohello")
+        sh("go", "build", "-trimpath", "-o", out["gohello"], "main.go",
+           cwd=os.path.join(SOURCE, "gohello"), env=env)
+    return out
+
+
+def make_data(image, long_run):
+    data = image + "/data"
+    os.makedirs(data + "/tree/a/b")
+    with open(data + "/text", "w") as f:
+        for i in range(200):
+            f.write(f"line {i * 37 % 101} of the text\n")
+    blob, state = bytearray(), b"seed"
+    while len(blob) < 8 << 20:  # half noise, half repetition: compressors have work to do
+        state = hashlib.sha256(state).digest()
+        blob += state + b"occlum" * 5 + b"\n\n"
+    with open(data + "/blob", "wb") as f:
+        f.write(blob)
+    if long_run:
+        with open(data + "/large", "wb") as f:
+            for _ in range(25):
+                f.write(blob)
+    with open(data + "/tree/a/b/deep", "w") as f:
+        f.write("deep\n")
+    open(data + "/tree/empty", "w").close()
+    os.symlink("text", data + "/link")
+    with open(data + "/modules.py", "w") as f:
+        f.write(MODULES_PY)
+    with open(data + "/rows.sql", "w") as f:
+        f.write(ROWS_SQL)
+    thousand = sh("python3", os.path.join(SOURCE, "thousand.py"), capture_output=True).stdout
+    with open(data + "/thousand.py", "wb") as f:
+        f.write(thousand)
+    sh("gzip", "-k", "-n", data + "/blob")
+    sh("xz", "-k", "-1", "-T1", data + "/blob")
+    sh("zstd", "-q", "-k", data + "/blob")
+
+
+def settle(image):
+    """Times and owners as the image builder writes them, so that listings are equal."""
+    for folder, dirs, files in os.walk(image):
+        for name in dirs + files:
+            os.utime(os.path.join(folder, name), (0, 0), follow_symlinks=False)
+
+
+class Instance:
+    def __init__(self, work, occlum, long_run):
+        self.occlum = occlum
+        self.dir = os.path.join(work, "instance")
+        self.native = os.path.join(work, "native")
+        programs = os.path.join(work, "programs")
+        os.makedirs(programs)
+        sh(occlum, "new", self.dir, stdout=subprocess.DEVNULL)
+        image = self.dir + "/image"
+        for name, path in compile_programs(programs).items():
+            put_program(image, "/bin/" + name, path)
+        for name in FROM_HOST:
+            path = host_path(name)
+            if path:
+                put_program(image, "/bin/" + name, path)
+        put_python(image)
+        make_data(image, long_run)
+        settle(image)
+        self.configure()
+        sh("cp", "-a", image, self.native)
+        for name in ("tmp", "root", "proc", "dev"):
+            os.makedirs(f"{self.native}/{name}", exist_ok=True)
+        built = subprocess.run([occlum, "build", "--sgx-mode", "SIM"], cwd=self.dir,
+                               capture_output=True, text=True)
+        if built.returncode:
+            sys.exit(f"occlum build failed:\n{built.stdout}{built.stderr}")
+
+    def configure(self):
+        path = self.dir + "/Occlum.json"
+        text = open(path).read()
+        for field, value in (("user_space_size", "2GB"), ("kernel_space_heap_size", "256MB"),
+                             ("default_heap_size", "256MB")):
+            text = re.sub(rf'("{field}"\s*:\s*)"[^"]*"', rf'\1"{value}"', text)
+        text = re.sub(r'("max_num_of_threads"\s*:\s*)\d+', r"\g<1>64", text)
+        open(path, "w").write(text)
+
+    def has(self, inside):
+        return os.path.exists(self.native + inside)
+
+    def run_native(self, argv, stdin):
+        script = ('mount --bind /dev "$0/dev" && mount -t proc proc "$0/proc" && root=$0 && '
+                  'exec chroot "$root" "$@"')
+        unshare = ["unshare", "-m"] + ([] if os.getuid() == 0 else ["-r", "-p", "-f"])
+        return subprocess.run(unshare + ["sh", "-c", script, self.native] + argv, input=stdin,
+                              capture_output=True, timeout=TIMEOUT,
+                              env={"OCCLUM": "yes", "PATH": "/bin:/usr/bin"})
+
+    def run_inside(self, argv, stdin):
+        env = dict(os.environ, OCCLUM_LOG_LEVEL="info")
+        return subprocess.run([self.occlum, "run"] + argv, cwd=self.dir, input=stdin,
+                              capture_output=True, timeout=TIMEOUT, env=env)
+
+
+def brief(data):
+    text = data[:600].decode("utf-8", "replace")
+    return text if len(data) <= 600 else f"{text}... ({len(data)} bytes, crc {zlib.crc32(data):08x})"
+
+
+COUNTS = re.compile(rb"(\d+) system calls, (\d+) trapped")
+
+
+def run_program(instance, program):
+    """Returns (error text or None, calls, trapped)."""
+    calls = trapped = 0
+    for step in program.steps:
+        argv, stdin = step if isinstance(step, tuple) else (step, b"")
+        if not instance.has(argv[0]):
+            return "skipped: not installed: " + argv[0], 0, 0
+        try:
+            native = instance.run_native(argv, stdin)
+            inside = instance.run_inside(argv, stdin)
+        except subprocess.TimeoutExpired:
+            return f"{' '.join(argv)}: no end after {TIMEOUT} s", calls, trapped
+        for match in COUNTS.finditer(inside.stderr):
+            calls += int(match.group(1))
+            trapped += int(match.group(2))
+        what = " ".join(argv)
+        if inside.returncode != native.returncode:
+            return (f"{what}: status {inside.returncode}, native {native.returncode}\n"
+                    f"stdout: {brief(inside.stdout)}\nstderr: {brief(inside.stderr)}\n"
+                    f"native stderr: {brief(native.stderr)}"), calls, trapped
+        if program.check == "output" and inside.stdout != native.stdout:
+            return (f"{what}: output differs\ninside: {brief(inside.stdout)}\n"
+                    f"native: {brief(native.stdout)}\nstderr: {brief(inside.stderr)}"), calls, trapped
+    if native.returncode != program.expect:
+        return f"status {native.returncode}, expected {program.expect}", calls, trapped
+    return None, calls, trapped
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--keep", help="work in this folder and leave it")
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    unknown = set(args.names) - {p.name for p in PROGRAMS}
+    if unknown:
+        sys.exit(f"run.py: unknown: {', '.join(unknown)}; there are: "
+                 + " ".join(p.name for p in PROGRAMS))
+    occlum = os.path.abspath(os.path.join(args.build, "host/occlum/occlum"))
+    work = args.keep or tempfile.mkdtemp(prefix="occlum-programs-")
+    passed = failed = skipped = 0
+    try:
+        instance = Instance(work, occlum, args.long)
+        chosen = [p for p in PROGRAMS if not args.names or p.name in args.names]
+        for program in chosen * args.times:
+            if program.slow and not args.long:
+                continue
+            error, calls, trapped = run_program(instance, program)
+            share = f"{100 * trapped / calls:.2f} % of {calls} calls trapped" if calls else ""
+            if error and error.startswith("skipped"):
+                skipped += 1
+                print(f"SKIPPED {program.name}: {error[9:]}", flush=True)
+            elif error:
+                failed += 1
+                print(f"FAILED  {program.name}: {error}", flush=True)
+            else:
+                passed += 1
+                print(f"ok      {program.name:20} {share}", flush=True)
+    finally:
+        if not args.keep:
+            shutil.rmtree(work, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+sys.exit(main())
