@@ -1,14 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-# A thin front to meson. `make`, `make check`, `make install`; see README.md.
+# A thin front to meson, for hands that type make. See README.md.
+#
+#   make                     build (SGX_MODE=SIM make: the same; there is one build)
+#   make test                musl programs inside the enclave; TESTS=name picks, times=N repeats
+#   make test-glibc          the same for glibc programs
+#   make check | demo        the two commands
+#   make install             to PREFIX (default /opt/occlum), `occlum` linked into /usr/local/bin
+#   make fuzz | bench | clean | check-long
 BUILD ?= build
 PREFIX ?= /opt/occlum
-MESON_FLAGS ?=
+TESTS ?=
+times ?= 1
+
+ifneq ($(filter-out SIM HW,$(SGX_MODE)),)
+$(error SGX_MODE is "$(SGX_MODE)"; SIM and HW are known)
+endif
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
-	meson setup $(BUILD) --prefix $(PREFIX) $(MESON_FLAGS)
+	meson setup $(BUILD) --prefix $(PREFIX)
+
+install: all
+	meson install -C $(BUILD) --no-rebuild
+
+test: all
+	tests/syscalls/run.py --build $(BUILD) --libc musl --times $(times) $(TESTS)
+
+test-glibc: all
+	tests/syscalls/run.py --build $(BUILD) --libc glibc --times $(times) $(TESTS)
+	tests/programs/run.py --build $(BUILD) --times $(times) $(if $(TESTS),$(TESTS))
 
 demo:
 	./demo
@@ -16,7 +38,16 @@ demo:
 check:
 	./check
 
+check-long:
+	./check --long
+
+bench: all
+	bench/run.py --build $(BUILD)
+
+fuzz:
+	scripts/fuzz
+
 clean:
 	rm -rf build build-*
 
-.PHONY: all demo check clean
+.PHONY: all install test test-glibc demo check check-long bench fuzz clean

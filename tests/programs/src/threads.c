@@ -70,14 +70,14 @@ int main(void)
 		pthread_join(threads[t], &result);
 		total += (long)result;
 	}
-	printf("counter %ld, turns %ld, thread-local total %ld, published %ld\n", counter, turn, total,
-	       published[0]);
+	printf("counter %ld, turns %ld, thread-local total %ld, published %ld\n", counter, turn,
+	       total, published[0]);
 	for (long i = 0; i < 500; i++) {
 		pthread_t thread;
 		void *result;
 
-		if (pthread_create(&thread, NULL, nothing, (void *)i) || pthread_join(thread, &result) ||
-		    (long)result != i) {
+		if (pthread_create(&thread, NULL, nothing, (void *)i) ||
+		    pthread_join(thread, &result) || (long)result != i) {
 			puts("create and join failed");
 			return 1;
 		}
