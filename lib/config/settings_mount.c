@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The field "mount" of Occlum.json, and the mounts that every instance has without asking: the
+ * tables of both stages. The image layer is named by the user's file for compatibility, but lies
+ * where the build puts it; what pins it is the digest, which the build fills in.
+ */
+#include "lib/config/settings_priv.h"
+
+#include "abi/errno.h"
+#include "lib/base/string.h"
+#include "lib/config/limits.h"
+#include "lib/config/path.h"
+
+#define SUITE_AES_128_GCM 1
+
+struct options {
+	const struct json_token *layers;
+	const struct json_token *mac;
+	bool temporary;
+	bool exec;
+	bool keep_upper;
+	const struct json_token *keep_upper_at;
+	const struct json_token *exec_at;
+	const struct json_token *temporary_at;
+	u64 cache_size;
+};
+
+/* One entry of a mount list as written, before its place says what it means. */
+struct entry {
+	const struct json_token *at;
+	const char *target;
+	const char *source;
+	enum config_fs type;
+	struct options options;
+};
+
+static struct config_volume upper_volume(const struct reader *r, enum config_role role,
+					 const char *source, bool keep_upper)
+{
+	return (struct config_volume){.role = role,
+				      .suite = SUITE_AES_128_GCM,
+				      .source = source,
+				      .keep_upper = role == CONFIG_ROLE_ROOT && keep_upper,
+				      .may_create = true};
+}
+
+static struct config_volume image_volume(const char *source)
+{
+	return (struct config_volume){.role = CONFIG_ROLE_IMAGE,
+				      .image_type = CONFIG_IMAGE_INTEGRITY,
+				      .suite = SUITE_AES_128_GCM,
+				      .source = source};
+}
+
+static struct config_mount *add_mount(struct config_stage *stage, enum config_fs type,
+				      const char *target)
+{
+	struct config_mount *m = &stage->mounts[stage->mount_count++];
+
+	*m = (struct config_mount){.type = type, .target = target};
+	return m;
+}
+
+static void add_root(const struct reader *r, struct config_stage *stage, const char *image,
+		     struct config_volume upper)
+{
+	struct config_mount *m = add_mount(stage, CONFIG_FS_UNIONFS, "/");
+
+	m->layer_count = 2;
+	m->layers[0] = image_volume(image);
+	m->layers[1] = upper;
+}
+
+/* initfs is measured like the image; what init writes is never needed again. */
+static void init_stage(const struct reader *r, struct config_stage *stage)
+{
+	add_root(r, stage, SETTINGS_INIT_IMAGE,
+		 upper_volume(r, CONFIG_ROLE_TEMPORARY, SETTINGS_INIT_UPPER, false));
+	add_mount(stage, CONFIG_FS_PROCFS, "/proc");
+	add_mount(stage, CONFIG_FS_DEVFS, "/dev");
+	stage->entry_points[0] = "/bin";
+	stage->entry_point_count = 1;
+}
+
+static const struct config_mount *find_mount(const struct config_stage *stage, const char *target)
+{
+	for (u32 i = 0; i < stage->mount_count; i++) {
+		if (str_equal(stage->mounts[i].target, target))
+			return &stage->mounts[i];
+	}
+	return NULL;
+}
+
+static int read_type(struct reader *r, const struct json_token *at, enum config_fs *ret)
+{
+	static const struct {
+		const char *name;
+		enum config_fs type;
+	} types[] = {
+		{"unionfs", CONFIG_FS_UNIONFS}, {"sefs", CONFIG_FS_SEFS},
+		{"hostfs", CONFIG_FS_HOSTFS},	{"ramfs", CONFIG_FS_RAMFS},
+		{"procfs", CONFIG_FS_PROCFS},	{"devfs", CONFIG_FS_DEVFS},
+	};
+	static const char *const later[] = {"ext2", "async_sfs", "block"};
+	const char *expected =
+		"one of \"unionfs\", \"sefs\", \"hostfs\", \"ramfs\", \"procfs\", \"devfs\"";
+
+	for (size_t i = 0; at->type == JSON_STRING && i < ARRAY_SIZE(types); i++) {
+		if (reader_key_is(r, at, types[i].name)) {
+			*ret = types[i].type;
+			return 0;
+		}
+	}
+	for (size_t i = 0; at->type == JSON_STRING && i < ARRAY_SIZE(later); i++) {
+		if (reader_key_is(r, at, later[i]))
+			return reader_fail(r, at, "mount.type", "\"%s\" is not yet supported",
+					   later[i]);
+	}
+	return reader_fail_value(r, at, "mount.type", expected);
+}
+
+static int read_mac(struct reader *r, const struct json_token *at, struct options *o)
+{
+	if (at->type != JSON_STRING || at->end != at->start)
+		return reader_fail_value(r, at, "mount.options.MAC",
+					 "\"\" (the build pins the image)");
+	o->mac = at;
+	return 0;
+}
+
+static int read_option(struct reader *r, const struct member *m, struct options *o, u32 *seen)
+{
+	static const char *const names[] = {"MAC", "layers", "temporary", "cache_size",
+					    "keep_upper", "exec",
+					    /* known, and refused below */
+					    "disk_size", "autokey_policy", "sefs_cache_size",
+					    "async_sfs_total_size", "page_cache_size", NULL};
+	int i = reader_key_index(r, m->key, "mount.options", names);
+
+	if (i < 0)
+		return i;
+	if (*seen & 1u << i)
+		return reader_fail(r, m->key, "mount.options", "'%s' is given twice", names[i]);
+	*seen |= 1u << i;
+	switch (i) {
+	case 0: return read_mac(r, m->value, o);
+	case 1:
+		if (m->value->type != JSON_ARRAY)
+			return reader_fail_value(r, m->value, "mount.options.layers",
+						 "a list of mounts");
+		o->layers = m->value;
+		return 0;
+	case 2:
+		o->temporary_at = m->key;
+		return reader_bool(r, m->value, "mount.options.temporary", &o->temporary);
+	case 3:
+		return reader_size(r, m->value, "mount.options.cache_size", LIMIT_CACHE_MIN,
+				   LIMIT_KERNEL_HEAP_MAX, &o->cache_size);
+	case 4:
+		o->keep_upper_at = m->key;
+		return reader_bool(r, m->value, "mount.options.keep_upper", &o->keep_upper);
+	case 5:
+		o->exec_at = m->key;
+		return reader_bool(r, m->value, "mount.options.exec", &o->exec);
+	default:
+		return reader_fail(r, m->key, "mount.options", "'%s' is not yet supported",
+				   names[i]);
+	}
+}
+
+static int read_options(struct reader *r, const struct json_token *at, struct options *o)
+{
+	u32 seen = 0;
+
+	if (at->type != JSON_OBJECT)
+		return reader_fail_value(r, at, "mount.options", "an object");
+	for (struct member m = member_first(&r->json, at); m.left; member_next(&r->json, &m)) {
+		int err = read_option(r, &m, o, &seen);
+
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int read_target(struct reader *r, const struct json_token *at, const char **ret)
+{
+	const char *expected = "an absolute path without '.' or '..'";
+	int err = reader_string(r, at, "mount.target", expected, ret);
+
+	if (err < 0)
+		return err;
+	return config_path_is_plain(*ret) ? 0 : reader_fail_value(r, at, "mount.target", expected);
+}
+
+static int read_entry(struct reader *r, const struct json_token *at, struct entry *e)
+{
+	static const char *const names[] = {"target", "type", "source", "options", NULL};
+	u32 seen = 0;
+
+	*e = (struct entry){.at = at, .options.keep_upper = r->debuggable};
+	if (at->type != JSON_OBJECT)
+		return reader_fail_value(r, at, "mount",
+					 "an object with target, type, source and options");
+	for (struct member m = member_first(&r->json, at); m.left; member_next(&r->json, &m)) {
+		int i = reader_key_index(r, m.key, "mount", names), err = 0;
+
+		if (i < 0)
+			return i;
+		if (seen & 1u << i)
+			return reader_fail(r, m.key, "mount", "'%s' is given twice", names[i]);
+		seen |= 1u << i;
+		if (i == 0)
+			err = read_target(r, m.value, &e->target);
+		else if (i == 1)
+			err = read_type(r, m.value, &e->type);
+		else if (i == 2)
+			err = reader_string(r, m.value, "mount.source", "a host path", &e->source);
+		else
+			err = read_options(r, m.value, &e->options);
+		if (err < 0)
+			return err;
+	}
+	if (!e->target)
+		return reader_fail(r, at, "mount", "an entry needs the field 'target'");
+	if (!e->type)
+		return reader_fail(r, at, "mount", "an entry needs the field 'type'");
+	return 0;
+}
+
+/* "./x" and "x" are the same place. */
+static const char *without_dot(const char *path)
+{
+	while (path[0] == '.' && path[1] == '/') {
+		path += 2;
+		while (*path == '/')
+			path++;
+	}
+	return path;
+}
+
+/* Options that mean nothing at this place are errors, not decoration. */
+static int check_options(struct reader *r, const struct entry *e, bool is_layer)
+{
+	const struct options *o = &e->options;
+	bool is_volume = e->type == CONFIG_FS_SEFS && !o->mac;
+
+	if (o->layers && (e->type != CONFIG_FS_UNIONFS || is_layer))
+		return reader_fail(r, o->layers, "mount.options.layers",
+				   "only a mount of type unionfs has layers");
+	if (o->mac && !is_layer)
+		return reader_fail(r, o->mac, "mount.options.MAC",
+				   "only the image layer of the unionfs at \"/\" is pinned");
+	if (o->exec_at && e->type != CONFIG_FS_HOSTFS)
+		return reader_fail(r, o->exec_at, "mount.options.exec", "only for type hostfs");
+	if (o->keep_upper_at && !(is_layer && is_volume))
+		return reader_fail(r, o->keep_upper_at, "mount.options.keep_upper",
+				   "only for the writable layer of the unionfs at \"/\"");
+	if (o->temporary_at && !is_volume)
+		return reader_fail(r, o->temporary_at, "mount.options.temporary",
+				   "only for a writable sefs");
+	if (o->cache_size && is_layer)
+		return reader_fail(r, e->at, "mount.options.cache_size",
+				   "belongs to the mount, not to a layer");
+	return 0;
+}
+
+static int read_layer(struct reader *r, const struct json_token *at, struct config_mount *m)
+{
+	struct config_volume *v = &m->layers[m->layer_count];
+	const char *name = "mount.options.layers";
+	struct entry e;
+	int err = read_entry(r, at, &e);
+
+	if (err == 0)
+		err = check_options(r, &e, true);
+	if (err < 0)
+		return err;
+	if (e.type != CONFIG_FS_SEFS || !str_equal(e.target, "/"))
+		return reader_fail(r, at, name, "a layer is of type sefs and has the target \"/\"");
+	if (!e.source)
+		return reader_fail(r, at, name, "a layer needs the field 'source'");
+	m->layer_count++;
+	if (e.options.mac) {
+		*v = image_volume(SETTINGS_APP_IMAGE);
+		if (!str_equal(without_dot(e.source), SETTINGS_APP_IMAGE))
+			return reader_fail(
+				r, at, name,
+				"the layer with MAC has the source \"./" SETTINGS_APP_IMAGE "\"");
+		return 0;
+	}
+	*v = upper_volume(r, e.options.temporary ? CONFIG_ROLE_TEMPORARY : CONFIG_ROLE_ROOT,
+			  without_dot(e.source), e.options.keep_upper);
+	return 0;
+}
+
+static int read_layers(struct reader *r, const struct entry *e, struct config_mount *m)
+{
+	const struct json_token *layers = e->options.layers;
+	const char *rule = "needs two layers: a sefs with \"MAC\": \"\" and one without";
+
+	if (!str_equal(e->target, "/"))
+		return reader_fail(r, e->at, "mount", "a unionfs is supported at \"/\" only");
+	if (!layers || layers->count != 2)
+		return reader_fail(r, layers ? layers : e->at, "mount", "the unionfs at \"/\" %s",
+				   rule);
+	for (struct element l = element_first(&r->json, layers); l.left;
+	     element_next(&r->json, &l)) {
+		int err = read_layer(r, l.value, m);
+
+		if (err < 0)
+			return err;
+	}
+	/* Lowest first in the configuration, whatever the order in the file. */
+	if (m->layers[0].role != CONFIG_ROLE_IMAGE) {
+		struct config_volume upper = m->layers[0];
+
+		m->layers[0] = m->layers[1];
+		m->layers[1] = upper;
+	}
+	if (m->layers[0].role != CONFIG_ROLE_IMAGE || m->layers[1].role == CONFIG_ROLE_IMAGE)
+		return reader_fail(r, layers, "mount", "the unionfs at \"/\" %s", rule);
+	return 0;
+}
+
+static int fill_mount(struct reader *r, const struct entry *e, struct config_mount *m)
+{
+	m->cache_size = e->options.cache_size;
+	m->may_exec = e->options.exec;
+	switch (e->type) {
+	case CONFIG_FS_UNIONFS: return read_layers(r, e, m);
+	case CONFIG_FS_HOSTFS:
+	case CONFIG_FS_SEFS:
+		if (!e->source)
+			return reader_fail(r, e->at, "mount", "'%s' needs the field 'source'",
+					   e->target);
+		if (e->type == CONFIG_FS_HOSTFS) {
+			m->source = e->source;
+			return 0;
+		}
+		m->layer_count = 1;
+		m->layers[0] = upper_volume(
+			r, e->options.temporary ? CONFIG_ROLE_TEMPORARY : CONFIG_ROLE_DATA,
+			without_dot(e->source), false);
+		return 0;
+	default: return 0; /* a source has no meaning for the others and Occlum ignores it too */
+	}
+}
+
+static int read_mount(struct reader *r, const struct json_token *at)
+{
+	struct config_stage *stage = &r->config->app;
+	bool is_root;
+	struct entry e;
+	int err = read_entry(r, at, &e);
+
+	if (err == 0)
+		err = check_options(r, &e, false);
+	if (err < 0)
+		return err;
+	is_root = str_equal(e.target, "/");
+	if (is_root != (e.type == CONFIG_FS_UNIONFS))
+		return reader_fail(r, at, "mount", "\"/\" and nothing else is of type unionfs");
+	if (find_mount(stage, e.target))
+		return reader_fail(r, at, "mount", "two entries have the target \"%s\"", e.target);
+	if (stage->mount_count == 0 && !is_root)
+		return reader_fail(r, at, "mount", "the first entry must have the target \"/\"");
+	if (stage->mount_count == CONFIG_MOUNTS_MAX - 2) /* /proc and /dev need their places */
+		return reader_fail(r, at, "mount", "more than %d entries", CONFIG_MOUNTS_MAX - 2);
+	return fill_mount(r, &e, add_mount(stage, e.type, e.target));
+}
+
+static void default_mounts(struct reader *r)
+{
+	struct config_stage *app = &r->config->app;
+
+	add_root(r, app, SETTINGS_APP_IMAGE,
+		 upper_volume(r, CONFIG_ROLE_ROOT, SETTINGS_APP_UPPER, r->debuggable));
+	add_mount(app, CONFIG_FS_HOSTFS, "/host")->source = ".";
+	add_mount(app, CONFIG_FS_RAMFS, "/tmp");
+}
+
+int settings_mounts(struct reader *r, const struct json_token *list)
+{
+	struct config_stage *app = &r->config->app;
+
+	init_stage(r, &r->config->init);
+	if (!list) {
+		default_mounts(r);
+	} else {
+		if (list->type != JSON_ARRAY || list->count == 0)
+			return reader_fail_value(r, list, "mount",
+						 "a list that starts with the mount of \"/\"");
+		for (struct element e = element_first(&r->json, list); e.left;
+		     element_next(&r->json, &e)) {
+			int err = read_mount(r, e.value);
+
+			if (err < 0)
+				return err;
+		}
+	}
+	if (!find_mount(app, "/proc"))
+		add_mount(app, CONFIG_FS_PROCFS, "/proc");
+	if (!find_mount(app, "/dev"))
+		add_mount(app, CONFIG_FS_DEVFS, "/dev");
+	return 0;
+}
