@@ -3,6 +3,7 @@
 #include "tests/unit.h"
 
 #include "abi/errno.h"
+#include "lib/base/fmt.h"
 #include "lib/base/string.h"
 #include "lib/config/json.h"
 
@@ -127,11 +128,13 @@ static void malformed_texts_are_refused_with_their_line(void **state)
 
 static void bounds_are_kept(void **state)
 {
-	char many[400] = "[";
+	char many[400];
+	size_t len = 0;
 
+	fmt_append(many, sizeof(many), &len, "[");
 	for (int i = 0; i < 70; i++)
-		strcat(many, "1,");
-	strcat(many, "1]");
+		fmt_append(many, sizeof(many), &len, "1,");
+	fmt_append(many, sizeof(many), &len, "1]");
 	assert_int_equal(parse(many), -EINVAL);
 	assert_string_equal(json.error, "the file has too many values");
 	assert_int_equal(json_parse(&json, "[1\0]", 4, tokens, 4), -EINVAL);
