@@ -28,3 +28,9 @@ s64 __must_check host_call(u32 number, const u64 *args, size_t arg_count, s64 li
 
 /* For messages. */
 const char *hostcall_name(u32 number);
+
+/*
+ * Reads boot-time and ecall arguments: [address, address + size) of untrusted memory, once. The
+ * range must lie wholly outside the enclave: -EFAULT. size is bounded by the caller.
+ */
+int __must_check host_copy_in(void *to, u64 address, size_t size);

@@ -34,6 +34,9 @@ struct host_pollfd {
  */
 int thread_park_poll(struct host_pollfd *fds, size_t count, u64 deadline, bool interruptible);
 
+/* Gives the rest of the time slice back to the host; allowed with a spinlock held by others. */
+void thread_yield(void);
+
 /*
  * Makes `t` notice its pending work (enum thread_work) soon, also while it spins in user code or
  * blocks in an interruptible host call: a kick through the host, which may be delayed.

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Parking for unit tests: each thread that parks has a token under one mutex and condition
+ * variable for all; slow and simple. thread_kick() is an unpark, as there is no user mode.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
+#include "kernel/arch/arch.h"
+#include "kernel/sched/park.h"
+#include "kernel/sched/thread.h"
+#include "tests/fakes/fakes.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+static u64 now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (u64)now.tv_sec * 1000000000ull + (u64)now.tv_nsec;
+}
+
+/* The condition variable runs on the wall clock; a monotonic deadline becomes a short wait. */
+static void wait_changed(u64 deadline)
+{
+	struct timespec until;
+	u64 now = now_ns(), ns = 20000000;
+
+	if (deadline != DEADLINE_NEVER)
+		ns = deadline > now ? MIN(ns, deadline - now) : 0;
+	clock_gettime(CLOCK_REALTIME, &until);
+	ns += (u64)until.tv_nsec;
+	until.tv_sec += ns / 1000000000ull;
+	until.tv_nsec = ns % 1000000000ull;
+	pthread_cond_timedwait(&changed, &lock, &until);
+}
+
+int thread_park(u64 deadline, bool interruptible)
+{
+	struct thread *t = current_thread();
+	int ret = 0;
+
+	pthread_mutex_lock(&lock);
+	while (!t->park_state) {
+		if (interruptible && thread_has_work(t)) {
+			ret = -EINTR;
+			break;
+		}
+		if (deadline != DEADLINE_NEVER && now_ns() >= deadline) {
+			ret = -ETIMEDOUT;
+			break;
+		}
+		wait_changed(deadline);
+	}
+	if (!ret)
+		t->park_state = 0;
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+void thread_unpark(struct thread *t)
+{
+	pthread_mutex_lock(&lock);
+	t->park_state = 1;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+void thread_yield(void)
+{
+	sched_yield();
+}
+
+void thread_kick(struct thread *t)
+{
+	thread_unpark(t);
+}
+
+int thread_park_poll(struct host_pollfd *fds, size_t count, u64 deadline, bool interruptible)
+{
+	(void)fds;
+	(void)count;
+	return thread_park(deadline, interruptible);
+}
