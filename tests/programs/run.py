@@ -17,46 +17,12 @@ import sys
 import tempfile
 import zlib
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import TIMEOUT, Instance, host_path, libraries, put, put_program, sh
 from programs import FROM_HOST, MODULES_PY, PROGRAMS, ROWS_SQL
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "src")
-TIMEOUT = 300
-
-
-def sh(*args, **kw):
-    return subprocess.run(args, check=True, **kw)
-
-
-def host_path(name):
-    for folder in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
-        path = os.path.join(folder, name)
-        if os.path.exists(path):
-            return os.path.realpath(path)
-    return None
-
-
-def libraries(path):
-    """What ldd finds, as (path in the image, file on the host)."""
-    out = subprocess.run(["ldd", path], capture_output=True, text=True).stdout
-    for line in out.splitlines():
-        m = re.search(r"(?:=> )?(/\S+) \(0x", line)
-        if m:
-            yield m.group(1), os.path.realpath(m.group(1))
-
-
-def put(image, inside, source):
-    target = image + inside
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    if not os.path.exists(target):
-        shutil.copy2(source, target)
-
-
-def put_program(image, inside, source):
-    put(image, inside, source)
-    for lib, real in libraries(source):
-        put(image, lib, real)
-
 
 def put_python(image):
     stdlib = "/usr/lib/python3.11"
@@ -135,41 +101,29 @@ def settle(image):
             os.utime(os.path.join(folder, name), (0, 0), follow_symlinks=False)
 
 
-class Instance:
-    def __init__(self, work, occlum, long_run):
-        self.occlum = occlum
-        self.dir = os.path.join(work, "instance")
-        self.native = os.path.join(work, "native")
+class Machine(Instance):
+    """One instance with all programs, and a copy of its image for the native runs."""
+
+    def __init__(self, work, build, long_run):
         programs = os.path.join(work, "programs")
         os.makedirs(programs)
-        sh(occlum, "new", self.dir, stdout=subprocess.DEVNULL)
-        image = self.dir + "/image"
+        super().__init__(build, os.path.join(work, "instance"))
+        self.native = os.path.join(work, "native")
         for name, path in compile_programs(programs).items():
-            put_program(image, "/bin/" + name, path)
+            put_program(self.image, "/bin/" + name, path)
         for name in FROM_HOST:
             path = host_path(name)
             if path:
-                put_program(image, "/bin/" + name, path)
-        put_python(image)
-        make_data(image, long_run)
-        settle(image)
-        self.configure()
-        sh("cp", "-a", image, self.native)
+                put_program(self.image, "/bin/" + name, path)
+        put_python(self.image)
+        make_data(self.image, long_run)
+        settle(self.image)
+        self.configure(user_space_size="2GB", kernel_space_heap_size="256MB",
+                       default_heap_size="256MB", max_num_of_threads=64)
+        sh("cp", "-a", self.image, self.native)
         for name in ("tmp", "root", "proc", "dev"):
             os.makedirs(f"{self.native}/{name}", exist_ok=True)
-        built = subprocess.run([occlum, "build", "--sgx-mode", "SIM"], cwd=self.dir,
-                               capture_output=True, text=True)
-        if built.returncode:
-            sys.exit(f"occlum build failed:\n{built.stdout}{built.stderr}")
-
-    def configure(self):
-        path = self.dir + "/Occlum.json"
-        text = open(path).read()
-        for field, value in (("user_space_size", "2GB"), ("kernel_space_heap_size", "256MB"),
-                             ("default_heap_size", "256MB")):
-            text = re.sub(rf'("{field}"\s*:\s*)"[^"]*"', rf'\1"{value}"', text)
-        text = re.sub(r'("max_num_of_threads"\s*:\s*)\d+', r"\g<1>64", text)
-        open(path, "w").write(text)
+        self.build()
 
     def has(self, inside):
         return os.path.exists(self.native + inside)
@@ -183,9 +137,7 @@ class Instance:
                               env={"OCCLUM": "yes", "PATH": "/bin:/usr/bin"})
 
     def run_inside(self, argv, stdin):
-        env = dict(os.environ, OCCLUM_LOG_LEVEL="info")
-        return subprocess.run([self.occlum, "run"] + argv, cwd=self.dir, input=stdin,
-                              capture_output=True, timeout=TIMEOUT, env=env)
+        return self.run(*argv, stdin=stdin, env={"OCCLUM_LOG_LEVEL": "info"})
 
 
 def brief(data):
@@ -236,11 +188,10 @@ def main():
     if unknown:
         sys.exit(f"run.py: unknown: {', '.join(unknown)}; there are: "
                  + " ".join(p.name for p in PROGRAMS))
-    occlum = os.path.abspath(os.path.join(args.build, "host/occlum/occlum"))
     work = args.keep or tempfile.mkdtemp(prefix="occlum-programs-")
     passed = failed = skipped = 0
     try:
-        instance = Instance(work, occlum, args.long)
+        instance = Machine(work, args.build, args.long)
         chosen = [p for p in PROGRAMS if not args.names or p.name in args.names]
         for program in chosen * args.times:
             if program.slow and not args.long:

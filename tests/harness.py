@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests that use a whole instance share: making one, filling its image, running it."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TIMEOUT = 300
+
+
+def occlum_command(build):
+    return os.path.abspath(os.path.join(build, "host/occlum/occlum"))
+
+
+def sh(*args, **kw):
+    return subprocess.run(args, check=True, **kw)
+
+
+def host_path(name):
+    for folder in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            return os.path.realpath(path)
+    return None
+
+
+def libraries(path):
+    """What ldd finds, as (path in the image, file on the host)."""
+    out = subprocess.run(["ldd", path], capture_output=True, text=True).stdout
+    for line in out.splitlines():
+        m = re.search(r"(?:=> )?(/\S+) \(0x", line)
+        if m:
+            yield m.group(1), os.path.realpath(m.group(1))
+
+
+def put(image, inside, source):
+    target = image + inside
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if not os.path.exists(target):
+        shutil.copy2(source, target)
+
+
+def put_program(image, inside, source):
+    """Copies a program and the libraries it needs."""
+    put(image, inside, source)
+    for lib, real in libraries(source):
+        put(image, lib, real)
+
+
+def compile_c(source, target, *flags, compiler="gcc"):
+    """Compiles one file of tests or bench; returns the target."""
+    sh(compiler, "-O2", "-Wall", "-I", TOP, *flags, source, "-o", target)
+    return target
+
+
+def scratch(prefix="occlum-test-"):
+    return tempfile.mkdtemp(prefix=prefix)
+
+
+class Instance:
+    """An instance in `folder`. Fill image/, configure(), then build() and run()."""
+
+    def __init__(self, build, folder):
+        self.occlum = occlum_command(build)
+        self.dir = folder
+        sh(self.occlum, "new", folder, stdout=subprocess.DEVNULL)
+        self.image = folder + "/image"
+
+    def configure(self, **fields):
+        """Sets fields of Occlum.json by their (unique) names; values as JSON text or str/int."""
+        path = self.dir + "/Occlum.json"
+        text = open(path).read()
+        for field, value in fields.items():
+            literal = str(value) if isinstance(value, (int, float)) else f'"{value}"'
+            if isinstance(value, bool):
+                literal = "true" if value else "false"
+            text, count = re.subn(rf'("{field}"\s*:\s*)("[^"]*"|[^,\s\}}]+)', rf"\g<1>{literal}", text)
+            if count != 1:
+                raise KeyError(f"Occlum.json has {count} fields named {field}")
+        open(path, "w").write(text)
+
+    def build(self, *options, check=True):
+        done = subprocess.run([self.occlum, "build", "--sgx-mode", "SIM", *options], cwd=self.dir,
+                              capture_output=True, text=True)
+        if check and done.returncode:
+            sys.exit(f"occlum build failed:\n{done.stdout}{done.stderr}")
+        return done
+
+    def run(self, *argv, stdin=b"", env=None, timeout=TIMEOUT, prefix=()):
+        return subprocess.run([*prefix, self.occlum, "run", *argv], cwd=self.dir, input=stdin,
+                              capture_output=True, timeout=timeout,
+                              env=dict(os.environ, **(env or {})))
+
+
+class Report:
+    """Counts and prints outcomes; `with report.case("name"):` turns exceptions into failures."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    class _Case:
+        def __init__(self, report, name):
+            self.report, self.name = report, name
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, kind, error, trace):
+            if kind is None:
+                self.report.passed += 1
+                print(f"ok      {self.name}", flush=True)
+            elif kind is Skip:
+                self.report.skipped += 1
+                print(f"SKIPPED {self.name}: {error}", flush=True)
+            elif issubclass(kind, Exception):
+                self.report.failed += 1
+                print(f"FAILED  {self.name}: {kind.__name__}: {error}", flush=True)
+            else:
+                return False
+            return True
+
+    def case(self, name):
+        return self._Case(self, name)
+
+    def finish(self):
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        sys.exit(1 if self.failed else 0)
+
+
+class Skip(Exception):
+    pass
+
+
+def expect(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
+def describe(done):
+    return (f"status {done.returncode}\nstdout: {done.stdout[:1500].decode('utf-8', 'replace')}\n"
+            f"stderr: {done.stderr[:1500].decode('utf-8', 'replace')}")

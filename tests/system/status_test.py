@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Exit status, signals, terminal, pipes and exhaustion, as a user of `occlum run` sees them."""
+import fcntl
+import os
+import pty
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import Instance, Report, compile_c, describe, expect, put_program, scratch
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def start(instance, *argv, **kw):
+    kw = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **kw}
+    return subprocess.Popen([instance.occlum, "run", *argv], cwd=instance.dir, **kw)
+
+
+def check_status(report, instance):
+    for code in (0, 1, 77, 127, 128, 200, 255):
+        with report.case(f"exit status {code} is passed on"):
+            done = instance.run("/bin/probe", "exit", str(code))
+            expect(done.returncode == code, describe(done))
+    with report.case("a program that is not there gives 127"):
+        done = instance.run("/bin/missing")
+        expect(done.returncode == 127 and b"/bin/missing" in done.stderr, describe(done))
+    with report.case("a program outside entry_points is refused with the list and the field"):
+        done = instance.run("/lib/x86_64-linux-gnu/libc.so.6")
+        expect(done.returncode != 0 and b"entry_points" in done.stderr and b"/bin" in done.stderr,
+               describe(done))
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGABRT, signal.SIGUSR1):
+        with report.case(f"death by {number.name} gives 128+{int(number)}"):
+            done = instance.run("/bin/probe", "die", str(int(number)))
+            expect(done.returncode == 128 + number, describe(done))
+    with report.case("a wild pointer gives 139 and is said like a shell says it"):
+        done = instance.run("/bin/probe", "fault", "8")
+        expect(done.returncode == 139 and b"Segmentation fault" in done.stderr, describe(done))
+    with report.case("the kernel's memory is out of a program's reach"):
+        done = instance.run("/bin/probe", "kernel")
+        expect(done.returncode == 139, describe(done))
+    with report.case("at log level error one line tells registers, module and offset"):
+        done = instance.run("/bin/probe", "fault", "8", env={"OCCLUM_LOG_LEVEL": "error"})
+        expect(b"probe+0x" in done.stderr and b"rip" in done.stderr.lower(), describe(done))
+
+
+def check_pipes(report, instance):
+    with report.case("standard input and output are pipes, nothing else on standard output"):
+        done = instance.run("/bin/busybox", "cat", stdin=b"through the enclave\n")
+        expect(done.stdout == b"through the enclave\n" and done.returncode == 0, describe(done))
+    with report.case("a closed reader kills like a native program (SIGPIPE)"):
+        p = start(instance, "/bin/probe", "yes", "die")
+        p.stdout.read(10)
+        p.stdout.close()
+        expect(p.wait(20) == 128 + signal.SIGPIPE, f"status {p.returncode}")
+    with report.case("a program that ignores SIGPIPE gets EPIPE"):
+        p = start(instance, "/bin/probe", "yes", "ignore")
+        p.stdout.read(10)
+        p.stdout.close()
+        expect(p.wait(20) == 42, f"status {p.returncode}")
+
+
+def check_host_signals(report, instance):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with report.case(f"{number.name} of the host reaches a handler"):
+            p = start(instance, "/bin/probe", "wait-signal", str(int(number)))
+            expect(p.stdout.readline() == b"ready\n", "did not start")
+            p.send_signal(number)
+            out, _ = p.communicate(timeout=20)
+            expect(out == f"caught {int(number)}\n".encode() and p.returncode == 0,
+                   f"{out} {p.returncode}")
+        with report.case(f"{number.name} ends a program that spins in user code"):
+            p = start(instance, "/bin/probe", "spin")
+            expect(p.stdout.readline() == b"ready\n", "did not start")
+            p.send_signal(number)
+            expect(p.wait(20) == 128 + number, f"status {p.returncode}")
+
+
+def check_terminal(report, instance):
+    with report.case("a terminal is a terminal: size, termios"):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+        p = start(instance, "/bin/probe", "tty", stdin=slave, stdout=slave, stderr=slave)
+        expect(p.wait(20) == 0, f"status {p.returncode}")
+        time_limit = time.monotonic() + 5
+        out = b""
+        while b"echo off" not in out and time.monotonic() < time_limit:
+            out += os.read(master, 1000)
+        expect(b"isatty 1 1 1" in out and b"99 x 33" in out, out.decode())
+        expect(not termios.tcgetattr(slave)[3] & termios.ECHO, "ECHO is still set")
+        os.close(master)
+        os.close(slave)
+    with report.case("Ctrl-C on the terminal interrupts the program"):
+        pid, master = pty.fork()
+        if pid == 0:
+            os.chdir(instance.dir)
+            os.execv(instance.occlum, [instance.occlum, "run", "/bin/probe", "wait-signal", "2"])
+        out = b""
+        while b"ready" not in out:
+            out += os.read(master, 1000)
+        os.write(master, b"\x03")
+        while b"caught" not in out:
+            out += os.read(master, 1000)
+        _, status = os.waitpid(pid, 0)
+        expect(os.WEXITSTATUS(status) == 0 and b"caught 2" in out, f"{out} {status}")
+        os.close(master)
+
+
+def check_exhaustion(report, instance):
+    cases = (
+        ("user space", ["map", "1"], "resource_limits.user_space_size", 0),
+        ("user space in large pieces", ["map", "64"], "resource_limits.user_space_size", 0),
+        ("brk", ["brk"], "process.default_heap_size", 0),
+        ("threads", ["threads"], "resource_limits.max_num_of_threads", 0),
+        ("stack", ["stack"], "process.default_stack_size", 139),
+        ("kernel heap", ["ramfs", "/tmp/fill"], "resource_limits.kernel_space_heap_size", 0),
+    )
+    for name, argv, field, status in cases:
+        with report.case(f"exhausted {name}: Linux's result, a line naming {field}"):
+            done = instance.run("/bin/probe", *argv)
+            expect(done.returncode == status and field.encode() in done.stderr, describe(done))
+        with report.case(f"after exhausted {name} the instance runs on"):
+            done = instance.run("/bin/probe", "exit", "3")
+            expect(done.returncode == 3, describe(done))
+
+
+def main():
+    report = Report()
+    work = scratch()
+    try:
+        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
+        compile_c(f"{HERE}/probe.c", f"{work}/probe", "-pthread", "-fno-optimize-sibling-calls", "-w")
+        put_program(instance.image, "/bin/probe", f"{work}/probe")
+        put_program(instance.image, "/bin/busybox", "/bin/busybox")
+        instance.build()
+        check_status(report, instance)
+        check_pipes(report, instance)
+        check_host_signals(report, instance)
+        check_terminal(report, instance)
+        check_exhaustion(report, instance)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    report.finish()
+
+
+main()

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The trust chain: one changed byte of kernel, configuration or image stops the run and is named."""
+import glob
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import Instance, Report, compile_c, describe, expect, put_program, scratch
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Flipped:
+    """One bit of a file is changed for the time of the block."""
+
+    def __init__(self, path, offset):
+        self.path, self.offset = path, offset
+
+    def __enter__(self):
+        with open(self.path, "r+b") as f:
+            f.seek(self.offset)
+            self.byte = f.read(1)
+            f.seek(self.offset)
+            f.write(bytes([self.byte[0] ^ 4]))
+
+    def __exit__(self, *_):
+        with open(self.path, "r+b") as f:
+            f.seek(self.offset)
+            f.write(self.byte)
+
+
+def position(path, what):
+    with open(path, "rb") as f:
+        at = f.read().find(what)
+    expect(at >= 0, f"{path} does not hold {what}")
+    return at
+
+
+def check_flips(report, instance):
+    kernel = instance.dir + "/build/lib/libocclum-libos.signed.so"
+    config = [p for p in glob.glob(instance.dir + "/build/.Occlum_sys*") if not p.endswith(".json")][0]
+    image = sorted(glob.glob(instance.dir + "/build/mount/__ROOT/*"))
+    initfs = sorted(glob.glob(instance.dir + "/build/initfs/__ROOT/*"))
+    largest = max(image, key=os.path.getsize)
+    targets = (
+        ("the kernel", kernel, os.path.getsize(kernel) // 4, b"libocclum-libos"),
+        ("the configuration", config, os.path.getsize(config) // 2, b"onfiguration"),
+        ("the image, in a file's data", largest, position(largest, b"probe: no such command"), b""),
+        ("the image's root", image[0], 600, b"image"),
+        ("the initfs", initfs[0], 600, b"init"),
+    )
+    for what, path, offset, word in targets:
+        with report.case(f"one changed byte of {what} stops the run"), Flipped(path, offset):
+            done = instance.run("/bin/probe", "nothing-of-this-name")
+            expect(done.returncode not in (0, 2) and word in done.stderr and done.stderr,
+                   describe(done))
+            expect(b"no such command" not in done.stderr, "the changed text was shown")
+    with report.case("with every byte back, it runs again"):
+        expect(instance.run("/bin/probe", "exit", "5").returncode == 5, "does not")
+
+
+def check_sealed(report, instance, work):
+    expect(instance.run("/bin/probe", "secret", "/root/kept", "abc").returncode == 0, "secret")
+    upper = sorted(glob.glob(instance.dir + "/run/mount/__ROOT/*"))
+    with report.case("the sealed layer is read by the same owner on the same machine"):
+        done = instance.run("/bin/busybox", "cat", "/root/kept")
+        expect(done.stdout == b"cba", describe(done))
+    with report.case("a copied instance on another machine cannot read the sealed layer"):
+        done = instance.run("/bin/busybox", "cat", "/root/kept",
+                            env={"OCCLUM_SIM_KEY": work + "/other-machine.key"})
+        expect(done.returncode != 0 and b"cba" not in done.stdout and b"key" in done.stderr,
+               describe(done))
+    with report.case("a re-signed instance cannot read the sealed layer"):
+        sh = subprocess.run(["openssl", "genrsa", "-3", "-out", work + "/other.pem", "3072"],
+                            capture_output=True)
+        expect(sh.returncode == 0, sh.stderr)
+        instance.build("--sign-key", work + "/other.pem", "--force")
+        done = instance.run("/bin/busybox", "cat", "/root/kept")
+        expect(done.returncode != 0 and b"cba" not in done.stdout, describe(done))
+        instance.build("--force")
+        done = instance.run("/bin/busybox", "cat", "/root/kept")
+        expect(done.stdout == b"cba", describe(done))
+    for path in upper:
+        size = os.path.getsize(path)
+        for offset in (700, size // 2, size - 100):
+            with open(path, "rb") as f:
+                f.seek(offset)
+                if f.read(1) == b"\0":
+                    continue
+            with report.case(f"a changed byte of {os.path.basename(path)} at {offset} gives no other data"):
+                with Flipped(path, offset):
+                    done = instance.run("/bin/busybox", "cat", "/root/kept")
+                expect(done.stdout in (b"cba", b""), describe(done))
+
+
+def main():
+    report = Report()
+    work = scratch()
+    try:
+        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
+        compile_c(f"{HERE}/probe.c", f"{work}/probe", "-pthread", "-w")
+        put_program(instance.image, "/bin/probe", f"{work}/probe")
+        put_program(instance.image, "/bin/busybox", "/bin/busybox")
+        instance.build()
+        check_flips(report, instance)
+        check_sealed(report, instance, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    report.finish()
+
+
+main()
