@@ -34,12 +34,15 @@ enum config_fs {
 	CONFIG_FS_DEVFS = 6,
 };
 
-/* What a volume is for; part of the derivation of its key, so that volumes cannot be swapped. */
+/*
+ * What a volume is for; part of the derivation of its key, so that volumes cannot be swapped. The
+ * numbers are those of enum secvol_role.
+ */
 enum config_role {
-	CONFIG_ROLE_IMAGE = 1,	   /* read-only, made by the build, pinned by its digest */
-	CONFIG_ROLE_ROOT = 2,	   /* the sealed layer above an image */
-	CONFIG_ROLE_DATA = 3,	   /* a sealed volume of its own */
-	CONFIG_ROLE_INIT = 4,	   /* the sealed layer above initfs */
+	CONFIG_ROLE_IMAGE = 1,	   /* the application's files: read-only, pinned by their digest */
+	CONFIG_ROLE_INITFS = 2,	   /* init's files: likewise */
+	CONFIG_ROLE_ROOT = 3,	   /* the sealed layer above an image */
+	CONFIG_ROLE_DATA = 4,	   /* a sealed volume of its own */
 	CONFIG_ROLE_TEMPORARY = 5, /* empty at each start, under a key nobody keeps */
 };
 
@@ -51,13 +54,13 @@ enum config_image_type {
 /* One volume: a layer of a unionfs, or the volume of a mount of type sefs. */
 struct config_volume {
 	enum config_role role;
-	enum config_image_type image_type; /* of CONFIG_ROLE_IMAGE, else 0 */
+	enum config_image_type image_type; /* of the two pinned roles, else 0 */
 	u8 suite;			   /* cipher: 1 AES-128-GCM, 2 AES-256-GCM */
 	u16 min_epoch; /* older key epochs and security versions are not opened */
 	u16 min_isvsvn;
 	u8 volume_id[CONFIG_VOLUME_ID_SIZE]; /* part of the key derivation; zero: by role alone */
 	const char *source;		     /* host directory, relative to the instance */
-	u8 digest[CONFIG_DIGEST_SIZE];	     /* SHA-256 pin of CONFIG_ROLE_IMAGE, else zero */
+	u8 digest[CONFIG_DIGEST_SIZE]; /* SHA-256 of the root slot of a pinned role, else zero */
 	bool keep_upper; /* ROLE_ROOT: may be bound to another image than the one it was made over */
 	bool may_create; /* may be made where none exists */
 };
@@ -125,6 +128,11 @@ struct occlum_config {
 	struct config_stage init;
 	struct config_stage app;
 };
+
+static inline bool config_role_is_pinned(enum config_role role)
+{
+	return role == CONFIG_ROLE_IMAGE || role == CONFIG_ROLE_INITFS;
+}
 
 /*
  * Reads `size` bytes of a canonical configuration. On failure *ret is all zero. -EUCLEAN when the bytes are

@@ -96,7 +96,7 @@ static bool kss_is_ok(const struct occlum_config *config)
 static bool volume_is_ok(const struct config_volume *v)
 {
 	bool pinned = !mem_is_zero(v->digest, sizeof(v->digest));
-	bool is_image = v->role == CONFIG_ROLE_IMAGE;
+	bool is_image = config_role_is_pinned(v->role);
 
 	if (v->role < CONFIG_ROLE_IMAGE || v->role > CONFIG_ROLE_TEMPORARY)
 		return false;
@@ -125,14 +125,14 @@ static bool layers_are_ok(const struct config_mount *m)
 			return false;
 	}
 	if (m->type == CONFIG_FS_SEFS)
-		return m->layer_count == 1;
+		return m->layer_count == 1 && !config_role_is_pinned(m->layers[0].role);
 	if (m->type != CONFIG_FS_UNIONFS)
 		return m->layer_count == 0;
 	for (u32 i = 0; i + 1 < m->layer_count; i++) {
-		if (m->layers[i].role != CONFIG_ROLE_IMAGE)
+		if (!config_role_is_pinned(m->layers[i].role))
 			return false;
 	}
-	return m->layer_count >= 2 && m->layers[last].role != CONFIG_ROLE_IMAGE;
+	return m->layer_count >= 2 && !config_role_is_pinned(m->layers[last].role);
 }
 
 static bool mount_is_ok(const struct config_mount *m)

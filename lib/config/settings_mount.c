@@ -44,9 +44,9 @@ static struct config_volume upper_volume(const struct reader *r, enum config_rol
 				      .may_create = true};
 }
 
-static struct config_volume image_volume(const char *source)
+static struct config_volume image_volume(enum config_role role, const char *source)
 {
-	return (struct config_volume){.role = CONFIG_ROLE_IMAGE,
+	return (struct config_volume){.role = role,
 				      .image_type = CONFIG_IMAGE_INTEGRITY,
 				      .suite = SUITE_AES_128_GCM,
 				      .source = source};
@@ -61,20 +61,20 @@ static struct config_mount *add_mount(struct config_stage *stage, enum config_fs
 	return m;
 }
 
-static void add_root(const struct reader *r, struct config_stage *stage, const char *image,
+static void add_root(struct config_stage *stage, struct config_volume image,
 		     struct config_volume upper)
 {
 	struct config_mount *m = add_mount(stage, CONFIG_FS_UNIONFS, "/");
 
 	m->layer_count = 2;
-	m->layers[0] = image_volume(image);
+	m->layers[0] = image;
 	m->layers[1] = upper;
 }
 
 /* initfs is measured like the image; what init writes is never needed again. */
 static void init_stage(const struct reader *r, struct config_stage *stage)
 {
-	add_root(r, stage, SETTINGS_INIT_IMAGE,
+	add_root(stage, image_volume(CONFIG_ROLE_INITFS, SETTINGS_INIT_IMAGE),
 		 upper_volume(r, CONFIG_ROLE_TEMPORARY, SETTINGS_INIT_UPPER, false));
 	add_mount(stage, CONFIG_FS_PROCFS, "/proc");
 	add_mount(stage, CONFIG_FS_DEVFS, "/dev");
@@ -282,7 +282,7 @@ static int read_layer(struct reader *r, const struct json_token *at, struct conf
 		return reader_fail(r, at, name, "a layer needs the field 'source'");
 	m->layer_count++;
 	if (e.options.mac) {
-		*v = image_volume(SETTINGS_APP_IMAGE);
+		*v = image_volume(CONFIG_ROLE_IMAGE, SETTINGS_APP_IMAGE);
 		if (!str_equal(without_dot(e.source), SETTINGS_APP_IMAGE))
 			return reader_fail(
 				r, at, name,
@@ -374,7 +374,7 @@ static void default_mounts(struct reader *r)
 {
 	struct config_stage *app = &r->config->app;
 
-	add_root(r, app, SETTINGS_APP_IMAGE,
+	add_root(app, image_volume(CONFIG_ROLE_IMAGE, SETTINGS_APP_IMAGE),
 		 upper_volume(r, CONFIG_ROLE_ROOT, SETTINGS_APP_UPPER, r->debuggable));
 	add_mount(app, CONFIG_FS_HOSTFS, "/host")->source = ".";
 	add_mount(app, CONFIG_FS_RAMFS, "/tmp");
