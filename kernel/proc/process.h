@@ -31,7 +31,7 @@ struct credentials {
 	u32 group_count;
 };
 
-struct interval_timer; /* kernel/time */
+struct process_timers; /* kernel/time */
 struct shm_attachments; /* kernel/ipc */
 
 struct process {
@@ -47,6 +47,13 @@ struct process {
 	struct list_node threads;
 	u32 thread_count;
 	bool exiting;                 /* exit_group or fatal signal under way */
+	struct thread *exec_thread;   /* the one that replaces the image and ends all others */
+	bool stopped;                 /* by SIGSTOP and the like, until SIGCONT */
+	bool stop_reported, continue_reported; /* wait4(WUNTRACED, WCONTINUED) has a change to see */
+	s32 stop_signal;
+	struct waitq stop_wait;       /* its threads, while stopped */
+	bool enosys_told;             /* the one line about fork was written */
+	bool has_execed;
 	bool zombie;
 	s32 exit_status;              /* wait(2) status once zombie */
 	struct waitq exit_wait;       /* woken when it becomes a zombie; also children's changes */
@@ -69,7 +76,7 @@ struct process {
 	sigset_k pending_set;                     /* lock */
 	struct list_node pending;                 /* lock; struct sigqueue */
 	u32 pending_count;
-	struct interval_timer *timers[3];         /* ITIMER_REAL, VIRTUAL, PROF */
+	struct process_timers *timers;            /* kernel/time; NULL until the first is set */
 	struct shm_attachments *shm;
 
 	u64 start_ns;

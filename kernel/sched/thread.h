@@ -13,6 +13,16 @@
 struct process;
 struct thread_block;
 
+/*
+ * How to go on with a call that returned -ERESTART_RESTARTBLOCK (kernel/sys/restart.h): the call
+ * stores its number and the absolute deadline; sys_restart_syscall() goes on from there.
+ */
+struct restart_block {
+	u32 number;
+	u64 deadline; /* monotonic ns */
+	u64 args[4];
+};
+
 /* Bits of thread.work: what must be done before going back to user mode. */
 enum thread_work {
 	WORK_SIGNAL = 1 << 0, /* a signal may be deliverable */
@@ -47,10 +57,12 @@ struct thread {
 	bool has_saved_blocked;
 	sigset_k pending_set;
 	struct list_node pending; /* struct sigqueue */
+	sigset_k real_blocked; /* sigtimedwait: the mask it returns to, else 0 */
 	u64 altstack_sp, altstack_size;
 	u32 altstack_flags;
-	u32 restart_nr;  /* system call that would restart, for restart_syscall */
-	void *restart_data;
+	u32 fault_trap, fault_code; /* of the last fault, for the signal frame */
+	u64 fault_address;
+	struct restart_block restart;
 
 	/* futex, exit (kernel/futex). User addresses. */
 	u64 clear_child_tid;
@@ -58,16 +70,32 @@ struct thread {
 	u32 robust_list_size;
 	s32 exit_code; /* wait status when WORK_EXIT */
 
+	/* A thread of the kernel itself (timers): runs this instead of a program, then ends. */
+	void (*kernel_main)(void *arg);
+	void *kernel_arg;
+
 	char name[16];     /* comm */
+	u64 start_ns;      /* monotonic; CPU time is estimated as the time not parked since */
+	u64 parked_ns;     /* sum over thread_park*(), kept by kernel/sched */
 	u64 utime_ns, stime_ns; /* estimates: entered the kernel / left it */
 	u64 syscalls, traps;    /* counted by the entry paths: the share that trapped */
 };
 
+/* kernel/proc: a thread of `p` that is not listed anywhere yet, one reference. NULL: no memory. */
+struct thread *thread_new(struct process *p) __must_check;
+
+/* kernel/sched. The last put frees start_xstate and the thread and puts its process. */
 struct thread *thread_get(struct thread *t);
 void thread_put(struct thread *t);
 
 /* Asks the host for a thread that will run `t` (holds a reference until it ended). 0 or -EAGAIN. */
 int __must_check thread_start(struct thread *t);
+
+/*
+ * kernel/sched: the last act of the current thread, after kernel/proc took it off all lists: gives
+ * its slot back, drops the runner's reference and returns the host thread.
+ */
+void thread_leave(void) __noreturn;
 
 /* True when an interruptible wait of the current thread must end now. */
 static inline bool thread_has_work(const struct thread *t)

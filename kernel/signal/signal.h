@@ -17,6 +17,7 @@ struct signal_info {
 	u64 value;     /* sigqueue, timers */
 	int status;    /* SIGCHLD */
 	int timer_id, overrun;
+	u32 trap, trap_code; /* faults: vector and error code of the CPU */
 };
 
 /* Queue for a process or one thread. 0, -EAGAIN (queue limit). Ignored signals are dropped here. */
