@@ -60,6 +60,21 @@ void arch_cpuid(u32 leaf, u32 subleaf, u32 ret_regs[4]); /* eax ebx ecx edx */
 int __must_check arch_egetkey(const void *key_request, u8 ret_key[16]); /* 0 or SGX error code */
 int __must_check arch_ereport(const void *target_info, const void *report_data, void *ret_report);
 
+/*
+ * The only instructions that may fault in the kernel (kernel/arch/user_access.S); kernel/mm/uaccess.c
+ * alone calls them. A #PF or #GP with rip in [user_access_start, user_access_end) resumes at
+ * user_access_fault with all other registers as they were. Result: bytes left over, 0 when done.
+ */
+size_t arch_user_copy(void *to, const void *from, size_t size);
+size_t arch_user_zero(void *to, size_t size);
+size_t arch_user_load_u32(u32 *ret, const u32 *at);
+size_t arch_user_load_u64(u64 *ret, const u64 *at);
+size_t arch_user_store_u32(u32 *at, u32 value);
+size_t arch_user_store_u64(u64 *at, u64 value);
+/* *old: in the expected value, out what was there. */
+size_t arch_user_cmpxchg_u32(u32 *at, u32 *old, u32 new_value);
+extern const char user_access_start[], user_access_end[], user_access_fault[];
+
 /* Where things lie. */
 u64 enclave_base(void);
 u64 enclave_size(void);

@@ -19,7 +19,8 @@ struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm); /* the last put unmaps all */
 
 /* The bodies of the system calls: Linux flags and results (address or -errno). */
-long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct file *file, u64 offset);
+long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct file *file,
+	     u64 offset);
 int mm_munmap(struct mm *mm, u64 address, u64 size);
 int mm_mprotect(struct mm *mm, u64 address, u64 size, u32 prot);
 long mm_mremap(struct mm *mm, u64 old, u64 old_size, u64 new_size, u32 flags, u64 new_address);
@@ -28,8 +29,13 @@ int mm_msync(struct mm *mm, u64 address, u64 size, u32 flags);
 int mm_mincore(struct mm *mm, u64 address, u64 size, u8 *vec);
 long mm_brk(struct mm *mm, u64 new_break); /* Linux: the break after the call */
 
-/* exec: where brk starts, limits (bytes) for brk, address space. */
-void mm_set_brk(struct mm *mm, u64 start, u64 limit);
+int mm_lock_pages(struct mm *mm, u64 address, u64 size); /* populates all; -ENOMEM: unmapped */
+
+/*
+ * exec: reserves room for the heap (near 0: anywhere, else at or after it); brk starts there and
+ * grows up to `limit` bytes. Limits in bytes for brk and for all mappings; UINT64_MAX: none.
+ */
+int __must_check mm_set_brk(struct mm *mm, u64 near, u64 limit);
 void mm_set_limits(struct mm *mm, u64 data, u64 address_space);
 
 enum mm_access {
@@ -44,15 +50,55 @@ enum mm_access {
  */
 int mm_handle_fault(struct mm *mm, u64 address, u32 access);
 
+/*
+ * Reads memory of any process, lazily filled pages included; for /proc. Bytes read (short at the
+ * first that is not readable) or -EFAULT.
+ */
+long mm_read_foreign(struct mm *mm, void *to, u64 address, size_t size);
+
+/*
+ * Room for stubs that a rel32 jump from anywhere in [near_start, near_end) can reach: executable
+ * pages of the process, written through host_mem_patch(). 0 and the address, or -ENOMEM.
+ */
+int __must_check mm_stub_area(struct mm *mm, u64 near_start, u64 near_end, u64 size,
+			      u64 *ret_address);
+/* True when `address` is executable and not writable for the process: sites there may be patched. */
+bool mm_is_text(struct mm *mm, u64 address, u64 size);
+
 /* Shared memory: System V segments, memfd, MAP_SHARED|MAP_ANONYMOUS, shared file mappings. */
-struct mem_object *mem_object_new(u64 size) __must_check;
+struct mem_object *mem_object_new(u64 size) __must_check; /* zeroes; NULL without memory */
+
+/*
+ * An object over a file. The functions are called with the object's lock held: they reach the
+ * file's own storage and take no lock that a caller of mem_object_*() may hold. fill() gets the
+ * bytes of [offset, offset + size), zeroes past the end. write_back() stores bytes that lie
+ * within the object's size. 0 or -errno.
+ */
+struct mem_object_ops {
+	int (*fill)(void *context, void *to, size_t size, u64 offset);
+	int (*write_back)(void *context, const void *from, size_t size, u64 offset);
+	void (*release)(void *context); /* the object is gone; NULL: nothing to do */
+};
+struct mem_object *mem_object_new_backed(u64 size, const struct mem_object_ops *ops, void *context)
+	__must_check;
+
+struct uio;
+u64 mem_object_size(struct mem_object *o);
+/* -ENOMEM when a neighbour blocks growth. Shrinking drops pages; later touches are SIGBUS. */
+int __must_check mem_object_resize(struct mem_object *o, u64 size);
+/* read() and write() on the object's pages, within its size. Bytes moved or -errno. */
+long mem_object_read(struct mem_object *o, struct uio *uio, u64 offset);
+long mem_object_write(struct mem_object *o, struct uio *uio, u64 offset);
+/* Writes changed pages back; first error. */
+int __must_check mem_object_sync(struct mem_object *o, u64 offset, u64 size);
 struct mem_object *mem_object_get(struct mem_object *o);
 void mem_object_put(struct mem_object *o);
+/* Maps all of it. Address or -errno; -ENOMEM when another address than the object's is forced. */
 long mm_map_object(struct mm *mm, u64 address, struct mem_object *o, u32 prot, u32 flags);
 
 struct vma_info {
 	u64 start, end, offset;
-	u32 prot, flags; /* MAP_SHARED or MAP_PRIVATE, MAP_ANONYMOUS */
+	u32 prot, flags;   /* MAP_SHARED or MAP_PRIVATE, MAP_ANONYMOUS */
 	struct file *file; /* borrowed during the call, or NULL */
 	const char *name;  /* "[stack]", "[heap]" or NULL */
 	u64 committed;

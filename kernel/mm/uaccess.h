@@ -26,3 +26,9 @@ int __must_check cmpxchg_user_u32(void __user *at, u32 old_value, u32 new_value,
 
 /* The range belongs to the current process and may be read (written), without touching it. */
 bool user_range_is_ok(const void __user *at, size_t size, bool write);
+
+/*
+ * Fills lazily filled pages of the range, as a copy would. A file system that holds a lock of its
+ * own while it copies calls this first, because filling a mapping of a file may need that lock.
+ */
+int __must_check user_range_populate(const void __user *at, size_t size, bool write);
