@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,6 +112,31 @@ static int map_all(char **args)
 	}
 	printf("%s after %zu MiB\n", errno == ENOMEM ? "ENOMEM" : strerror(errno), total >> 20);
 	return errno != ENOMEM;
+}
+
+static sigjmp_buf fault_back;
+
+static void on_fault(int signal)
+{
+	siglongjmp(fault_back, signal);
+}
+
+/* Whether memory can be read after munmap: natively never. */
+static int after_munmap(char **args)
+{
+	volatile char *p =
+		mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)args;
+	p[0] = 1;
+	munmap((void *)p, 65536);
+	signal(SIGSEGV, on_fault);
+	if (sigsetjmp(fault_back, 1)) {
+		puts("faults");
+		return 0;
+	}
+	printf("reads %d\n", p[0]);
+	return 0;
 }
 
 static int brk_all(char **args)
@@ -282,6 +308,7 @@ static const struct {
 	{"kernel", 0, fault_at_kernel},
 	{"map", 1, map_all},
 	{"brk", 0, brk_all},
+	{"after-munmap", 0, after_munmap},
 	{"threads", 0, threads_all},
 	{"stack", 0, stack_all},
 	{"ramfs", 1, ramfs_all},

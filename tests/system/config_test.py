@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every field of Occlum.json that is obeyed: changing it changes what a program (or the host) sees."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import Instance, Report, compile_c, describe, expect, put_program, scratch
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Configured:
+    """An instance whose Occlum.json is written anew for each case."""
+
+    def __init__(self, build, work):
+        self.instance = Instance(build, work + "/instance")
+        compile_c(f"{HERE}/probe.c", f"{work}/probe", "-pthread", "-fno-optimize-sibling-calls", "-w")
+        put_program(self.instance.image, "/bin/probe", f"{work}/probe")
+        put_program(self.instance.image, "/usr/bin/probe2", f"{work}/probe")
+        put_program(self.instance.image, "/bin/busybox", "/bin/busybox")
+        self.path = self.instance.dir + "/Occlum.json"
+        text = re.sub(r"^\s*//.*$", "", open(self.path).read(), flags=re.M)
+        self.base = json.loads(text)
+
+    def with_config(self, change):
+        config = json.loads(json.dumps(self.base))
+        change(config)
+        with open(self.path, "w") as f:
+            json.dump(config, f, indent=1)
+        self.instance.build()
+        return self.instance
+
+    def restore(self):
+        return self.with_config(lambda c: None)
+
+
+def section(name, **fields):
+    def change(config):
+        config.setdefault(name, {}).update(fields)
+    return change
+
+
+def output(instance, *argv, **kw):
+    done = instance.run(*argv, **kw)
+    return done.stdout + done.stderr
+
+
+def differs(report, configured, field, values, *argv, **kw):
+    """Runs argv under two values; what is printed must differ."""
+    with report.case(field):
+        name, key = field.split(".")
+        seen = [output(configured.with_config(section(name, **{key: v})), *argv, **kw)
+                for v in values]
+        expect(seen[0] != seen[1] and all(seen), f"both print {seen[0]!r}")
+
+
+def check_limits(report, configured):
+    differs(report, configured, "resource_limits.user_space_size", ("300MB", "600MB"),
+            "/bin/probe", "map", "1")
+    differs(report, configured, "resource_limits.kernel_space_heap_size", ("32MB", "64MB"),
+            "/bin/busybox", "grep", "KernelHeapTotal", "/proc/meminfo")
+    differs(report, configured, "resource_limits.max_num_of_threads", (16, 32),
+            "/bin/probe", "threads")
+    differs(report, configured, "process.default_stack_size", ("4MB", "8MB"), "/bin/probe", "limits")
+    differs(report, configured, "process.default_heap_size", ("32MB", "16MB"), "/bin/probe", "limits")
+    differs(report, configured, "process.default_heap_size", ("32MB", "16MB"), "/bin/probe", "brk")
+    with report.case("resource_limits.kernel_space_stack_size is measured"):
+        numbers = set()
+        for size in ("1MB", "2MB"):
+            instance = configured.with_config(section("resource_limits", kernel_space_stack_size=size))
+            numbers.add(subprocess.run([instance.occlum, "print", "mrenclave"], cwd=instance.dir,
+                                       capture_output=True).stdout)
+            expect(instance.run("/bin/probe", "exit", "9").returncode == 9, "does not run")
+        expect(len(numbers) == 2, f"MRENCLAVE is {numbers}")
+
+
+def check_start(report, configured):
+    with report.case("entry_points"):
+        instance = configured.with_config(lambda c: c.update(entry_points=["/usr/bin"]))
+        expect(instance.run("/usr/bin/probe2", "exit", "4").returncode == 4, "listed: refused")
+        done = instance.run("/bin/probe", "exit", "4")
+        expect(done.returncode != 4 and b"entry_points" in done.stderr and b"/usr/bin" in done.stderr,
+               describe(done))
+    with report.case("entry_args"):
+        instance = configured.with_config(
+            lambda c: c.update(entry_args={"/bin/probe": ["exit", "?"]}))
+        expect(instance.run("/bin/probe", "exit", "4").returncode == 4, "matching: refused")
+        done = instance.run("/bin/probe", "exit", "44")
+        expect(done.returncode not in (0, 44) and b"entry_args" in done.stderr, describe(done))
+        done = instance.run("/bin/probe", "exit", "4", "more")
+        expect(done.returncode != 4, describe(done))
+    with report.case("env.default and env.untrusted"):
+        instance = configured.with_config(section("env", default=["A=1", "B=2"], untrusted=["B", "C"]))
+        done = instance.run("/bin/probe", "env", env={"A": "host", "B": "host", "C": "host", "D": "host"})
+        lines = sorted(l for l in done.stdout.decode().split() if l[0] in "ABCD")
+        expect(lines == ["A=1", "B=host", "C=host"], describe(done))
+    with report.case("env.untrusted does not let loader variables in unless named"):
+        instance = configured.restore()
+        for name in ("LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH", "PERL5LIB", "JAVA_TOOL_OPTIONS"):
+            done = instance.run("/bin/probe", "env", env={name: "/host/evil.so"})
+            expect(name.encode() not in done.stdout, describe(done))
+
+
+def check_metadata(report, configured):
+    with report.case("metadata.product_id binds the sealed layer"):
+        instance = configured.restore()
+        instance.run("/bin/probe", "secret", "/root/bound", "abc")
+        instance = configured.with_config(section("metadata", product_id=7))
+        done = instance.run("/bin/busybox", "cat", "/root/bound")
+        expect(done.returncode != 0 and b"cba" not in done.stdout, describe(done))
+        instance = configured.restore()
+        expect(instance.run("/bin/busybox", "cat", "/root/bound").stdout == b"cba", "lost")
+    with report.case("metadata.version_number: a newer version reads the sealed layer"):
+        instance = configured.with_config(section("metadata", version_number=3))
+        expect(instance.run("/bin/busybox", "cat", "/root/bound").stdout == b"cba", "lost")
+    with report.case("metadata.disable_log"):
+        for value, there in ((False, True), (True, False)):
+            instance = configured.with_config(section("metadata", disable_log=value))
+            done = instance.run("/bin/probe", "fault", "8", env={"OCCLUM_LOG_LEVEL": "error"})
+            expect((b"probe+0x" in done.stderr) == there, describe(done))
+    with report.case("metadata.debuggable: false never implies simulation"):
+        configured.with_config(lambda c: None)
+        config = json.loads(json.dumps(configured.base))
+        config["metadata"]["debuggable"] = False
+        with open(configured.path, "w") as f:
+            json.dump(config, f)
+        done = subprocess.run([configured.instance.occlum, "build"], cwd=configured.instance.dir,
+                              capture_output=True, env={k: v for k, v in os.environ.items()
+                                                        if k != "SGX_MODE"})
+        expect(done.returncode != 0 and b"debuggable" in done.stderr, describe(done))
+
+
+def check_features(report, configured):
+    with report.case("feature.strict_memory"):
+        instance = configured.with_config(section("feature", strict_memory=True))
+        done = instance.run("/bin/probe", "after-munmap")
+        expect(done.stdout == b"faults\n", describe(done))
+
+
+def check_mounts(report, configured):
+    def mounts(change):
+        def apply(config):
+            change(config["mount"])
+        return apply
+
+    with report.case("mount: a hostfs where the configuration says"):
+        shared = configured.instance.dir + "/shared"
+        os.makedirs(shared, exist_ok=True)
+        with open(shared + "/from-host", "w") as f:
+            f.write("seen\n")
+        instance = configured.with_config(mounts(lambda m: m.append(
+            {"target": "/host2", "type": "hostfs", "source": "./shared"})))
+        done = instance.run("/bin/busybox", "cat", "/host2/from-host")
+        expect(done.stdout == b"seen\n", describe(done))
+        done = instance.run("/bin/busybox", "tee", "/host2/from-inside", stdin=b"back\n")
+        expect(open(shared + "/from-inside").read() == "back\n", describe(done))
+    with report.case("mount: nothing is executed from hostfs unless the configuration says so"):
+        shutil.copy("/bin/busybox", configured.instance.dir + "/shared/busybox")
+        entry = {"target": "/host2", "type": "hostfs", "source": "./shared"}
+        for may in (False, True):
+            def change(config):
+                config["entry_points"] = ["/bin", "/host2"]
+                config["mount"].append(dict(entry, options={"exec": may}))
+            done = configured.with_config(change).run("/host2/busybox", "true")
+            expect((done.returncode == 0) == may, f"exec={may}: {describe(done)}")
+    with report.case("mount: ramfs is empty at each start"):
+        instance = configured.with_config(mounts(lambda m: m.append({"target": "/scratch", "type": "ramfs"})))
+        instance.run("/bin/busybox", "tee", "/scratch/a", stdin=b"x")
+        done = instance.run("/bin/busybox", "ls", "/scratch")
+        expect(done.stdout == b"" and done.returncode == 0, describe(done))
+    with report.case("mount: a sealed data volume of its own survives"):
+        instance = configured.with_config(mounts(lambda m: m.append(
+            {"target": "/volume", "type": "sefs", "source": "./run/volume"})))
+        instance.run("/bin/busybox", "tee", "/volume/a", stdin=b"kept\n")
+        done = instance.run("/bin/busybox", "cat", "/volume/a")
+        expect(done.stdout == b"kept\n", describe(done))
+    with report.case("mount: temporary volumes start empty"):
+        instance = configured.with_config(mounts(lambda m: m.append(
+            {"target": "/volume", "type": "sefs", "source": "./run/temporary",
+             "options": {"temporary": True}})))
+        instance.run("/bin/busybox", "tee", "/volume/a", stdin=b"gone\n")
+        done = instance.run("/bin/busybox", "ls", "/volume")
+        expect(done.stdout == b"" and done.returncode == 0, describe(done))
+
+
+def main():
+    report = Report()
+    work = scratch()
+    try:
+        configured = Configured(sys.argv[1] if len(sys.argv) > 1 else "build", work)
+        for check in (check_limits, check_start, check_metadata, check_features, check_mounts):
+            check(report, configured)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    report.finish()
+
+
+main()
