@@ -68,6 +68,50 @@ static_assert(sizeof(struct measured_params) == 128, "measured_params");
 
 /* Section .occlum.sigstruct, not loaded: the signer writes the SIGSTRUCT (1808 bytes) here. */
 
+/*
+ * Within a slot. TCS.OSSA, OFSBASE and OGSBASE say the same; FS and GS both start at the thread
+ * block.
+ */
+static inline u64 slot_block_offset(u32 ssa_frame_pages)
+{
+	return SLOT_SSA_OFFSET + (u64)SSA_FRAME_COUNT * ssa_frame_pages * PAGE_SIZE;
+}
+static inline u64 slot_exception_stack_offset(u32 ssa_frame_pages)
+{
+	return slot_block_offset(ssa_frame_pages) + PAGE_SIZE;
+}
+/* After one guard page; the slot ends with the stack. */
+static inline u64 slot_stack_offset(u32 ssa_frame_pages)
+{
+	return slot_exception_stack_offset(ssa_frame_pages) + EXCEPTION_STACK_SIZE + PAGE_SIZE;
+}
+static inline u64 slot_size_for(u32 ssa_frame_pages, u64 stack_size)
+{
+	return slot_stack_offset(ssa_frame_pages) + stack_size;
+}
+
+/*
+ * Entry and exit in the simulation, as the instructions do it.
+ *
+ * EENTER   the host jumps to BASE + OENTRY with RAX = CSSA, RBX = address of the TCS, RCX = where
+ *          to leave to, RSP and RBP its own (also in SSA[CSSA].URSP/URBP), FS and GS base from the
+ *          TCS. All else is the host's choice: flags and registers included.
+ * EEXIT    the enclave jumps to RBX = the RCX of the entry, with RSP and RBP as they were at the
+ *          entry, RDI and RSI as enum enclave_exit says, DF and AC clear. FS and GS may hold
+ *          anything. The host relies on no other register.
+ * AEX      on a host signal while inside: general registers, FS and GS base, EXITINFO and EXINFO
+ *          go to SSA[CSSA], CSSA + 1; the XSAVE area stays in the host's signal frame. Then EENTER
+ *          with RAX = 1 (stage 1), left by EXIT_EXCEPTION_DONE, then ERESUME: SSA[CSSA - 1] is
+ *          loaded as it is now, edited or not (CS and SS are always the 64-bit user ones).
+ *            - #PF, #GP, #DE, #MF, #XM, #UD, #BP, #DB, #AC: EXITINFO valid; MADDR and ERRCD for
+ *              the first two.
+ *            - a `syscall` (or int 0x80) instruction: #UD at that instruction. RAX, RDI... hold the
+ *              arguments; RCX and R11 are already overwritten.
+ *            - a kick (host_thread_kick): EXITINFO not valid.
+ *            - sysenter and other ways into the 32-bit system calls: #GP, ERRCD 0.
+ *          A fault in stage 1 ends the instance.
+ */
+
 /* --- Entering: RDI = number, RSI = argument, RDX = the host thread's arena (first entry only). */
 enum ecall {
 	ECALL_BOOT = 0,	  /* RSI = struct boot_info __host *; once; result = init's status */
@@ -76,7 +120,8 @@ enum ecall {
 	ECALL_EXEC = 3,	       /* RSI = pid; runs it, returns its wait status (>= 0) or -errno */
 	ECALL_KILL = 4,	       /* RSI = pid (-1: all) | (u64)signal << 32 */
 	ECALL_SHUTDOWN = 5,    /* commit and unmount all volumes; nothing may be entered after it */
-	ECALL_HOST_RETURN = 6, /* back from a host call; valid only for the TCS that left by one */
+	ECALL_HOST_RETURN =
+		6, /* result in the arena. Back from a host call; valid only for the TCS that left by one */
 	ECALL_COUNT,
 };
 
