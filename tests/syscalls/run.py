@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the system call tests: natively first, then the same binaries inside the enclave.
+
+    run.py [--build BUILD] [--libc glibc|musl|both] [--times N] [--fuzz SECONDS] [name ...]
+
+Every tests/syscalls/NAME.c is one program that exits 0 when all its checks hold, and 77 to be
+skipped. `fuzz_args` is no test: --fuzz runs it with random seeds for so long. Ends with
+"N passed, N failed, N skipped".
+"""
+import argparse
+import concurrent.futures
+import glob
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from harness import Instance, compile_c, put_program, scratch
+
+COMPILERS = {"glibc": ("gcc", ["-pthread"]), "musl": ("musl-gcc", ["-pthread"])}
+NOT_TESTS = {"fuzz_args"}
+
+
+def names():
+    found = [os.path.basename(p)[:-2] for p in glob.glob(HERE + "/*.c")]
+    return sorted(set(found) - NOT_TESTS)
+
+
+def compile_all(folder, libcs, chosen):
+    """{(name, libc): path}; compiles in parallel."""
+    jobs = {}
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for libc in libcs:
+            compiler, flags = COMPILERS[libc]
+            for name in chosen:
+                target = f"{folder}/{name}-{libc}"
+                jobs[name, libc] = pool.submit(compile_c, f"{HERE}/{name}.c", target,
+                                               "-D_GNU_SOURCE", *flags, compiler=compiler)
+        return {key: job.result() for key, job in jobs.items()}
+
+
+def native(path):
+    with_dir = scratch("occlum-native-")
+    try:
+        return subprocess.run([path], cwd=with_dir, capture_output=True, timeout=120,
+                              stdin=subprocess.DEVNULL)
+    finally:
+        shutil.rmtree(with_dir, ignore_errors=True)
+
+
+def fuzz(instance, seconds):
+    """Random arguments to every call; the instance must not die of it."""
+    end, runs = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        seed = random.getrandbits(32)
+        slice_s = max(1, min(10, int(end - time.monotonic())))
+        done = instance.run("/bin/fuzz_args", str(seed), str(slice_s), timeout=slice_s + 120)
+        runs += 1
+        # 0: went through; 128+n: the program killed itself by one of its own calls
+        if done.returncode != 0 and not 128 < done.returncode < 193:
+            print(f"FAILED  fuzz seed {seed}: status {done.returncode}\n{done.stderr[-2000:].decode()}")
+            return False
+    check = instance.run("/bin/busybox", "true")
+    print(f"fuzz: {runs} runs in {seconds} s, the instance starts again: {check.returncode == 0}")
+    return check.returncode == 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--libc", choices=["glibc", "musl", "both"], default="both")
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--fuzz", type=int, default=0)
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    chosen = args.names or names()
+    unknown = set(chosen) - set(names())
+    if unknown:
+        sys.exit(f"run.py: unknown: {' '.join(unknown)}; there are: {' '.join(names())}")
+    libcs = ["glibc", "musl"] if args.libc == "both" else [args.libc]
+    if "musl" in libcs and not shutil.which("musl-gcc"):
+        libcs.remove("musl")
+    work = scratch()
+    passed = failed = skipped = 0
+    try:
+        binaries = compile_all(work, libcs, [] if args.fuzz else chosen)
+        instance = Instance(args.build, work + "/instance")
+        for (name, libc), path in binaries.items():
+            put_program(instance.image, f"/bin/{name}-{libc}", path)
+        put_program(instance.image, "/bin/busybox", "/bin/busybox")
+        if args.fuzz:
+            compile_c(f"{HERE}/fuzz_args.c", f"{work}/fuzz_args", "-D_GNU_SOURCE", "-static-pie")
+            put_program(instance.image, "/bin/fuzz_args", f"{work}/fuzz_args")
+        instance.configure(user_space_size="1GB", kernel_space_heap_size="128MB",
+                           max_num_of_threads=64)
+        instance.build()
+        if args.fuzz:
+            sys.exit(0 if fuzz(instance, args.fuzz) else 1)
+        for (name, libc), path in list(binaries.items()) * args.times:
+            what = f"{name} ({libc})"
+            try:
+                before = native(path)
+                inside = instance.run(f"/bin/{name}-{libc}", timeout=120)
+            except subprocess.TimeoutExpired as e:
+                failed += 1
+                print(f"FAILED  {what}: no end after {e.timeout} s: {e.cmd[0]}", flush=True)
+                continue
+            if before.returncode == 77 or inside.returncode == 77:
+                skipped += 1
+                print(f"SKIPPED {what}: {(before.stdout + inside.stdout)[-200:].decode()}")
+            elif before.returncode or inside.returncode:
+                failed += 1
+                side, done = ("natively", before) if before.returncode else ("inside", inside)
+                print(f"FAILED  {what} {side}: status {done.returncode}\n"
+                      f"{done.stdout[-1500:].decode('utf-8', 'replace')}"
+                      f"{done.stderr[-1500:].decode('utf-8', 'replace')}", flush=True)
+            else:
+                passed += 1
+                print(f"ok      {what}", flush=True)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+sys.exit(main())
