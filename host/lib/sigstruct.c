@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The enclave's signature. RSASSA-PKCS1-v1_5 with SHA-256, 3072 bits, e = 3; Q1 and Q2 spare the
+ * CPU two divisions:  Q1 = S*S / M,  Q2 = S * (S*S mod M) / M. Verification recomputes both, as
+ * the CPU does, and compares the padded message byte by byte, so that there is nothing to parse.
+ */
+#include "host/lib/sigstruct.h"
+
+#include <errno.h>
+#include <openssl/bn.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include <string.h>
+
+#include "lib/base/string.h"
+#include "lib/crypto/sha256.h"
+
+const u8 sigstruct_sample_mrsigner[SGX_HASH_SIZE] = {
+	0x83, 0xd7, 0x19, 0xe7, 0x7d, 0xea, 0xca, 0x14, 0x70, 0xf6, 0xba,
+	0xf6, 0x2a, 0x4d, 0x77, 0x43, 0x03, 0xc8, 0x99, 0xdb, 0x69, 0x02,
+	0x0f, 0x9c, 0x70, 0xee, 0x1d, 0xfc, 0x08, 0xc7, 0xce, 0x9e,
+};
+
+static const u8 header[16] = SGX_SIGSTRUCT_HEADER;
+static const u8 header2[16] = SGX_SIGSTRUCT_HEADER2;
+
+void sigstruct_fill(struct sgx_sigstruct *sig, const struct sigstruct_identity *identity,
+		    const u8 mrenclave[SGX_HASH_SIZE])
+{
+	memset(sig, 0, sizeof(*sig));
+	memcpy(sig->header, header, sizeof(header));
+	memcpy(sig->header2, header2, sizeof(header2));
+	sig->date = identity->date;
+	sig->exponent = 3;
+	sig->miscselect = SGX_MISC_EXINFO;
+	sig->miscmask = ~0u;
+	sig->attributes.flags = SGX_ATTR_MODE64 | (identity->debug ? SGX_ATTR_DEBUG : 0) |
+				(identity->kss ? SGX_ATTR_KSS : 0);
+	sig->attributes.xfrm = SGX_XFRM_LEGACY;
+	/* Every flag is fixed, DEBUG above all; the machine chooses whether it has AVX and AVX-512. */
+	sig->attributemask.flags = ~0ull;
+	sig->attributemask.xfrm = ~(SGX_XFRM_AVX | SGX_XFRM_AVX512);
+	memcpy(sig->enclavehash, mrenclave, SGX_HASH_SIZE);
+	sig->isvprodid = identity->product_id;
+	sig->isvsvn = identity->security_version;
+	if (identity->kss) {
+		memcpy(sig->isvfamilyid, identity->family_id, sizeof(sig->isvfamilyid));
+		memcpy(sig->isvextprodid, identity->ext_product_id, sizeof(sig->isvextprodid));
+	}
+}
+
+static void signed_digest(const struct sgx_sigstruct *sig, u8 digest[SHA256_SIZE])
+{
+	const u8 *bytes = (const u8 *)sig;
+	struct sha256 h;
+
+	sha256_init(&h);
+	sha256_update(&h, bytes, SGX_SIGSTRUCT_PART1_SIZE);
+	sha256_update(&h, bytes + SGX_SIGSTRUCT_PART2_OFFSET, SGX_SIGSTRUCT_PART2_SIZE);
+	sha256_final(&h, digest);
+}
+
+/* 00 01 ff.. 00 DigestInfo digest, big endian. */
+static void padded_message(const struct sgx_sigstruct *sig, u8 message[SGX_RSA_SIZE])
+{
+	static const u8 digest_info[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+					 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
+	size_t tail = sizeof(digest_info) + SHA256_SIZE;
+
+	memset(message, 0xff, SGX_RSA_SIZE);
+	message[0] = 0;
+	message[1] = 1;
+	message[SGX_RSA_SIZE - tail - 1] = 0;
+	memcpy(message + SGX_RSA_SIZE - tail, digest_info, sizeof(digest_info));
+	signed_digest(sig, message + SGX_RSA_SIZE - SHA256_SIZE);
+}
+
+/* What follows from signature and modulus. */
+struct quotients {
+	u8 q1[SGX_RSA_SIZE], q2[SGX_RSA_SIZE];
+	u8 message[SGX_RSA_SIZE]; /* S^3 mod M, big endian */
+};
+
+static int compute_quotients(const struct sgx_sigstruct *sig, struct quotients *q)
+{
+	BN_CTX *ctx = BN_CTX_new();
+	BIGNUM *s, *m, *square, *q1, *rem, *cube, *q2;
+	int err = -EBADMSG;
+
+	if (!ctx)
+		return -ENOMEM;
+	BN_CTX_start(ctx);
+	s = BN_CTX_get(ctx);
+	m = BN_CTX_get(ctx);
+	square = BN_CTX_get(ctx);
+	q1 = BN_CTX_get(ctx);
+	rem = BN_CTX_get(ctx);
+	cube = BN_CTX_get(ctx);
+	q2 = BN_CTX_get(ctx);
+	if (!q2 || !BN_lebin2bn(sig->signature, SGX_RSA_SIZE, s) ||
+	    !BN_lebin2bn(sig->modulus, SGX_RSA_SIZE, m))
+		goto end;
+	if (BN_num_bits(m) != 8 * SGX_RSA_SIZE || BN_cmp(s, m) >= 0)
+		goto end;
+	if (!BN_sqr(square, s, ctx) || !BN_div(q1, rem, square, m, ctx) ||
+	    !BN_mul(cube, s, rem, ctx) || !BN_div(q2, rem, cube, m, ctx))
+		goto end;
+	if (BN_bn2lebinpad(q1, q->q1, SGX_RSA_SIZE) < 0 ||
+	    BN_bn2lebinpad(q2, q->q2, SGX_RSA_SIZE) < 0 ||
+	    BN_bn2binpad(rem, q->message, SGX_RSA_SIZE) < 0)
+		goto end;
+	err = 0;
+end:
+	BN_CTX_end(ctx);
+	BN_CTX_free(ctx);
+	return err;
+}
+
+static int take_modulus(struct sgx_sigstruct *sig, EVP_PKEY *key, struct enclave_error *error)
+{
+	BIGNUM *n = NULL, *e = NULL;
+	int err = -EINVAL;
+
+	if (!EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_get_bits(key) != 8 * SGX_RSA_SIZE ||
+	    !EVP_PKEY_get_bn_param(key, "n", &n) || !EVP_PKEY_get_bn_param(key, "e", &e) ||
+	    !BN_is_word(e, 3) || BN_bn2lebinpad(n, sig->modulus, SGX_RSA_SIZE) < 0)
+		enclave_error_set(error, "the signing key is no RSA key of 3072 bits with public "
+					 "exponent 3");
+	else
+		err = 0;
+	BN_free(n);
+	BN_free(e);
+	return err;
+}
+
+int sigstruct_attach(struct sgx_sigstruct *sig, EVP_PKEY *public_key,
+		     const u8 signature[SGX_RSA_SIZE], struct enclave_error *error)
+{
+	struct quotients q;
+	int err = take_modulus(sig, public_key, error);
+
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < SGX_RSA_SIZE; i++)
+		sig->signature[i] = signature[SGX_RSA_SIZE - 1 - i];
+	err = compute_quotients(sig, &q);
+	if (err < 0) {
+		enclave_error_set(error, "the signature does not belong to the key");
+		return err;
+	}
+	memcpy(sig->q1, q.q1, sizeof(sig->q1));
+	memcpy(sig->q2, q.q2, sizeof(sig->q2));
+	return sigstruct_verify(sig, error);
+}
+
+int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key, struct enclave_error *error)
+{
+	u8 digest[SHA256_SIZE], signature[SGX_RSA_SIZE];
+	size_t size = sizeof(signature);
+	EVP_PKEY_CTX *ctx;
+	int err = take_modulus(sig, key, error);
+
+	if (err < 0)
+		return err;
+	signed_digest(sig, digest);
+	ctx = EVP_PKEY_CTX_new(key, NULL);
+	if (!ctx || EVP_PKEY_sign_init(ctx) <= 0 ||
+	    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) <= 0 ||
+	    EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) <= 0 ||
+	    EVP_PKEY_sign(ctx, signature, &size, digest, sizeof(digest)) <= 0 ||
+	    size != sizeof(signature)) {
+		enclave_error_set(error, "signing failed (is this a private key?)");
+		err = -EIO;
+	}
+	EVP_PKEY_CTX_free(ctx);
+	return err < 0 ? err : sigstruct_attach(sig, key, signature, error);
+}
+
+int sigstruct_verify(const struct sgx_sigstruct *sig, struct enclave_error *error)
+{
+	u8 message[SGX_RSA_SIZE];
+	struct quotients q;
+
+	if (memcmp(sig->header, header, 16) != 0 || memcmp(sig->header2, header2, 16) != 0 ||
+	    (sig->vendor != 0 && sig->vendor != SGX_VENDOR_INTEL) || sig->exponent != 3 ||
+	    sig->cet_attributes || sig->cet_mask || !mem_is_zero(sig->rsv44, sizeof(sig->rsv44)) ||
+	    !mem_is_zero(sig->rsv910, sizeof(sig->rsv910)) ||
+	    !mem_is_zero(sig->rsv992, sizeof(sig->rsv992)) ||
+	    !mem_is_zero(sig->rsv1028, sizeof(sig->rsv1028))) {
+		enclave_error_set(error, "the enclave's signature (SIGSTRUCT) is missing or "
+					 "malformed");
+		return -EBADMSG;
+	}
+	padded_message(sig, message);
+	if (compute_quotients(sig, &q) < 0 || memcmp(q.message, message, sizeof(message)) != 0) {
+		enclave_error_set(error, "the enclave's signature (SIGSTRUCT) is wrong");
+		return -EBADMSG;
+	}
+	if (memcmp(q.q1, sig->q1, sizeof(q.q1)) != 0 || memcmp(q.q2, sig->q2, sizeof(q.q2)) != 0) {
+		enclave_error_set(error, "the enclave's signature (SIGSTRUCT) has wrong Q1 or Q2");
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+void sigstruct_mrsigner(const struct sgx_sigstruct *sig, u8 ret_mrsigner[SGX_HASH_SIZE])
+{
+	sha256(sig->modulus, sizeof(sig->modulus), ret_mrsigner);
+}
+
+int sigstruct_einit(const struct sgx_sigstruct *sig, struct sgx_secs *secs,
+		    struct enclave_error *error)
+{
+	const struct sgx_attributes *mask = &sig->attributemask;
+	int err = sigstruct_verify(sig, error);
+
+	if (err < 0)
+		return err;
+	if ((sig->attributes.flags & mask->flags) != (secs->attributes.flags & mask->flags) ||
+	    (sig->attributes.xfrm & mask->xfrm) != (secs->attributes.xfrm & mask->xfrm)) {
+		enclave_error_set(error,
+				  "the enclave is signed for other attributes (DEBUG, KSS or "
+				  "XFRM) than it is started with");
+		return -EBADMSG;
+	}
+	if ((sig->miscselect & sig->miscmask) != (secs->miscselect & sig->miscmask)) {
+		enclave_error_set(error, "the enclave is signed for another MISCSELECT");
+		return -EBADMSG;
+	}
+	if (memcmp(sig->enclavehash, secs->mrenclave, SGX_HASH_SIZE) != 0) {
+		enclave_error_set(error, "the kernel image was changed after it was signed: "
+					 "MRENCLAVE differs");
+		return -EBADMSG;
+	}
+	sigstruct_mrsigner(sig, secs->mrsigner);
+	secs->isvprodid = sig->isvprodid;
+	secs->isvsvn = sig->isvsvn;
+	memcpy(secs->isvfamilyid, sig->isvfamilyid, sizeof(secs->isvfamilyid));
+	memcpy(secs->isvextprodid, sig->isvextprodid, sizeof(secs->isvextprodid));
+	secs->attributes.flags |= SGX_ATTR_INIT;
+	return 0;
+}
