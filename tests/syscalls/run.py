@@ -40,7 +40,7 @@ def compile_all(folder, libcs, chosen):
             for name in chosen:
                 target = f"{folder}/{name}-{libc}"
                 jobs[name, libc] = pool.submit(compile_c, f"{HERE}/{name}.c", target,
-                                               "-D_GNU_SOURCE", *flags, compiler=compiler)
+                                               "-D_GNU_SOURCE", "-w", *flags, compiler=compiler)
         return {key: job.result() for key, job in jobs.items()}
 
 
@@ -94,7 +94,7 @@ def main():
             put_program(instance.image, f"/bin/{name}-{libc}", path)
         put_program(instance.image, "/bin/busybox", "/bin/busybox")
         if args.fuzz:
-            compile_c(f"{HERE}/fuzz_args.c", f"{work}/fuzz_args", "-D_GNU_SOURCE", "-static-pie")
+            compile_c(f"{HERE}/fuzz_args.c", f"{work}/fuzz_args", "-D_GNU_SOURCE", "-w", "-static-pie")
             put_program(instance.image, "/bin/fuzz_args", f"{work}/fuzz_args")
         instance.configure(user_space_size="1GB", kernel_space_heap_size="128MB",
                            max_num_of_threads=64)

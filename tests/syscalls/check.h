@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * For programs that test system calls. The same binary runs natively and inside; a check that
+ * fails is printed with its line and counted, and CHECK_MAIN's exit status says it. Programs start
+ * in an empty writable folder natively and may use /tmp everywhere.
+ */
+#pragma once
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static int check_failures;
+
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			int _errno = errno;                                                        \
+			printf("%s:%d: %s (errno %d, %s)\n", __FILE__, __LINE__, #condition,       \
+			       _errno, strerror(_errno));                                          \
+			check_failures++;                                                          \
+		}                                                                                  \
+	} while (0)
+
+#define CHECK_EQ(a, b)                                                                             \
+	do {                                                                                       \
+		long long _a = (long long)(a), _b = (long long)(b);                                \
+		if (_a != _b) {                                                                    \
+			printf("%s:%d: %s is %lld, not %lld (%s)\n", __FILE__, __LINE__, #a, _a,   \
+			       _b, strerror(errno));                                               \
+			check_failures++;                                                          \
+		}                                                                                  \
+	} while (0)
+
+/* The call fails with this errno. */
+#define CHECK_ERRNO(call, expected)                                                                \
+	do {                                                                                       \
+		errno = 0;                                                                         \
+		long long _r = (long long)(call);                                                  \
+		if (_r != -1 || errno != (expected)) {                                             \
+			printf("%s:%d: %s gave %lld errno %d (%s), not %s\n", __FILE__, __LINE__,  \
+			       #call, _r, errno, strerror(errno), #expected);                      \
+			check_failures++;                                                          \
+		}                                                                                  \
+	} while (0)
+
+/* Ends the program when going on makes no sense. */
+#define REQUIRE(condition)                                                                         \
+	do {                                                                                       \
+		CHECK(condition);                                                                  \
+		if (check_failures)                                                                \
+			exit(1);                                                                   \
+	} while (0)
+
+#define CHECK_MAIN(...)                                                                            \
+	int main(void)                                                                             \
+	{                                                                                          \
+		void (*_tests[])(void) = {__VA_ARGS__};                                            \
+		for (size_t _i = 0; _i < sizeof(_tests) / sizeof(_tests[0]); _i++)                 \
+			_tests[_i]();                                                              \
+		if (check_failures)                                                                \
+			printf("%d checks failed\n", check_failures);                              \
+		return check_failures != 0;                                                        \
+	}
+
+/* A fresh folder below `base`, made current. */
+static inline void enter_fresh_folder(const char *base)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/check-XXXXXX", base);
+	if (!mkdtemp(path) || chdir(path)) {
+		perror(path);
+		exit(1);
+	}
+}

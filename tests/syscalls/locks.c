@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Advisory locks as one process sees them: OFD and flock conflict between open files. */
+#include "check.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/file.h>
+
+static struct flock range(short type, off_t start, off_t len)
+{
+	return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
+}
+
+static void posix(void)
+{
+	int a = open("posix", O_CREAT | O_RDWR, 0600), b = open("posix", O_RDWR), r;
+	struct flock l = range(F_WRLCK, 0, 100);
+
+	CHECK_EQ(fcntl(a, F_SETLK, &l), 0);
+	l = range(F_WRLCK, 50, 100); /* the same process: no conflict */
+	CHECK_EQ(fcntl(b, F_SETLK, &l), 0);
+	l = range(F_RDLCK, 0, 0);
+	CHECK_EQ(fcntl(b, F_GETLK, &l), 0);
+	CHECK_EQ(l.l_type, F_UNLCK);
+	l = range(F_UNLCK, 0, 0);
+	CHECK_EQ(fcntl(a, F_SETLK, &l), 0);
+	r = open("posix", O_RDONLY);
+	l = range(F_WRLCK, 0, 1);
+	CHECK_ERRNO(fcntl(r, F_SETLK, &l), EBADF);
+	l = range(77, 0, 1);
+	CHECK_ERRNO(fcntl(a, F_SETLK, &l), EINVAL);
+	l = range(F_RDLCK, -5, 1);
+	CHECK_ERRNO(fcntl(a, F_SETLK, &l), EINVAL);
+	close(a);
+	close(b);
+	close(r);
+}
+
+#ifndef F_OFD_SETLK
+#define F_OFD_GETLK  36
+#define F_OFD_SETLK  37
+#define F_OFD_SETLKW 38
+#endif
+
+static int waiting_fd;
+
+static void *wait_for_lock(void *arg)
+{
+	struct flock l = range(F_WRLCK, 0, 10);
+
+	CHECK_EQ(fcntl(waiting_fd, F_OFD_SETLKW, &l), 0);
+	return arg;
+}
+
+static void ofd(void)
+{
+	int a = open("ofd", O_CREAT | O_RDWR, 0600), b = open("ofd", O_RDWR);
+	struct flock l = range(F_WRLCK, 0, 10);
+	pthread_t t;
+
+	CHECK_EQ(fcntl(a, F_OFD_SETLK, &l), 0);
+	l = range(F_RDLCK, 9, 10);
+	CHECK_ERRNO(fcntl(b, F_OFD_SETLK, &l), EAGAIN);
+	CHECK_EQ(fcntl(b, F_OFD_GETLK, &l), 0);
+	CHECK(l.l_type == F_WRLCK && l.l_start == 0 && l.l_len == 10 && l.l_pid == -1);
+	l = range(F_WRLCK, 10, 10);
+	CHECK_EQ(fcntl(b, F_OFD_SETLK, &l), 0);
+	waiting_fd = b;
+	pthread_create(&t, NULL, wait_for_lock, NULL);
+	usleep(20000);
+	l = range(F_UNLCK, 0, 0);
+	CHECK_EQ(fcntl(a, F_OFD_SETLK, &l), 0);
+	pthread_join(t, NULL);
+	l = range(F_RDLCK, 0, 1);
+	CHECK_ERRNO(fcntl(a, F_OFD_SETLK, &l), EAGAIN);
+	close(b); /* frees its locks */
+	CHECK_EQ(fcntl(a, F_OFD_SETLK, &l), 0);
+	close(a);
+}
+
+static void flocks(void)
+{
+	int a = open("flock", O_CREAT | O_RDWR, 0600), b = open("flock", O_RDWR), c = dup(a);
+
+	CHECK_EQ(flock(a, LOCK_SH), 0);
+	CHECK_EQ(flock(b, LOCK_SH), 0);
+	CHECK_ERRNO(flock(b, LOCK_EX | LOCK_NB), EWOULDBLOCK);
+	CHECK_EQ(flock(c, LOCK_UN), 0); /* the same open file */
+	CHECK_EQ(flock(b, LOCK_EX | LOCK_NB), 0);
+	CHECK_ERRNO(flock(a, LOCK_SH | LOCK_NB), EWOULDBLOCK);
+	close(b);
+	CHECK_EQ(flock(a, LOCK_EX | LOCK_NB), 0);
+	CHECK_ERRNO(flock(a, 0), EINVAL);
+	close(a);
+	close(c);
+}
+
+static void all(void)
+{
+	enter_fresh_folder("/tmp");
+	posix();
+	ofd();
+	flocks();
+}
+
+CHECK_MAIN(all)

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /dev and /proc as programs rely on them. */
+#include "check.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static char text[70000];
+
+static long slurp(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	long len = 0, n;
+
+	if (fd < 0)
+		return -1;
+	while ((n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += n;
+	text[len] = '\0';
+	close(fd);
+	return len;
+}
+
+static void devices(void)
+{
+	char buf[64], zeros[64] = {0};
+	struct stat st;
+	int fd = open("/dev/null", O_RDWR);
+
+	CHECK_EQ(write(fd, "gone", 4), 4);
+	CHECK_EQ(read(fd, buf, 10), 0);
+	CHECK_EQ(fstat(fd, &st), 0);
+	CHECK(S_ISCHR(st.st_mode) && st.st_rdev == 0x103);
+	close(fd);
+	fd = open("/dev/zero", O_RDWR);
+	memset(buf, 1, sizeof(buf));
+	CHECK_EQ(read(fd, buf, sizeof(buf)), sizeof(buf));
+	CHECK(!memcmp(buf, zeros, sizeof(buf)));
+	close(fd);
+	fd = open("/dev/full", O_RDWR);
+	CHECK_ERRNO(write(fd, "x", 1), ENOSPC);
+	close(fd);
+	for (int i = 0; i < 2; i++) {
+		char other[64];
+
+		fd = open(i ? "/dev/random" : "/dev/urandom", O_RDONLY);
+		CHECK_EQ(read(fd, buf, sizeof(buf)), sizeof(buf));
+		CHECK_EQ(read(fd, other, sizeof(other)), sizeof(other));
+		CHECK(memcmp(buf, other, sizeof(buf)));
+		close(fd);
+	}
+	CHECK_EQ(stat("/dev/fd/1", &st), 0);
+	CHECK_EQ(access("/dev/stdin", F_OK) | access("/dev/stdout", F_OK), 0);
+	fd = open("/dev/shm/check-pseudo", O_CREAT | O_RDWR, 0600);
+	CHECK(fd >= 0);
+	close(fd);
+	CHECK_EQ(unlink("/dev/shm/check-pseudo"), 0);
+}
+
+static void self(void)
+{
+	char link[4096] = "", pid[20];
+	int fd;
+
+	CHECK(readlink("/proc/self", pid, sizeof(pid)) > 0 && atoi(pid) == getpid());
+	CHECK(readlink("/proc/self/exe", link, sizeof(link)) > 0 && link[0] == '/');
+	CHECK(strstr(link, "pseudo"));
+	CHECK(readlink("/proc/self/cwd", link, sizeof(link)) > 0 && link[0] == '/');
+	fd = open("/dev/null", O_RDONLY);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	memset(text, 0, 100);
+	CHECK_EQ(readlink(link, text, 100), 9);
+	CHECK(!strcmp(text, "/dev/null"));
+	close(fd);
+	CHECK_ERRNO(readlink(link, text, 100), ENOENT);
+	CHECK(slurp("/proc/self/maps") > 0 && strstr(text, "[stack]") && strstr(text, "r-xp"));
+	CHECK(slurp("/proc/self/cmdline") > 0 && strstr(text, "pseudo"));
+	CHECK(slurp("/proc/self/stat") > 0 && atoi(text) == getpid() && strchr(text, ')'));
+	CHECK(slurp("/proc/self/status") > 0 && strstr(text, "Pid:") && strstr(text, "VmRSS:") &&
+	      strstr(text, "Threads:\t1\n"));
+	CHECK(slurp("/proc/self/comm") > 0);
+	CHECK(slurp("/proc/self/statm") > 0);
+	CHECK(slurp("/proc/self/environ") >= 0);
+	CHECK(slurp("/proc/self/limits") > 0 && strstr(text, "Max open files"));
+	CHECK(slurp("/proc/self/mounts") > 0 && strstr(text, " / "));
+	CHECK(slurp("/proc/self/mountinfo") > 0);
+}
+
+static void instance(void)
+{
+	CHECK(slurp("/proc/meminfo") > 0 && strstr(text, "MemTotal:") &&
+	      strstr(text, "MemAvailable:"));
+	CHECK(slurp("/proc/cpuinfo") > 0 && strstr(text, "processor"));
+	CHECK(slurp("/proc/uptime") > 0 && atof(text) >= 0);
+	CHECK(slurp("/proc/loadavg") > 0);
+	CHECK(slurp("/proc/stat") > 0 && strstr(text, "btime"));
+	CHECK(slurp("/proc/version") > 0);
+	CHECK(slurp("/proc/filesystems") > 0);
+	CHECK(slurp("/proc/mounts") > 0);
+	CHECK(slurp("/proc/sys/kernel/osrelease") > 0);
+	CHECK(slurp("/proc/sys/kernel/random/boot_id") == 37);
+	CHECK_ERRNO(open("/proc/99999999", O_RDONLY), ENOENT);
+	CHECK_ERRNO(open("/proc/none", O_RDONLY), ENOENT);
+}
+
+CHECK_MAIN(devices, self, instance)

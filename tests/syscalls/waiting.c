@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pipes, eventfd, poll, select, epoll, timeouts: waiting inside one process with threads. */
+#include "check.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void pipes(void)
+{
+	static char data[300000], back[300000];
+	struct pollfd p;
+	int fd[2], left;
+
+	CHECK_EQ(pipe2(fd, O_NONBLOCK), 0);
+	CHECK_ERRNO(read(fd[0], back, 10), EAGAIN);
+	CHECK_EQ(write(fd[1], "hello", 5), 5);
+	CHECK_EQ(ioctl(fd[0], FIONREAD, &left), 0);
+	CHECK_EQ(left, 5);
+	CHECK_EQ(read(fd[0], back, 3), 3);
+	CHECK_EQ(read(fd[0], back, 10), 2);
+	CHECK(write(fd[1], data, sizeof(data)) > 0);
+	while (write(fd[1], data, sizeof(data)) > 0)
+		;
+	CHECK_EQ(errno, EAGAIN);
+	p = (struct pollfd){fd[1], POLLOUT, 0};
+	CHECK_EQ(poll(&p, 1, 0), 0);
+	while (read(fd[0], back, sizeof(back)) > 0)
+		;
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK_EQ(p.revents, POLLOUT);
+	CHECK_ERRNO(lseek(fd[0], 0, SEEK_SET), ESPIPE);
+	CHECK_ERRNO(pread(fd[0], back, 1, 0), ESPIPE);
+	CHECK_ERRNO(write(fd[0], "x", 1), EBADF);
+	close(fd[1]);
+	CHECK_EQ(read(fd[0], back, 10), 0);
+	p = (struct pollfd){fd[0], POLLIN, 0};
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK(p.revents & POLLHUP);
+	close(fd[0]);
+	CHECK_EQ(pipe(fd), 0);
+	close(fd[0]);
+	signal(SIGPIPE, SIG_IGN);
+	CHECK_ERRNO(write(fd[1], "x", 1), EPIPE);
+	close(fd[1]);
+	CHECK_ERRNO(pipe((int *)8), EFAULT);
+}
+
+static int channel[2];
+
+static void *slow_writer(void *arg)
+{
+	static char chunk[100000];
+
+	for (int i = 0; i < 20; i++) {
+		memset(chunk, i, sizeof(chunk));
+		for (size_t at = 0; at < sizeof(chunk);) {
+			ssize_t n = write(channel[1], chunk + at, sizeof(chunk) - at);
+
+			CHECK(n > 0);
+			if (n <= 0)
+				return arg;
+			at += (size_t)n;
+		}
+	}
+	close(channel[1]);
+	return arg;
+}
+
+static void blocking_pipe(void)
+{
+	static char buf[65536];
+	long total = 0, sum = 0;
+	pthread_t t;
+	ssize_t n;
+
+	CHECK_EQ(pipe(channel), 0);
+	pthread_create(&t, NULL, slow_writer, NULL);
+	while ((n = read(channel[0], buf, sizeof(buf))) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			sum += buf[i];
+		total += n;
+	}
+	CHECK_EQ(total, 2000000);
+	CHECK_EQ(sum, 190L * 100000);
+	pthread_join(t, NULL);
+	close(channel[0]);
+}
+
+static void eventfds(void)
+{
+	int fd = eventfd(3, EFD_NONBLOCK), sem = eventfd(2, EFD_SEMAPHORE | EFD_NONBLOCK);
+	uint64_t v;
+
+	CHECK_EQ(read(fd, &v, 8), 8);
+	CHECK_EQ(v, 3);
+	CHECK_ERRNO(read(fd, &v, 8), EAGAIN);
+	CHECK_ERRNO(read(fd, &v, 4), EINVAL);
+	v = 5;
+	CHECK_EQ(write(fd, &v, 8), 8);
+	CHECK_EQ(write(fd, &v, 8), 8);
+	CHECK_EQ(read(fd, &v, 8), 8);
+	CHECK_EQ(v, 10);
+	v = UINT64_MAX;
+	CHECK_ERRNO(write(fd, &v, 8), EINVAL);
+	CHECK_EQ(read(sem, &v, 8), 8);
+	CHECK_EQ(v, 1);
+	CHECK_EQ(read(sem, &v, 8), 8);
+	CHECK_ERRNO(read(sem, &v, 8), EAGAIN);
+	close(fd);
+	close(sem);
+}
+
+static void *poke(void *arg)
+{
+	uint64_t one = 1;
+	struct timespec t = {0, 30000000};
+
+	nanosleep(&t, NULL);
+	CHECK_EQ(write(*(int *)arg, &one, 8), 8);
+	return NULL;
+}
+
+static void polls(void)
+{
+	int fd = eventfd(0, 0), pair[2];
+	struct pollfd p[3];
+	struct timeval tv;
+	pthread_t t;
+	double begin = now();
+	fd_set set;
+
+	CHECK_EQ(poll(NULL, 0, 50), 0);
+	CHECK(now() - begin >= 0.045);
+	CHECK_EQ(pipe(pair), 0);
+	p[0] = (struct pollfd){fd, POLLIN, 0};
+	p[1] = (struct pollfd){-1, POLLIN, 0x7f};
+	p[2] = (struct pollfd){pair[0], POLLIN, 0};
+	CHECK_EQ(poll(p, 3, 10), 0);
+	CHECK_EQ(p[1].revents, 0);
+	pthread_create(&t, NULL, poke, &fd);
+	CHECK_EQ(poll(p, 3, 5000), 1);
+	CHECK_EQ(p[0].revents, POLLIN);
+	pthread_join(t, NULL);
+	FD_ZERO(&set);
+	FD_SET(fd, &set);
+	FD_SET(pair[0], &set);
+	tv = (struct timeval){5, 0};
+	CHECK_EQ(select(pair[1] + 1, &set, NULL, NULL, &tv), 1);
+	CHECK(FD_ISSET(fd, &set) && !FD_ISSET(pair[0], &set));
+	p[0] = (struct pollfd){777, POLLIN, 0};
+	CHECK_EQ(poll(p, 1, 100), 1);
+	CHECK_EQ(p[0].revents, POLLNVAL);
+	CHECK_ERRNO(poll((struct pollfd *)8, 1, 0), EFAULT);
+	close(fd);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void epolls(void)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = 42}, got[4];
+	int ep = epoll_create1(EPOLL_CLOEXEC), fd = eventfd(0, EFD_NONBLOCK), file;
+	uint64_t v = 1;
+	pthread_t t;
+
+	CHECK(ep >= 0);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), EEXIST);
+	CHECK_EQ(epoll_wait(ep, got, 4, 0), 0);
+	CHECK_EQ(write(fd, &v, 8), 8);
+	CHECK_EQ(epoll_wait(ep, got, 4, 0), 1);
+	CHECK(got[0].data.u64 == 42 && got[0].events == EPOLLIN);
+	CHECK_EQ(epoll_wait(ep, got, 4, 0), 1); /* level */
+	e.events = EPOLLIN | EPOLLET;
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e), 0);
+	CHECK_EQ(epoll_wait(ep, got, 4, 0), 1);
+	CHECK_EQ(epoll_wait(ep, got, 4, 0), 0); /* edge: told once */
+	CHECK_EQ(write(fd, &v, 8), 8);
+	CHECK_EQ(epoll_wait(ep, got, 4, 0), 1);
+	e.events = EPOLLIN | EPOLLONESHOT;
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e), 0);
+	CHECK_EQ(epoll_wait(ep, got, 4, 0), 1);
+	CHECK_EQ(epoll_wait(ep, got, 4, 0), 0);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL), 0);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL), ENOENT);
+	CHECK_EQ(read(fd, &v, 8), 8);
+	e.events = EPOLLIN;
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
+	pthread_create(&t, NULL, poke, &fd);
+	CHECK_EQ(epoll_wait(ep, got, 4, 5000), 1);
+	pthread_join(t, NULL);
+	file = open("/tmp/epoll-file", O_CREAT | O_RDWR, 0600);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, file, &e), EPERM);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, ep, &e), EINVAL);
+	close(file);
+	unlink("/tmp/epoll-file");
+	close(fd);
+	CHECK_EQ(epoll_wait(ep, got, 4, 0), 0); /* closed files leave the set */
+	close(ep);
+}
+
+static void timerfds(void)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+	struct itimerspec spec = {{0, 10000000}, {0, 20000000}}, left;
+	struct pollfd p = {fd, POLLIN, 0};
+	double begin = now();
+	uint64_t n;
+
+	if (fd < 0 && errno == ENOSYS)
+		return;
+	CHECK_ERRNO(read(fd, &n, 8), EAGAIN);
+	CHECK_EQ(timerfd_settime(fd, 0, &spec, NULL), 0);
+	CHECK_EQ(timerfd_gettime(fd, &left), 0);
+	CHECK(left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 20000000);
+	CHECK_EQ(poll(&p, 1, 5000), 1);
+	CHECK(now() - begin >= 0.019);
+	poll(NULL, 0, 35);
+	CHECK_EQ(read(fd, &n, 8), 8);
+	CHECK(n >= 2);
+	close(fd);
+}
+
+CHECK_MAIN(pipes, blocking_pipe, eventfds, polls, epolls, timerfds)
