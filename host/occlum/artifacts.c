@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The two parts of a build that libraries make: volumes (mkimage) and the signed kernel (sign). */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/lib/mkimage.h"
+#include "host/lib/sign.h"
+#include "host/occlum/build.h"
+#include "host/occlum/place.h"
+#include "host/occlum/report.h"
+
+static_assert((int)CONFIG_ROLE_IMAGE == (int)SECVOL_ROLE_IMAGE, "roles have the same numbers");
+static_assert((int)CONFIG_ROLE_INITFS == (int)SECVOL_ROLE_INITFS, "roles have the same numbers");
+static_assert((int)CONFIG_ROLE_ROOT == (int)SECVOL_ROLE_ROOT_LAYER, "roles have the same numbers");
+static_assert((int)CONFIG_ROLE_DATA == (int)SECVOL_ROLE_DATA, "roles have the same numbers");
+static_assert((int)CONFIG_ROLE_TEMPORARY == (int)SECVOL_ROLE_TEMPORARY,
+	      "roles have the same numbers");
+
+int image_make(const struct image_request *request, u8 digest[32])
+{
+	struct mkimage_bar bar = {.what = request->what};
+	struct mkimage_params params = {
+		.source = request->from,
+		.output = request->to,
+		.digest_path = request->digest_path,
+		.cache_path = request->cache_path,
+		.role = (enum secvol_role)request->role,
+		.image_key = request->key,
+		.image_key_size = request->key ? IMAGE_KEY_SIZE : 0,
+		.progress = mkimage_bar,
+		.progress_arg = &bar,
+		.force = true, /* whether anything changed was asked before */
+	};
+	static struct mkimage_result result;
+
+	if (mkimage_build(&params, &result) < 0)
+		return complain("%s", result.error);
+	memcpy(digest, result.sha256, 32);
+	return 0;
+}
+
+int enclave_sign(const struct build *b, const u8 config_digest[32], const char *work,
+		 const char *to)
+{
+	struct sign_params params = {
+		.image_path = place_of(PIECE_KERNEL_SIM),
+		.output_path = to,
+		.work_dir = work,
+		.key_path = b->sign_key,
+		.tool_path =
+			b->options.sign_tool ? b->options.sign_tool : place_of(PIECE_SIGN_TOOL),
+		.config = &b->config,
+		.simulation = b->mode == SGX_MODE_SIM,
+	};
+	struct enclave_error error = {0};
+	struct sign_info info;
+
+	memcpy(params.config_sha256, config_digest, sizeof(params.config_sha256));
+	if (sign_kernel_image(&params, &info, &error) < 0)
+		return complain("%s", error.text);
+	return 0;
+}

@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * `occlum build`: image/ and initfs/ become secure volumes, Occlum.json and their digests become
+ * the canonical configuration, whose digest goes into the kernel image, which is signed.
+ *
+ * Everything is made in .build.tmp, which takes build/'s place in one step at the end: a build that
+ * is interrupted or fails leaves the previous one usable. Parts whose inputs have not changed are
+ * taken over by hard links; when none has, nothing is made at all.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/occlum/build.h"
+#include "host/occlum/command.h"
+#include "host/occlum/file.h"
+#include "host/occlum/instance.h"
+#include "host/occlum/place.h"
+#include "host/occlum/report.h"
+#include "lib/base/hex.h"
+#include "lib/base/string.h"
+#include "lib/config/settings.h"
+#include "lib/crypto/sha256.h"
+
+/* ---- options ---- */
+
+static int take_value(int argc, char **argv, int *i, const char **ret)
+{
+	if (*i + 1 >= argc)
+		return complain("%s needs a value", argv[*i]);
+	*ret = argv[++*i];
+	return 0;
+}
+
+static int parse_options(struct build_options *o, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *a = argv[i];
+		int err = 0;
+
+		if (strcmp(a, "--sign-key") == 0)
+			err = take_value(argc, argv, &i, &o->sign_key);
+		else if (strcmp(a, "--sign-tool") == 0)
+			err = take_value(argc, argv, &i, &o->sign_tool);
+		else if (strcmp(a, "--sgx-mode") == 0)
+			err = take_value(argc, argv, &i, &o->mode);
+		else if (strcmp(a, "--enable-edmm") == 0)
+			err = take_value(argc, argv, &i, &o->edmm);
+		else if (strcmp(a, "--image-key") == 0)
+			err = take_value(argc, argv, &i, &o->image_key);
+		else if (strcmp(a, "--buildin-image-key") == 0)
+			o->buildin_image_key = true;
+		else if (strcmp(a, "-f") == 0 || strcmp(a, "--force") == 0)
+			o->force = true;
+		else if (strcmp(a, "--reset") == 0)
+			o->reset = true;
+		else
+			err = complain_known("Unknown option: %s", a);
+		if (err)
+			return 1;
+	}
+	return 0;
+}
+
+static bool is_readable_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int check_edmm(const char *value)
+{
+	static const char *const off[] = {"N", "NO", "no", "n", "False", "false", "0"};
+
+	if (!value)
+		value = getenv("ENABLE_EDMM");
+	if (!value || !value[0])
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(off); i++) {
+		if (strcmp(value, off[i]) == 0)
+			return 0;
+	}
+	return complain("--enable-edmm %s is not yet supported; accepted is N", value);
+}
+
+static int check_options(const struct build_options *o)
+{
+	if (o->sign_key && !is_readable_file(o->sign_key))
+		return complain("invalid signing key path: %s", o->sign_key);
+	if (o->sign_tool && (!is_readable_file(o->sign_tool) || access(o->sign_tool, X_OK) < 0))
+		return complain("invalid signing tool path: %s", o->sign_tool);
+	if (o->buildin_image_key && !o->image_key)
+		return complain("--buildin-image-key needs --image-key");
+	return check_edmm(o->edmm);
+}
+
+/* ---- what the build depends on ---- */
+
+static bool has_sgx_device(void)
+{
+	return access("/dev/sgx_enclave", F_OK) == 0 || access("/dev/sgx/enclave", F_OK) == 0;
+}
+
+/* Without a word from the user: hardware where there is some, else simulation, if that is safe. */
+static const char *default_mode(const struct build *b)
+{
+	if (has_sgx_device())
+		return "HW";
+	if (!b->config.debuggable)
+		return NULL;
+	complain("no SGX device is here: building for simulation (SGX_MODE=SIM), which protects "
+		 "files "
+		 "at rest only");
+	return "SIM";
+}
+
+static int choose_mode(struct build *b)
+{
+	const char *mode = b->options.mode ? b->options.mode : getenv("SGX_MODE");
+
+	if (!mode || !mode[0])
+		mode = default_mode(b);
+	if (!mode)
+		return complain(
+			"no SGX device is here and metadata.debuggable is false; a release names "
+			"its mode: --sgx-mode HW, or --sgx-mode SIM for a trial");
+	if (strcmp(mode, "SIM") == 0) {
+		b->mode = SGX_MODE_SIM;
+		return 0;
+	}
+	if (strcmp(mode, "HW") == 0)
+		return complain(
+			"SGX mode HW is not yet supported by this version; use --sgx-mode SIM");
+	if (strcmp(mode, "HYPER") == 0)
+		return complain("SGX mode HYPER is not supported; accepted are HW and SIM");
+	return complain("unknown SGX mode '%s'; accepted are HW and SIM", mode);
+}
+
+static int choose_key(struct build *b)
+{
+	if (b->options.sign_key) {
+		if (!realpath(b->options.sign_key, b->sign_key))
+			return complain_errno(errno, "cannot read the signing key '%s'",
+					      b->options.sign_key);
+		return 0;
+	}
+	if (!b->config.debuggable)
+		return complain("a release (metadata.debuggable: false) is not signed with the "
+				"development key; give --sign-key");
+	return dev_key_path(b->sign_key, sizeof(b->sign_key));
+}
+
+static int load_image_key(struct build *b)
+{
+	if (!b->options.image_key)
+		return 0;
+	if (b->options.buildin_image_key && !b->config.debuggable)
+		return complain(
+			"--buildin-image-key puts the key where the host can read it and is "
+			"refused for a release (metadata.debuggable: false)");
+	b->encrypted = true;
+	return image_key_load(b->options.image_key, b->image_key);
+}
+
+static int digest_tree(const char *path, u8 digest[32])
+{
+	int err = tree_digest(path, digest);
+
+	return err < 0 ? complain_errno(err, "cannot look at '%s'", path) : 0;
+}
+
+/* Whoever changes how volumes are made raises this, so that old ones are made anew. */
+#define BUILDER_VERSION "2"
+
+static void stamp_image(struct build *b)
+{
+	struct sha256 s;
+
+	sha256_init(&s);
+	sha256_update(&s, "image" BUILDER_VERSION, sizeof("image" BUILDER_VERSION));
+	sha256_update(&s, b->now.image_tree, 32);
+	sha256_update(&s, &b->encrypted, 1);
+	sha256_update(&s, b->image_key, sizeof(b->image_key));
+	sha256_final(&s, b->now.image);
+	sha256_init(&s);
+	sha256_update(&s, "initfs" BUILDER_VERSION, sizeof("initfs" BUILDER_VERSION));
+	sha256_update(&s, b->now.initfs_tree, 32);
+	sha256_update(&s, &b->encrypted, 1);
+	sha256_update(&s, &b->options.buildin_image_key, 1);
+	if (b->options.buildin_image_key)
+		sha256_update(&s, b->image_key, sizeof(b->image_key));
+	sha256_final(&s, b->now.initfs);
+}
+
+static int stamp_enclave(struct build *b, const u8 config_digest[32])
+{
+	const char *kernel = place_of(PIECE_KERNEL_SIM);
+	const char *tool = b->options.sign_tool ? b->options.sign_tool : place_of(PIECE_SIGN_TOOL);
+	const char *const files[] = {kernel, b->sign_key, tool};
+	struct sha256 s;
+
+	sha256_init(&s);
+	sha256_update(&s, "enclave" BUILDER_VERSION, sizeof("enclave" BUILDER_VERSION));
+	sha256_update(&s, config_digest, 32);
+	sha256_update(&s, &b->mode, sizeof(b->mode));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		u8 digest[32];
+
+		if (digest_tree(files[i], digest))
+			return 1;
+		sha256_update(&s, digest, 32);
+	}
+	sha256_final(&s, b->now.enclave);
+	return 0;
+}
+
+#define CACHE_NAME ".image.cache"
+
+/* ---- making the parts ---- */
+
+static int make_dir(const char *path)
+{
+	int err = dir_make(path, 0755);
+
+	return err < 0 ? complain_errno(err, "cannot make '%s'", path) : 0;
+}
+
+static bool read_digest(const char *path, u8 digest[32])
+{
+	char *text;
+	size_t size;
+	bool ok;
+
+	if (file_read(path, 128, &text, &size) < 0)
+		return false;
+	ok = size == 65 && text[64] == '\n' && hex_decode(digest, 32, text, 64) == 0;
+	free(text);
+	return ok;
+}
+
+/* Takes a volume over from the previous build. */
+static bool reuse_volume(const char *name, u8 digest[32])
+{
+	char from[64], to[64], mac[64];
+
+	snprintf(mac, sizeof(mac), "build/%s/.ROOT_MAC", name);
+	snprintf(from, sizeof(from), "build/%s", name);
+	snprintf(to, sizeof(to), BUILD_TEMP "/%s", name);
+	if (!read_digest(mac, digest))
+		return false;
+	if (tree_link(from, to) == 0)
+		return true;
+	if (tree_remove(to) < 0)
+		warn("cannot remove '%s'", to);
+	return false;
+}
+
+static int make_volume(const char *name, struct image_request *request, u8 digest[32])
+{
+	char dir[64], volume[80], mac[80];
+
+	snprintf(dir, sizeof(dir), BUILD_TEMP "/%s", name);
+	snprintf(volume, sizeof(volume), "%s/__ROOT", dir);
+	snprintf(mac, sizeof(mac), "%s/.ROOT_MAC", dir);
+	request->to = volume;
+	request->digest_path = mac;
+	return make_dir(dir) || image_make(request, digest);
+}
+
+/* What the image builder remembers goes along from build to build. */
+static int take_cache_over(void)
+{
+	if (link("build/" CACHE_NAME, BUILD_TEMP "/" CACHE_NAME) < 0 && errno != ENOENT)
+		return complain_errno(errno, "cannot make '" BUILD_TEMP "/" CACHE_NAME "'");
+	return 0;
+}
+
+static int make_image(struct build *b)
+{
+	struct image_request request = {.what = "image",
+					.from = "image",
+					.cache_path = BUILD_TEMP "/" CACHE_NAME,
+					.role = CONFIG_ROLE_IMAGE,
+					.key = b->encrypted ? b->image_key : NULL};
+
+	if (take_cache_over())
+		return 1;
+	if (!b->options.force && memcmp(b->now.image, b->before.image, 32) == 0 &&
+	    reuse_volume("mount", b->image_digest))
+		return 0;
+	inform("Building new image...");
+	b->rebuilt = true;
+	if (make_volume("mount", &request, b->image_digest))
+		return 1;
+	image_check("image", &b->config);
+	return 0;
+}
+
+static const char *image_type_text(const struct build *b)
+{
+	return b->encrypted ? "{\n  \"image_type\": \"encrypted\"\n}\n"
+			    : "{\n  \"image_type\": \"integrity-only\"\n}\n";
+}
+
+/* initfs with what the build adds: what kind the image is and, where asked for, its key. */
+static int stage_initfs(const struct build *b)
+{
+	const char *type = image_type_text(b);
+	int err = file_copy_tree("initfs", BUILD_STAGE);
+
+	if (err < 0)
+		return complain_errno(err, "cannot copy 'initfs'");
+	if (make_dir(BUILD_STAGE "/etc"))
+		return 1;
+	err = file_write(BUILD_STAGE "/etc/image_config.json", type, strlen(type), 0644);
+	if (err == 0 && b->options.buildin_image_key)
+		err = file_copy(b->options.image_key, BUILD_STAGE "/etc/image_key", 0600);
+	return err < 0 ? complain_errno(err, "cannot write to '" BUILD_STAGE "'") : 0;
+}
+
+static int make_initfs(struct build *b)
+{
+	struct image_request request = {
+		.what = "initfs", .from = BUILD_STAGE, .role = CONFIG_ROLE_INITFS};
+	int err;
+
+	if (!b->options.force && memcmp(b->now.initfs, b->before.initfs, 32) == 0 &&
+	    reuse_volume("initfs", b->initfs_digest))
+		return 0;
+	inform("Building the initfs...");
+	b->rebuilt = true;
+	if (stage_initfs(b) || make_volume("initfs", &request, b->initfs_digest))
+		return 1;
+	err = tree_remove(BUILD_STAGE);
+	return err < 0 ? complain_errno(err, "cannot remove '" BUILD_STAGE "'") : 0;
+}
+
+static int link_to(const char *target, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), BUILD_TEMP "/%s", name);
+	return symlink(target, path) < 0 ? complain_errno(errno, "cannot make '%s'", path) : 0;
+}
+
+/* The files that users of Occlum know under build/, as links to what is installed. */
+static int link_installed(void)
+{
+	static const struct {
+		enum piece piece;
+		const char *name;
+	} links[] = {
+		{PIECE_OCCLUM_RUN, "bin/occlum-run"},
+		{PIECE_KERNEL_SIM, "lib/libocclum-libos_sim.so." OCCLUM_VERSION},
+		{PIECE_PAL, "lib/libocclum-pal_sim.so." OCCLUM_VERSION},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		if (link_to(place_of(links[i].piece), links[i].name))
+			return 1;
+	}
+	return link_to("libocclum-libos_sim.so." OCCLUM_VERSION, "lib/libocclum-libos_sim.so.0") ||
+	       link_to("libocclum-libos_sim.so.0", "lib/libocclum-libos.so") ||
+	       link_to("libocclum-pal_sim.so." OCCLUM_VERSION, "lib/libocclum-pal_sim.so.0") ||
+	       link_to("libocclum-pal_sim.so.0", "lib/libocclum-pal.so");
+}
+
+static int write_config(struct build *b, u8 digest[32])
+{
+	u8 *bytes = malloc(CONFIG_SIZE_MAX);
+	size_t size;
+	int err;
+
+	if (!bytes)
+		return complain("out of memory");
+	settings_pin(&b->config, b->initfs_digest, b->image_digest,
+		     b->encrypted ? CONFIG_IMAGE_ENCRYPTED : CONFIG_IMAGE_INTEGRITY);
+	err = config_encode(&b->config, bytes, CONFIG_SIZE_MAX, &size);
+	if (err < 0) {
+		free(bytes);
+		return complain_errno(err, "the configuration is too large or contradicts itself");
+	}
+	sha256(bytes, size, digest);
+	err = file_write(BUILD_TEMP "/.Occlum_sys.bin", bytes, size, 0644);
+	free(bytes);
+	if (err < 0)
+		return complain_errno(err, "cannot write '" BUILD_TEMP "/.Occlum_sys.bin'");
+	return config_dump(&b->config, BUILD_TEMP "/.Occlum_sys.json");
+}
+
+static int make_enclave(struct build *b)
+{
+	u8 digest[32];
+	const char *type = image_type_text(b);
+	int err;
+
+	if (write_config(b, digest) || stamp_enclave(b, digest))
+		return 1;
+	err = file_write(BUILD_TEMP "/image_config.json", type, strlen(type), 0644);
+	if (err < 0)
+		return complain_errno(err, "cannot write '" BUILD_TEMP "/image_config.json'");
+	if (!b->options.force && memcmp(b->now.enclave, b->before.enclave, 32) == 0 &&
+	    link("build/Enclave.xml", BUILD_TEMP "/Enclave.xml") == 0 &&
+	    link(INSTANCE_SIGNED, BUILD_TEMP "/lib/libocclum-libos.signed.so") == 0)
+		return 0;
+	inform("Building libOS...");
+	inform("Signing the enclave...");
+	b->rebuilt = true;
+	if (unlink(BUILD_TEMP "/Enclave.xml") < 0 && errno != ENOENT)
+		return complain_errno(errno, "cannot replace '" BUILD_TEMP "/Enclave.xml'");
+	return enclave_sign(b, digest, BUILD_TEMP, BUILD_TEMP "/lib/libocclum-libos.signed.so");
+}
+
+/* ---- putting it in place ---- */
+
+/* What an interrupted build left. */
+static int clean_up(void)
+{
+	int err = 0;
+
+	if (!file_exists("build") && file_exists(BUILD_OLD) && rename(BUILD_OLD, "build") < 0)
+		err = -errno;
+	if (err == 0)
+		err = tree_remove(BUILD_OLD);
+	if (err == 0)
+		err = tree_remove(BUILD_TEMP);
+	return err < 0 ? complain_errno(err, "cannot remove what an earlier build left") : 0;
+}
+
+static int sync_all(void)
+{
+	int fd = open(BUILD_TEMP, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return complain_errno(errno, "cannot open '" BUILD_TEMP "'");
+	if (syncfs(fd) < 0)
+		err = complain_errno(errno, "cannot write the build to disk");
+	close(fd);
+	return err;
+}
+
+static int put_in_place(void)
+{
+	int err = 0;
+
+	if (sync_all())
+		return 1;
+	if (!file_exists("build")) {
+		if (rename(BUILD_TEMP, "build") < 0)
+			return complain_errno(errno, "cannot make 'build'");
+		return 0;
+	}
+	if (renameat2(AT_FDCWD, BUILD_TEMP, AT_FDCWD, "build", RENAME_EXCHANGE) == 0) {
+		err = tree_remove(BUILD_TEMP);
+	} else {
+		/* A file system without exchange: two steps, which clean_up() can finish. */
+		if (rename("build", BUILD_OLD) < 0 || rename(BUILD_TEMP, "build") < 0)
+			return complain_errno(errno, "cannot replace 'build'");
+		err = tree_remove(BUILD_OLD);
+	}
+	if (err < 0)
+		warn("the previous build could not be removed completely");
+	return 0;
+}
+
+static bool dir_is_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *e;
+	bool empty = true;
+
+	if (!dir)
+		return true;
+	while (empty && (e = readdir(dir)) != NULL)
+		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	closedir(dir);
+	return empty;
+}
+
+/* run/ outlives builds; it is made where it is not there. */
+static int prepare_run(const struct build *b)
+{
+	if (b->options.reset) {
+		int err = tree_remove("run");
+
+		if (err < 0)
+			return complain_errno(err, "cannot remove 'run'");
+	}
+	if (make_dir("run/mount/__ROOT") || make_dir("run/initfs/__ROOT"))
+		return 1;
+	if (!mem_is_zero(b->image_digest_before, 32) &&
+	    memcmp(b->image_digest_before, b->image_digest, 32) != 0 &&
+	    !dir_is_empty("run/mount/__ROOT"))
+		complain("the image below run/ has changed; the files that earlier runs wrote are "
+			 "kept "
+			 "(`occlum build --reset` deletes them)");
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+static int read_inputs(struct build *b)
+{
+	if (settings_load(&b->config, b->now.settings) || choose_mode(b) || load_image_key(b) ||
+	    choose_key(b))
+		return 1;
+	if (!dir_exists("image"))
+		return complain("there is no directory 'image' to build from");
+	if (!dir_exists("initfs"))
+		return complain("there is no directory 'initfs' to build from");
+	if (digest_tree("image", b->now.image_tree) || digest_tree("initfs", b->now.initfs_tree))
+		return 1;
+	stamp_image(b);
+	if (!stamp_read(&b->before, INSTANCE_STAMP))
+		return 0; /* everything is new */
+	if (!read_digest("build/mount/.ROOT_MAC", b->image_digest_before))
+		memset(b->image_digest_before, 0, 32);
+	return 0;
+}
+
+static void say_inputs(const struct build *b)
+{
+	inform("Enclave sign-tool: %s",
+	       b->options.sign_tool ? b->options.sign_tool : place_of(PIECE_SIGN_TOOL));
+	inform("Enclave sign-key: %s", b->sign_key);
+	if (b->encrypted)
+		inform("Image encryption key: %s", b->options.image_key);
+	inform("SGX mode: %s", b->mode == SGX_MODE_SIM ? "SIM" : "HW");
+}
+
+static void warn_of_choices(const struct build *b)
+{
+	const struct config_stage *app = &b->config.app;
+
+	if (b->options.buildin_image_key)
+		warn("the image key is built into the initfs, which the host can read");
+	if (b->config.debuggable)
+		return;
+	for (u32 i = 0; i < app->entry_point_count; i++)
+		entry_point_check("image", app->entry_points[i], &b->config);
+}
+
+static int make_all(struct build *b)
+{
+	if (make_dir(BUILD_TEMP "/bin") || make_dir(BUILD_TEMP "/lib") || make_image(b) ||
+	    make_initfs(b))
+		return 1;
+	if (b->rebuilt)
+		inform("Generate the SEFS image successfully");
+	return make_enclave(b) || link_installed() || stamp_write(&b->now, BUILD_TEMP "/.stamp") ||
+	       put_in_place();
+}
+
+static int build(struct build *b)
+{
+	const char *mode;
+	int err;
+
+	if (clean_up() || read_inputs(b))
+		return 1;
+	say_inputs(b);
+	warn_of_choices(b);
+	if (make_all(b)) {
+		if (tree_remove(BUILD_TEMP) < 0)
+			warn("cannot remove '" BUILD_TEMP "'");
+		return 1;
+	}
+	mode = b->mode == SGX_MODE_SIM ? "SIM\n" : "HW\n";
+	err = file_write(INSTANCE_MODE, mode, strlen(mode), 0644);
+	if (err < 0)
+		return complain_errno(err, "cannot write %s", INSTANCE_MODE);
+	if (prepare_run(b) || instance_set_status("built"))
+		return 1;
+	if (!b->rebuilt)
+		inform("Nothing has changed since the last build");
+	inform("Built the Occlum image and enclave successfully");
+	return 0;
+}
+
+int command_build(int argc, char **argv)
+{
+	static struct build b;
+	int err;
+
+	if (parse_options(&b.options, argc, argv) || check_options(&b.options) || place_find() ||
+	    instance_need_initialized() || instance_lock())
+		return 1;
+	umask(022);
+	err = build(&b);
+	mem_wipe(b.image_key, sizeof(b.image_key));
+	return err;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the steps of `occlum build` share. Functions say what is wrong and return 1, or return 0. */
+#pragma once
+
+#include "lib/base/types.h"
+#include "lib/config/config.h"
+
+#define BUILD_TEMP     ".build.tmp" /* becomes build/ when all is done */
+#define BUILD_OLD      ".build.old"
+#define BUILD_STAGE    BUILD_TEMP "/initfs.stage"
+#define IMAGE_KEY_SIZE 16
+
+enum sgx_mode { SGX_MODE_NONE, SGX_MODE_SIM, SGX_MODE_HW };
+
+struct build_options {
+	const char *sign_key;
+	const char *sign_tool;
+	const char *image_key;
+	const char *mode;
+	const char *edmm;
+	bool buildin_image_key;
+	bool force;
+	bool reset;
+};
+
+/* Digests of everything a part of the build was made from; equal digests mean nothing to do. */
+struct build_stamp {
+	u8 settings[32]; /* the text of Occlum.json */
+	u8 image_tree[32];
+	u8 initfs_tree[32];
+	u8 image[32];	/* tree, key */
+	u8 initfs[32];	/* tree, image type, built-in key */
+	u8 enclave[32]; /* configuration, kernel, key, tool */
+};
+
+struct build {
+	struct build_options options;
+	enum sgx_mode mode;
+	struct occlum_config config;
+	bool encrypted;
+	u8 image_key[IMAGE_KEY_SIZE];
+	char sign_key[PATH_MAX]; /* the file that is used */
+	struct build_stamp now;
+	struct build_stamp before; /* zero when there was no build */
+	u8 image_digest[32];
+	u8 initfs_digest[32];
+	u8 image_digest_before[32];
+	bool rebuilt; /* anything at all */
+};
+
+/* Reads Occlum.json into b->config; *ret_text holds its strings' origin. */
+int __must_check settings_load(struct occlum_config *config, u8 text_digest[32]);
+
+/* "c7-32-...": the file that gen-image-key writes. */
+int __must_check image_key_load(const char *path, u8 key[IMAGE_KEY_SIZE]);
+
+/* Path of this user's development signing key, which is made when it is not there. */
+int __must_check dev_key_path(char *path, size_t size);
+
+/* A volume that is made from a tree. */
+struct image_request {
+	const char *what; /* for the progress bar */
+	const char *from;
+	const char *to;
+	const char *digest_path;
+	const char *cache_path; /* NULL: nothing is remembered */
+	enum config_role role;
+	const u8 *key; /* NULL for an integrity-only one */
+};
+int __must_check image_make(const struct image_request *request, u8 digest[32]);
+
+/* Warns of loaders and libraries that programs in the tree need and that are not in it. */
+void image_check(const char *tree, const struct occlum_config *config);
+
+/* Warns when the host could make an entry point of a release run what it likes. */
+void entry_point_check(const char *tree, const char *path, const struct occlum_config *config);
+
+/* The readable dump of a configuration. */
+int __must_check config_dump(const struct occlum_config *config, const char *path);
+
+/* Makes the signed kernel image `to`; intermediate files go to `work`. */
+int __must_check enclave_sign(const struct build *b, const u8 config_digest[32], const char *work,
+			      const char *to);
+
+/* build/.stamp */
+int __must_check stamp_write(const struct build_stamp *stamp, const char *path);
+bool __must_check stamp_read(struct build_stamp *ret, const char *path);

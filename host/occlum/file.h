@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files and trees on the host. 0 or a negative errno unless said. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "lib/base/types.h"
+
+/* Joins "a/b"; fails with -ENAMETOOLONG. */
+int __must_check path_join(char *to, size_t size, const char *dir, const char *name);
+
+bool file_exists(const char *path); /* whatever it is, links not followed */
+bool dir_exists(const char *path);
+
+/* The whole file, at most `max` bytes (-EFBIG), with a NUL behind it; free() it. */
+int __must_check file_read(const char *path, size_t max, char **ret, size_t *ret_size);
+
+/* All bytes into a new file beside it, synced, then renamed over: never half-written. */
+int __must_check file_write(const char *path, const void *bytes, size_t size, mode_t mode);
+
+/* Contents of `from` (links followed) into a new file `to`; what was there is replaced. */
+int __must_check file_copy(const char *from, const char *to, mode_t mode);
+
+/* `path` and the directories above it that are missing. */
+int __must_check dir_make(const char *path, mode_t mode);
+
+/* Everything below and `path` itself, links not followed; fine when it is not there. */
+int __must_check tree_remove(const char *path);
+
+/* A second tree of the same files: directories made, files hard-linked, links copied. */
+int __must_check tree_link(const char *from, const char *to);
+
+/* A second tree with files of its own: contents and modes, links copied as links. */
+int __must_check file_copy_tree(const char *from, const char *to);
+
+/*
+ * Says what a tree looks like without reading its files: SHA-256 over names, types, modes, owners,
+ * sizes, times and link targets, in sorted order. A tree that is not there has a digest too.
+ */
+int __must_check tree_digest(const char *path, u8 digest[32]);

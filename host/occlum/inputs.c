@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the user gives a build: Occlum.json, the image key, the development signing key. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/lib/sign.h"
+#include "host/occlum/build.h"
+#include "host/occlum/file.h"
+#include "host/occlum/instance.h"
+#include "host/occlum/report.h"
+#include "lib/base/string.h"
+#include "lib/config/settings.h"
+#include "lib/crypto/sha256.h"
+
+int settings_load(struct occlum_config *config, u8 text_digest[32])
+{
+	static struct json_token tokens[SETTINGS_TOKENS_MAX];
+	struct settings_memory memory = {.tokens = tokens, .token_max = SETTINGS_TOKENS_MAX};
+	struct settings_error error;
+	char *text;
+	size_t size;
+	int err = file_read(INSTANCE_SETTINGS, INSTANCE_SETTINGS_MAX, &text, &size);
+
+	if (err < 0)
+		return complain_errno(err, "cannot read %s", INSTANCE_SETTINGS);
+	sha256(text, size, text_digest);
+	/* Lives as long as the configuration, which is as long as the process. */
+	memory.size = 2 * size + 64;
+	memory.strings = malloc(memory.size);
+	if (!memory.strings) {
+		free(text);
+		return complain("out of memory");
+	}
+	err = settings_read(config, text, size, &memory, &error);
+	free(text);
+	if (err == 0)
+		return 0;
+	if (error.line)
+		return complain("%s:%u: %s", INSTANCE_SETTINGS, error.line, error.text);
+	return complain("%s: %s", INSTANCE_SETTINGS, error.text);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+int image_key_load(const char *path, u8 key[IMAGE_KEY_SIZE])
+{
+	const size_t len = 3 * IMAGE_KEY_SIZE - 1;
+	char *text;
+	size_t size;
+	bool ok;
+	int err = file_read(path, 4096, &text, &size);
+
+	if (err == -ENOENT || err == -ENOTDIR || err == -EISDIR) {
+		complain("invalid secure image key path: %s", path);
+		return 1;
+	}
+	if (err < 0)
+		return complain_errno(err, "cannot read the image key '%s'", path);
+	ok = size == len || (size == len + 1 && text[len] == '\n');
+	for (size_t i = 0; ok && i < IMAGE_KEY_SIZE; i++) {
+		int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
+
+		ok = high >= 0 && low >= 0 && (i + 1 == IMAGE_KEY_SIZE || text[3 * i + 2] == '-');
+		key[i] = (u8)(high << 4 | low);
+	}
+	mem_wipe(text, size);
+	free(text);
+	if (!ok)
+		return complain(
+			"the image key '%s' is not 16 pairs of hexadecimal digits joined by "
+			"'-'; `occlum gen-image-key` makes one",
+			path);
+	return 0;
+}
+
+static int state_dir(char *path, size_t size)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	int n;
+
+	if (state && state[0] == '/')
+		n = snprintf(path, size, "%s/occlum", state);
+	else if (home && home[0] == '/')
+		n = snprintf(path, size, "%s/.local/state/occlum", home);
+	else
+		return complain(
+			"neither XDG_STATE_HOME nor HOME says where the development signing "
+			"key lies; set HOME or give --sign-key");
+	if (n < 0 || (size_t)n >= size)
+		return complain("the path of the development signing key is too long");
+	return 0;
+}
+
+int dev_key_path(char *path, size_t size)
+{
+	struct enclave_error error = {0};
+	char dir[PATH_MAX];
+	struct stat st;
+	int err;
+
+	if (state_dir(dir, sizeof(dir)))
+		return 1;
+	if (path_join(path, size, dir, "development-sign.key") < 0)
+		return complain("the path of the development signing key is too long");
+	if (!file_exists(path)) {
+		err = dir_make(dir, 0700);
+		if (err < 0)
+			return complain_errno(err, "cannot make '%s'", dir);
+		err = sign_key_generate(path, &error);
+		if (err < 0 && err != -EEXIST) /* of two first builds at once, one key wins */
+			return complain("cannot make the development signing key: %s", error.text);
+	}
+	if (stat(path, &st) < 0)
+		return complain_errno(errno, "cannot read the development signing key '%s'", path);
+	if (st.st_mode & 077)
+		return complain(
+			"the development signing key '%s' can be read by others; run: chmod 600 %s",
+			path, path);
+	return 0;
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Commands of a few lines: gen-image-key and status. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "host/occlum/command.h"
+#include "host/occlum/file.h"
+#include "host/occlum/instance.h"
+#include "host/occlum/report.h"
+#include "lib/base/string.h"
+
+#define KEY_SIZE 16
+
+int command_gen_image_key(int argc, char **argv)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[3 * KEY_SIZE];
+	u8 key[KEY_SIZE];
+	int err;
+
+	if (argc < 2)
+		return complain_known("target file is not set");
+	if (argc > 2)
+		return complain("unexpected argument '%s'", argv[2]);
+	if (getrandom(key, sizeof(key), 0) != sizeof(key))
+		return complain_errno(errno, "cannot get random bytes");
+	for (size_t i = 0; i < KEY_SIZE; i++) {
+		text[3 * i] = digits[key[i] >> 4];
+		text[3 * i + 1] = digits[key[i] & 15];
+		text[3 * i + 2] = i + 1 < KEY_SIZE ? '-' : '\n';
+	}
+	err = file_write(argv[1], text, sizeof(text), 0600);
+	mem_wipe(text, sizeof(text));
+	mem_wipe(key, sizeof(key));
+	return err < 0 ? complain_errno(err, "cannot write '%s'", argv[1]) : 0;
+}
+
+int command_status(int argc, char **argv)
+{
+	char *text;
+	size_t size;
+	int err;
+
+	if (argc > 1)
+		return complain("unexpected argument '%s'", argv[1]);
+	if (instance_need_initialized())
+		return 1;
+	err = file_read(INSTANCE_STATUS, 4096, &text, &size);
+	if (err < 0)
+		return complain_errno(err, "cannot read %s", INSTANCE_STATUS);
+	inform("%.*s", (int)strcspn(text, "\n"), text);
+	free(text);
+	return 0;
+}
