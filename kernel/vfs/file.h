@@ -17,9 +17,9 @@ struct process;
 /* One contiguous piece of the caller's memory at a time; vectors are loops above. */
 struct uio {
 	bool is_user;
-	void *kernel;       /* !is_user */
-	void __user *user;  /* is_user */
-	size_t left;        /* bytes still to copy */
+	void *kernel;	   /* !is_user */
+	void __user *user; /* is_user */
+	size_t left;	   /* bytes still to copy */
 };
 
 static inline struct uio uio_kernel(void *buf, size_t size)
@@ -33,7 +33,7 @@ static inline struct uio uio_user(void __user *buf, size_t size)
 
 /* Move `size` (<= left) bytes and advance. 0 or -EFAULT. */
 int __must_check uio_copy_out(struct uio *uio, const void *from, size_t size); /* to the caller */
-int __must_check uio_copy_in(struct uio *uio, void *to, size_t size);          /* from the caller */
+int __must_check uio_copy_in(struct uio *uio, void *to, size_t size);	       /* from the caller */
 int __must_check uio_zero_out(struct uio *uio, size_t size);
 
 struct file *file_get(struct file *f);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files in the kernel heap: /tmp, /dev/shm, memfd. */
+#pragma once
+
+#include "kernel/vfs/vnode.h"
+
+/* An empty file system whose root directory has `mode`; `type` is what /proc/mounts shows. */
+int __must_check ramfs_new(const char *type, u32 mode, u32 flags, struct filesystem **ret);
+
+/* A file without a name (memfd, also the backing of other file systems' texts). Counted. */
+int __must_check ramfs_file_new(struct filesystem *fs, u32 mode, struct vnode **ret);

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files over descriptors of the host: what the caller gave as 0, 1 and 2. */
+#pragma once
+
+#include "kernel/vfs/file.h"
+
+/* /dev/tty: the terminal among the session's stdio; -ENXIO without one. */
+int __must_check stdio_open_tty(struct file *f);

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * epoll. An item listens to the queues of its file for as long as it exists; a wake-up moves it to
+ * its instance's ready list, and epoll_wait() asks only those. A level-triggered item stays on the
+ * list while its file is ready. Items do not keep their file open: the file's last put removes
+ * them. One mutex guards all instances' items (a file may be in many); the ready lists have a
+ * spinlock of their own, because wake-ups come from anywhere.
+ */
+#include "kernel/vfs/epoll.h"
+
+#include "abi/errno.h"
+#include "kernel/core/kmem.h"
+#include "kernel/vfs/file_ops.h"
+#include "lib/base/rbtree.h"
+
+#define QUEUES_MAX 4  /* of one file */
+#define DEPTH_MAX  5  /* instances that watch instances */
+#define HOSTS_MAX  64 /* host descriptors in one instance */
+
+struct epoll {
+	struct rb_root items;	/* epoll_lock */
+	struct list_node hosts; /* epoll_lock: items over host descriptors */
+	u32 host_count;
+	struct pollq queue;
+	struct spinlock ready_lock;
+	struct list_node ready; /* ready_lock */
+};
+
+struct epoll_watch {
+	struct poll_watch w;
+	struct epoll_item *item;
+};
+
+struct epoll_item {
+	struct rb_node node;
+	struct epoll *ep;
+	struct file *file; /* borrowed: see epoll_file_closed() */
+	int fd;
+	u32 events; /* 0: disabled by EPOLLONESHOT */
+	u64 data;
+	struct list_node ready_node; /* ready_lock */
+	struct list_node file_node;  /* file.watchers, epoll_lock */
+	struct list_node host_node;
+	s32 host_fd; /* -1: inside */
+	u32 queue_count;
+	struct epoll_watch watches[QUEUES_MAX];
+};
+
+static struct mutex epoll_lock = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(epoll_lock.waiters)};
+static const struct file_ops epoll_ops;
+
+static void make_ready(struct epoll_item *it)
+{
+	struct epoll *ep = it->ep;
+
+	spin_lock(&ep->ready_lock);
+	if (list_is_empty(&it->ready_node))
+		list_add_tail(&ep->ready, &it->ready_node);
+	spin_unlock(&ep->ready_lock);
+}
+
+static void on_wake(struct poll_watch *w, u32 events)
+{
+	struct epoll_item *it = container_of(w, struct epoll_watch, w)->item;
+
+	if (!(it->events & (events | POLLERR | POLLHUP)))
+		return;
+	make_ready(it);
+	pollq_wake(&it->ep->queue, POLLIN | POLLRDNORM);
+}
+
+/* --- items --------------------------------------------------------------------------------- */
+
+struct registrar {
+	struct poll_table table;
+	struct epoll_item *item;
+};
+
+static void register_queue(struct poll_table *pt, struct pollq *q)
+{
+	struct epoll_item *it = container_of(pt, struct registrar, table)->item;
+	struct epoll_watch *w;
+
+	if (it->queue_count == QUEUES_MAX)
+		return;
+	w = &it->watches[it->queue_count++];
+	w->item = it;
+	w->w.notify = on_wake;
+	poll_watch_add(q, &w->w);
+}
+
+static void register_host(struct poll_table *pt, s32 fd, u32 events)
+{
+	container_of(pt, struct registrar, table)->item->host_fd = fd;
+}
+
+static int compare(const struct epoll_item *it, const struct file *f, int fd)
+{
+	if (it->fd != fd)
+		return it->fd < fd ? -1 : 1;
+	return it->file == f ? 0 : it->file < f ? -1 : 1;
+}
+
+static struct epoll_item *item_find(struct epoll *ep, const struct file *f, int fd)
+{
+	struct rb_node *at = ep->items.node;
+
+	while (at) {
+		struct epoll_item *it = rb_entry(at, struct epoll_item, node);
+		int c = compare(it, f, fd);
+
+		if (!c)
+			return it;
+		at = c < 0 ? at->right : at->left;
+	}
+	return NULL;
+}
+
+static void item_free(struct epoll_item *it)
+{
+	struct epoll *ep = it->ep;
+
+	for (u32 i = 0; i < it->queue_count; i++)
+		poll_watch_remove(&it->watches[i].w);
+	spin_lock(&ep->ready_lock);
+	list_del(&it->ready_node);
+	spin_unlock(&ep->ready_lock);
+	list_del(&it->file_node);
+	if (it->host_fd >= 0) {
+		list_del(&it->host_node);
+		ep->host_count--;
+	}
+	rb_erase(&ep->items, &it->node);
+	kfree(it);
+}
+
+static u32 item_poll(struct epoll_item *it, u32 depth);
+
+static bool has_ready(struct epoll *ep, u32 depth)
+{
+	struct rb_node *at;
+
+	rb_for_each (at, &ep->items) {
+		struct epoll_item *it = rb_entry(at, struct epoll_item, node);
+
+		if (it->events && item_poll(it, depth + 1))
+			return true;
+	}
+	return false;
+}
+
+static u32 item_poll(struct epoll_item *it, u32 depth)
+{
+	u32 got;
+
+	if (it->file->ops == &epoll_ops)
+		got = depth <= DEPTH_MAX && has_ready(it->file->priv, depth) ? POLLIN | POLLRDNORM
+									     : 0;
+	else
+		got = file_poll(it->file, NULL);
+	return got & (it->events | POLLERR | POLLHUP);
+}
+
+/* Would watching `target` from `ep` close a circle or a chain that is too long? */
+static bool is_too_deep(const struct epoll *ep, const struct file *target, u32 depth)
+{
+	struct epoll *below = target->priv;
+	struct rb_node *at;
+
+	if (target->ops != &epoll_ops)
+		return false;
+	if (below == ep || depth >= DEPTH_MAX)
+		return true;
+	rb_for_each (at, &below->items) {
+		if (is_too_deep(ep, rb_entry(at, struct epoll_item, node)->file, depth + 1))
+			return true;
+	}
+	return false;
+}
+
+static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_epoll_event *event)
+{
+	struct rb_node **link = &ep->items.node, *parent = NULL;
+	struct registrar r = {{register_queue, register_host}, NULL};
+	struct epoll_item *it;
+
+	if (is_too_deep(ep, f, 0))
+		return -ELOOP;
+	it = kzalloc(sizeof(*it));
+	if (!it)
+		return -ENOMEM;
+	it->ep = ep;
+	it->file = f;
+	it->fd = fd;
+	it->events = event->events | POLLERR | POLLHUP;
+	it->data = event->data;
+	it->host_fd = -1;
+	list_init(&it->ready_node);
+	list_init(&it->host_node);
+	while (*link) {
+		parent = *link;
+		link = compare(rb_entry(parent, struct epoll_item, node), f, fd) < 0
+			       ? &parent->right
+			       : &parent->left;
+	}
+	rb_insert(&ep->items, parent, link, &it->node);
+	list_add_tail(&f->watchers, &it->file_node);
+	r.item = it;
+	if (f->ops == &epoll_ops)
+		register_queue(&r.table, &((struct epoll *)f->priv)->queue);
+	else
+		(void)file_poll(f, &r.table);
+	if (it->host_fd >= 0) {
+		if (ep->host_count == HOSTS_MAX) {
+			it->host_fd = -1;
+			item_free(it);
+			return -ENOSPC;
+		}
+		list_add_tail(&ep->hosts, &it->host_node);
+		ep->host_count++;
+	}
+	make_ready(it); /* looked at by the next wait */
+	pollq_wake(&ep->queue, POLLIN | POLLRDNORM);
+	return 0;
+}
+
+int epoll_ctl(struct file *epf, int op, int fd, struct file *f, const struct abi_epoll_event *event)
+{
+	struct epoll *ep = epf->priv;
+	struct epoll_item *it;
+	int err = 0;
+
+	if (epf->ops != &epoll_ops || f == epf)
+		return -EINVAL;
+	if (!f->ops->poll)
+		return -EPERM;
+	mutex_lock(&epoll_lock);
+	it = item_find(ep, f, fd);
+	switch (op) {
+	case EPOLL_CTL_ADD: err = it ? -EEXIST : item_add(ep, f, fd, event); break;
+	case EPOLL_CTL_DEL:
+		if (it)
+			item_free(it);
+		else
+			err = -ENOENT;
+		break;
+	case EPOLL_CTL_MOD:
+		if (!it) {
+			err = -ENOENT;
+		} else if ((it->events | event->events) & EPOLLEXCLUSIVE) {
+			err = -EINVAL;
+		} else {
+			__atomic_store_n(&it->events, event->events | POLLERR | POLLHUP,
+					 __ATOMIC_RELEASE);
+			it->data = event->data;
+			make_ready(it);
+			pollq_wake(&ep->queue, POLLIN | POLLRDNORM);
+		}
+		break;
+	default: err = -EINVAL;
+	}
+	mutex_unlock(&epoll_lock);
+	return err;
+}
+
+void epoll_file_closed(struct file *f)
+{
+	if (list_is_empty(&f->watchers))
+		return;
+	mutex_lock(&epoll_lock);
+	while (!list_is_empty(&f->watchers))
+		item_free(list_first_entry(&f->watchers, struct epoll_item, file_node));
+	mutex_unlock(&epoll_lock);
+}
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+/* Takes items off the ready list and asks their files. Under epoll_lock. */
+static u32 collect(struct epoll *ep, struct abi_epoll_event *ret, u32 max)
+{
+	struct list_node todo = LIST_INIT(todo), again = LIST_INIT(again);
+	struct epoll_item *it;
+	u32 count = 0;
+
+	list_for_each_entry (it, &ep->hosts, host_node)
+		make_ready(it); /* the host does not wake us: always asked */
+	spin_lock(&ep->ready_lock);
+	list_splice_tail(&todo, &ep->ready);
+	while (!list_is_empty(&todo) && count < max) {
+		u32 got;
+
+		it = list_first_entry(&todo, struct epoll_item, ready_node);
+		list_del(&it->ready_node);
+		spin_unlock(&ep->ready_lock);
+		got = it->events & ~(POLLERR | POLLHUP) ? item_poll(it, 0) : 0;
+		if (got) {
+			ret[count].events = got;
+			ret[count++].data = it->data;
+			if (it->events & EPOLLONESHOT)
+				it->events = EPOLLONESHOT;
+		}
+		spin_lock(&ep->ready_lock);
+		if (got && !(it->events & (EPOLLET | EPOLLONESHOT)) &&
+		    list_is_empty(&it->ready_node))
+			list_add_tail(&again, &it->ready_node);
+	}
+	/* What was not reached comes first next time. */
+	list_splice_tail(&todo, &ep->ready);
+	list_splice_tail(&todo, &again);
+	list_splice_tail(&ep->ready, &todo);
+	spin_unlock(&ep->ready_lock);
+	return count;
+}
+
+/* Host descriptors of the instance, for sleeping on them. */
+static u32 host_list(struct epoll *ep, struct host_pollfd *fds)
+{
+	struct epoll_item *it;
+	u32 n = 0;
+
+	list_for_each_entry (it, &ep->hosts, host_node) {
+		if (it->events & ~(EPOLLONESHOT | EPOLLET))
+			fds[n++] = (struct host_pollfd){.fd = it->host_fd,
+							.events = it->events & 0x3fff};
+	}
+	return n;
+}
+
+long epoll_wait(struct file *epf, struct abi_epoll_event *ret, u32 max, u64 deadline)
+{
+	struct epoll *ep = epf->priv;
+	struct host_pollfd hosts[HOSTS_MAX];
+	struct wait_entry entry = {0};
+	u32 count, host_count;
+	int err = 0;
+
+	if (epf->ops != &epoll_ops || !max)
+		return -EINVAL;
+	waitq_add(&ep->queue.threads, &entry, true);
+	for (;;) {
+		mutex_lock(&epoll_lock);
+		count = collect(ep, ret, max);
+		host_count = host_list(ep, hosts);
+		mutex_unlock(&epoll_lock);
+		if (count || err || !deadline)
+			break;
+		if (host_count)
+			err = thread_park_poll(hosts, host_count, deadline, true);
+		else
+			err = thread_park(deadline, true);
+		if (err > 0)
+			err = 0;
+	}
+	waitq_remove(&entry);
+	if (count)
+		return count;
+	return err == -ETIMEDOUT ? 0 : err;
+}
+
+static u32 epoll_poll(struct file *f, struct poll_table *pt)
+{
+	struct epoll *ep = f->priv;
+	bool ready;
+
+	poll_listen(pt, &ep->queue);
+	mutex_lock(&epoll_lock);
+	ready = has_ready(ep, 0);
+	mutex_unlock(&epoll_lock);
+	return ready ? POLLIN | POLLRDNORM : 0;
+}
+
+static void epoll_release(struct file *f)
+{
+	struct epoll *ep = f->priv;
+
+	mutex_lock(&epoll_lock);
+	while (ep->items.node)
+		item_free(rb_entry(ep->items.node, struct epoll_item, node));
+	mutex_unlock(&epoll_lock);
+	pollq_fini(&ep->queue);
+	kfree(ep);
+}
+
+static const struct file_ops epoll_ops = {
+	.is_stream = true,
+	.release = epoll_release,
+	.poll = epoll_poll,
+};
+
+int epoll_new(u32 flags, struct file **ret)
+{
+	struct epoll *ep = kzalloc(sizeof(*ep));
+	int err;
+
+	if (!ep)
+		return -ENOMEM;
+	list_init(&ep->hosts);
+	list_init(&ep->ready);
+	spin_init(&ep->ready_lock);
+	pollq_init(&ep->queue);
+	err = file_new_anon(&epoll_ops, "anon_inode:[eventpoll]", 0600, O_RDWR, ep, ret);
+	if (err)
+		kfree(ep);
+	return err;
+}

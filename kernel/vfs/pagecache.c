@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The page cache. One spinlock guards trees, states and the list of pages by age; it is never held
+ * over a copy to a program or over I/O. A page that is being filled is in the tree already, without
+ * data: whoever writes or discards its range meanwhile marks it stale, and the filler then serves
+ * its own read from it but does not keep it. Readers that meet such a page read past the cache.
+ */
+#include "kernel/vfs/pagecache.h"
+
+#include "abi/errno.h"
+#include "kernel/core/kmem.h"
+#include "kernel/vfs/pagetree.h"
+#include "lib/base/string.h"
+
+#define READ_AHEAD_PAGES 16u /* one fill: 64 KiB */
+
+struct page_cache {
+	struct pagetree tree;
+	u64 count;
+	u64 next_index; /* where a sequential reader would go on */
+};
+
+struct cached_page {
+	struct page_cache *cache; /* NULL: no longer in a tree */
+	u64 index;
+	u32 refs;
+	bool stale;
+	bool recent; /* used since it was last looked at by the eviction */
+	struct list_node age_node;
+	u8 *data; /* NULL while being filled */
+};
+
+static struct spinlock lock = SPINLOCK_INIT;
+static struct list_node by_age = LIST_INIT(by_age); /* oldest first */
+static size_t page_limit, page_count;
+
+void page_cache_init(size_t limit)
+{
+	page_limit = limit / PAGE_SIZE;
+}
+
+size_t page_cache_used(void)
+{
+	return page_count * PAGE_SIZE;
+}
+
+/* Takes p out of its tree; true when the caller must free it after unlocking. */
+static bool page_unlink(struct cached_page *p)
+{
+	if (p->cache) {
+		pagetree_remove(&p->cache->tree, p->index);
+		p->cache->count--;
+		p->cache = NULL;
+		list_del(&p->age_node);
+		page_count--;
+	}
+	p->stale = true;
+	return p->refs == 0;
+}
+
+static void page_free(struct cached_page *p)
+{
+	if (p->data)
+		kpages_free(p->data, 1);
+	kfree(p);
+}
+
+static void page_put(struct cached_page *p)
+{
+	bool dead;
+
+	spin_lock(&lock);
+	dead = --p->refs == 0 && !p->cache;
+	spin_unlock(&lock);
+	if (dead)
+		page_free(p);
+}
+
+/* Makes room for `count` more pages; gives up when all are in use. */
+static void evict(u32 count)
+{
+	u64 tries = 2 * page_count + 1;
+
+	spin_lock(&lock);
+	while (page_count + count > page_limit && tries-- && !list_is_empty(&by_age)) {
+		struct cached_page *p = list_first_entry(&by_age, struct cached_page, age_node);
+
+		list_del(&p->age_node);
+		list_add_tail(&by_age, &p->age_node);
+		if (p->recent || p->refs) {
+			p->recent = false;
+			continue;
+		}
+		if (page_unlink(p)) {
+			spin_unlock(&lock);
+			page_free(p);
+			spin_lock(&lock);
+		}
+	}
+	spin_unlock(&lock);
+}
+
+static struct page_cache *cache_of(struct vnode *v)
+{
+	struct page_cache *c = __atomic_load_n(&v->cache, __ATOMIC_ACQUIRE);
+	struct page_cache *none = NULL;
+
+	if (likely(c))
+		return c;
+	c = kzalloc(sizeof(*c));
+	if (!c)
+		return NULL;
+	if (__atomic_compare_exchange_n(&v->cache, &none, c, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return c;
+	kfree(c);
+	return none;
+}
+
+/* A filled page, counted, or NULL. */
+static struct cached_page *page_find(struct page_cache *c, u64 index)
+{
+	struct cached_page *p;
+
+	spin_lock(&lock);
+	p = pagetree_get(&c->tree, index);
+	if (p && p->data) {
+		p->refs++;
+		p->recent = true;
+	} else {
+		p = NULL;
+	}
+	spin_unlock(&lock);
+	return p;
+}
+
+/* Claims up to `max` absent pages from `index` on; they are in the tree, empty and counted. */
+static u32 claim(struct page_cache *c, u64 index, u32 max, struct cached_page **pages)
+{
+	u32 n;
+
+	for (n = 0; n < max; n++) {
+		struct cached_page *p = kzalloc(sizeof(*p));
+		bool ok;
+
+		if (!p)
+			break;
+		p->index = index + n;
+		p->refs = 1;
+		p->recent = true;
+		spin_lock(&lock);
+		ok = !pagetree_get(&c->tree, p->index) && !pagetree_set(&c->tree, p->index, p);
+		if (ok) {
+			p->cache = c;
+			c->count++;
+			page_count++;
+			list_add_tail(&by_age, &p->age_node);
+		}
+		spin_unlock(&lock);
+		if (!ok) {
+			kfree(p);
+			break;
+		}
+		pages[n] = p;
+	}
+	return n;
+}
+
+/* Hands the filled bytes to the claimed pages, or takes the pages back. */
+static void settle(struct cached_page **pages, u32 count, const u8 *bytes)
+{
+	for (u32 i = 0; i < count; i++) {
+		struct cached_page *p = pages[i];
+		u8 *data = bytes ? kpages_alloc(1) : NULL;
+
+		if (data)
+			memcpy(data, bytes + i * PAGE_SIZE, PAGE_SIZE);
+		spin_lock(&lock);
+		if (data && !p->stale) {
+			p->data = data;
+			data = NULL;
+		} else {
+			page_unlink(p);
+		}
+		spin_unlock(&lock);
+		if (data)
+			kpages_free(data, 1);
+		page_put(p);
+	}
+}
+
+/* How many pages to fetch at once: a sequential reader or a long read gets many. */
+static u32 fetch_count(struct page_cache *c, u64 index, u64 last, u64 end)
+{
+	u64 want = last - index + 1;
+
+	if (index == c->next_index && index)
+		want = READ_AHEAD_PAGES;
+	if (want > READ_AHEAD_PAGES)
+		want = READ_AHEAD_PAGES;
+	return MIN(want, MAX(end - index, (u64)1));
+}
+
+/*
+ * Not in the cache: reads [offset, offset + part) through a bounce buffer and keeps the pages.
+ * Returns the bytes copied to the caller.
+ */
+static long read_miss(struct vnode *v, struct page_cache *c, struct uio *uio, u64 offset,
+		      u64 file_size, page_fill_fn fill)
+{
+	struct cached_page *pages[READ_AHEAD_PAGES];
+	u64 index = offset / PAGE_SIZE;
+	u64 last = (MIN(offset + uio->left, file_size) - 1) / PAGE_SIZE;
+	u64 end = (file_size + PAGE_SIZE - 1) / PAGE_SIZE;
+	u32 want = fetch_count(c, index, last, end);
+	size_t skip = offset % PAGE_SIZE, part;
+	u32 claimed;
+	u8 *bounce;
+	int err;
+
+	bounce = kmalloc(want * PAGE_SIZE);
+	if (!bounce && want > 1) {
+		want = 1;
+		bounce = kmalloc(PAGE_SIZE);
+	}
+	if (!bounce)
+		return -ENOMEM;
+	evict(want);
+	claimed = page_limit > want ? claim(c, index, want, pages) : 0;
+	if (claimed)
+		want = claimed; /* pages that another thread has follow in the next round */
+	else
+		want = 1;
+	c->next_index = index + want;
+	err = fill(v, index, want, bounce);
+	settle(pages, claimed, err ? NULL : bounce);
+	if (!err) {
+		part = MIN((u64)uio->left, MIN(want * PAGE_SIZE - skip, file_size - offset));
+		err = uio_copy_out(uio, bounce + skip, part);
+	}
+	kfree(bounce);
+	return err ? err : (long)part;
+}
+
+long page_cache_read(struct vnode *v, struct uio *uio, u64 offset, u64 size, page_fill_fn fill)
+{
+	struct page_cache *c = cache_of(v);
+	long done = 0;
+
+	if (!c)
+		return -ENOMEM;
+	while (uio->left && offset < size) {
+		struct cached_page *p = page_find(c, offset / PAGE_SIZE);
+		size_t skip = offset % PAGE_SIZE;
+		long part;
+
+		if (p) {
+			part = MIN((u64)uio->left, MIN(PAGE_SIZE - skip, size - offset));
+			if (uio_copy_out(uio, p->data + skip, part))
+				part = -EFAULT;
+			page_put(p);
+			c->next_index = offset / PAGE_SIZE + 1;
+		} else {
+			part = read_miss(v, c, uio, offset, size, fill);
+		}
+		if (part < 0)
+			return done ? done : part;
+		done += part;
+		offset += part;
+	}
+	return done;
+}
+
+void page_cache_write(struct vnode *v, u64 offset, const void *from, size_t size)
+{
+	struct page_cache *c = v->cache;
+	const u8 *at = from;
+
+	if (!c || !c->count)
+		return;
+	while (size) {
+		size_t skip = offset % PAGE_SIZE, part = MIN(size, PAGE_SIZE - skip);
+		struct cached_page *p;
+
+		spin_lock(&lock);
+		p = pagetree_get(&c->tree, offset / PAGE_SIZE);
+		if (p && p->data)
+			p->refs++;
+		else if (p)
+			page_unlink(p); /* the filler holds a reference and frees it */
+		spin_unlock(&lock);
+		if (p && p->data && !p->stale)
+			memcpy(p->data + skip, at, part);
+		if (p && p->data)
+			page_put(p);
+		at += part;
+		offset += part;
+		size -= part;
+	}
+}
+
+void page_cache_discard(struct vnode *v, u64 offset, u64 end)
+{
+	struct page_cache *c = v->cache;
+	u64 index = offset / PAGE_SIZE;
+	struct cached_page *p;
+	bool dead;
+
+	if (!c)
+		return;
+	do {
+		spin_lock(&lock);
+		p = pagetree_next(&c->tree, &index);
+		if (p && index * PAGE_SIZE >= end)
+			p = NULL;
+		dead = p && page_unlink(p);
+		spin_unlock(&lock);
+		if (dead)
+			page_free(p);
+		index++;
+	} while (p);
+}
+
+void page_cache_free(struct page_cache *c)
+{
+	struct vnode owner = {.cache = c};
+
+	if (!c)
+		return;
+	page_cache_discard(&owner, 0, UINT64_MAX);
+	pagetree_free(&c->tree);
+	kfree(c);
+}

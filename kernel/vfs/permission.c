@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may do what. Programs run as root unless they change their ids; then owner, group and other
+ * bits decide as on Linux. The kernel itself (no current process yet) is root.
+ */
+#include "abi/errno.h"
+#include "kernel/proc/process.h"
+#include "kernel/vfs/walk.h"
+
+static const struct credentials *caller(void)
+{
+	struct thread *t = current_thread();
+
+	return t && t->process ? &t->process->cred : NULL;
+}
+
+void vfs_caller_ids(u32 *ret_uid, u32 *ret_gid)
+{
+	const struct credentials *c = caller();
+
+	*ret_uid = c ? c->fsuid : 0;
+	*ret_gid = c ? c->fsgid : 0;
+}
+
+bool vfs_caller_is_root(void)
+{
+	const struct credentials *c = caller();
+
+	return !c || c->fsuid == 0;
+}
+
+static bool in_group(const struct credentials *c, u32 own, u32 gid)
+{
+	if (own == gid)
+		return true;
+	for (u32 i = 0; i < c->group_count && i < ARRAY_SIZE(c->groups); i++) {
+		if (c->groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+bool vfs_caller_in_group(u32 gid)
+{
+	const struct credentials *c = caller();
+
+	return !c || in_group(c, c->fsgid, gid);
+}
+
+int vnode_access(struct vnode *v, u32 mask, bool real_ids)
+{
+	const struct credentials *c = caller();
+	u32 mode = __atomic_load_n(&v->mode, __ATOMIC_RELAXED);
+	u32 uid = 0, gid = 0;
+
+	if ((mask & W_OK) && (v->fs->flags & FS_READ_ONLY) &&
+	    (S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode)))
+		return -EROFS;
+	if ((mask & X_OK) && S_ISREG(mode) && (v->fs->flags & FS_NOEXEC))
+		return -EACCES;
+	if (c) {
+		uid = real_ids ? c->uid : c->fsuid;
+		gid = real_ids ? c->gid : c->fsgid;
+	}
+	if (uid == 0) {
+		if ((mask & X_OK) && !S_ISDIR(mode) && !(mode & 0111))
+			return -EACCES;
+		return 0;
+	}
+	if (uid == v->uid)
+		mode >>= 6;
+	else if (in_group(c, gid, v->gid))
+		mode >>= 3;
+	return (mask & ~mode & 7) ? -EACCES : 0;
+}
+
+int vnode_permission(struct vnode *v, u32 mask)
+{
+	return vnode_access(v, mask, false);
+}
+
+int vnode_owner_or_root(struct vnode *v)
+{
+	const struct credentials *c = caller();
+
+	return !c || c->fsuid == 0 || c->fsuid == v->uid ? 0 : -EPERM;
+}
