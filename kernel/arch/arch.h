@@ -87,6 +87,20 @@ static inline u64 user_range_end(void)
 	return enclave_base() + enclave_size() - (4ul << 30);
 }
 
+/* The page that the signer filled and MRENCLAVE covers. */
+struct measured_params;
+const struct measured_params *arch_measured(void);
+
+/* Boot: cpuid hints of the host, sanitised here. -EOPNOTSUPP when the CPU lacks what is needed. */
+struct cpuid_hint;
+int __must_check arch_init(const struct cpuid_hint *hints, size_t count);
+
+/* Ends the instance for good: no slot can be entered any more. */
+void arch_die(void) __noreturn;
+
+/* The current thread's ecall ends now with `result`; its kernel stack is given up. */
+void arch_return_to_host(s64 result) __noreturn;
+
 /* [p, p + size) lies outside the enclave and does not wrap. */
 bool host_range_is_outside(u64 address, u64 size);
 

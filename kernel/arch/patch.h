@@ -43,8 +43,6 @@ struct patch_site {
 	s8 pad;	     /* B: distance of the padding from `address` */
 };
 
-#define PATCH_STUB_SIZE 64u /* of any class but C */
-
 /*
  * Stub memory that `count` sites need at most, a multiple of the page size; all classes of a
  * table together. The area must lie within 1 GiB of all sites.

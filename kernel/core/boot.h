@@ -10,3 +10,6 @@ s64 boot_new_process(u64 new_process_address);
 s64 boot_exec(u64 pid);
 s64 boot_kill(u64 pid_and_signal);
 s64 boot_shutdown(void);
+
+/* The process of the kernel's own threads: pid 0, root's credentials, no address space. */
+extern struct process kernel_process;

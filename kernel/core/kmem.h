@@ -8,11 +8,11 @@
 
 #include "lib/base/types.h"
 
-void *kmalloc(size_t size) __must_check;               /* not zeroed; 16-byte aligned */
-void *kzalloc(size_t size) __must_check;               /* zeroed */
+void *kmalloc(size_t size) __must_check;	       /* not zeroed; 16-byte aligned */
+void *kzalloc(size_t size) __must_check;	       /* zeroed */
 void *kcalloc(size_t count, size_t size) __must_check; /* zeroed; overflow-checked */
 void *krealloc(void *p, size_t size) __must_check;     /* keeps p on failure */
-void kfree(void *p);                                   /* NULL is fine */
+void kfree(void *p);				       /* NULL is fine */
 char *kstrdup(const char *s) __must_check;
 
 /* `count` whole pages, page aligned, zeroed. */

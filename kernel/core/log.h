@@ -30,8 +30,8 @@ void log_always(const char *format, ...) __printf(1, 2);
 		if (unlikely((level) <= log_level))                                                \
 			log_write(level, LOG_TAG, __VA_ARGS__);                                    \
 	} while (0)
-#define log_err(...) log_at(LOG_ERROR, __VA_ARGS__)
-#define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)
-#define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
+#define log_err(...)   log_at(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 #define log_trace(...) log_at(LOG_TRACE, __VA_ARGS__)

@@ -25,24 +25,25 @@ struct restart_block {
 
 /* Bits of thread.work: what must be done before going back to user mode. */
 enum thread_work {
-	WORK_SIGNAL = 1 << 0, /* a signal may be deliverable */
-	WORK_EXIT = 1 << 1,   /* the thread must end (exit_group, exec, kill) */
+	WORK_SIGNAL = 1 << 0,  /* a signal may be deliverable */
+	WORK_EXIT = 1 << 1,    /* the thread must end (exit_group, exec, kill) */
 	WORK_RESTORE = 1 << 2, /* full register restore needed (sigreturn, exec): slow exit path */
 };
 
 struct thread {
 	u32 refs; /* atomic */
 	s32 tid;
-	struct process *process;        /* counted; set at creation, never changes */
-	struct list_node process_node;  /* process.threads, process.lock */
-	struct list_node start_node;    /* list of threads that wait for a host thread */
-	u64 start_token;                /* random, what the host must present; 0 once started */
+	u32 work;		       /* atomic, enum thread_work; tested by the exit path */
+	u32 park_state;		       /* atomic, kernel/sched */
+	u64 syscalls, traps;	       /* counted by the entry paths: the share that trapped */
+	struct process *process;       /* counted; set at creation, never changes */
+	struct list_node process_node; /* process.threads, process.lock */
+	struct list_node start_node;   /* list of threads that wait for a host thread */
+	u64 start_token;	       /* random, what the host must present; 0 once started */
 
 	/* Owned by kernel/arch and kernel/sched. */
 	struct thread_block *block; /* slot it runs on; NULL before start and after exit */
 	u32 slot;
-	u32 work;       /* atomic, enum thread_work; also tested by the exit path */
-	u32 park_state; /* atomic, park.c */
 	u32 uaccess_depth; /* > 0 while copying to or from user memory */
 	u64 uaccess_epoch; /* mm: see uaccess.h */
 
@@ -57,7 +58,7 @@ struct thread {
 	bool has_saved_blocked;
 	sigset_k pending_set;
 	struct list_node pending; /* struct sigqueue */
-	sigset_k real_blocked; /* sigtimedwait: the mask it returns to, else 0 */
+	sigset_k real_blocked;	  /* sigtimedwait: the mask it returns to, else 0 */
 	u64 altstack_sp, altstack_size;
 	u32 altstack_flags;
 	u32 fault_trap, fault_code; /* of the last fault, for the signal frame */
@@ -74,11 +75,10 @@ struct thread {
 	void (*kernel_main)(void *arg);
 	void *kernel_arg;
 
-	char name[16];     /* comm */
-	u64 start_ns;      /* monotonic; CPU time is estimated as the time not parked since */
-	u64 parked_ns;     /* sum over thread_park*(), kept by kernel/sched */
+	char name[16];		/* comm */
+	u64 start_ns;		/* monotonic; CPU time is estimated as the time not parked since */
+	u64 parked_ns;		/* sum over thread_park*(), kept by kernel/sched */
 	u64 utime_ns, stime_ns; /* estimates: entered the kernel / left it */
-	u64 syscalls, traps;    /* counted by the entry paths: the share that trapped */
 };
 
 /* kernel/proc: a thread of `p` that is not listed anywhere yet, one reference. NULL: no memory. */
@@ -87,6 +87,14 @@ struct thread *thread_new(struct process *p) __must_check;
 /* kernel/sched. The last put frees start_xstate and the thread and puts its process. */
 struct thread *thread_get(struct thread *t);
 void thread_put(struct thread *t);
+
+/* The boot and ecall threads: no program, `process` is kernel_process (kernel/core/boot.h). */
+void thread_init_kernel(struct thread *t);
+s64 thread_run(u64 token); /* ECALL_THREAD */
+
+/* kernel/arch: `t` runs on the slot that this code runs on; after detaching the slot's own does. */
+void arch_attach_thread(struct thread *t);
+void arch_detach_thread(void);
 
 /* Asks the host for a thread that will run `t` (holds a reference until it ended). 0 or -EAGAIN. */
 int __must_check thread_start(struct thread *t);

@@ -24,9 +24,9 @@ void mutex_unlock(struct mutex *m);
 /* Many readers or one writer; writers are preferred. */
 struct rwlock {
 	struct spinlock guard;
-	u32 readers;   /* guard */
-	bool writer;   /* guard */
-	u32 writers_waiting; /* guard */
+	u32 readers;		  /* guard */
+	bool writer;		  /* guard */
+	u32 writers_waiting;	  /* guard */
 	struct list_node waiters; /* guard */
 };
 

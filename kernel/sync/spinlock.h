@@ -12,7 +12,10 @@ struct spinlock {
 	u32 locked;
 };
 
-#define SPINLOCK_INIT {0}
+#define SPINLOCK_INIT                                                                              \
+	{                                                                                          \
+		0                                                                                  \
+	}
 
 static inline void spin_init(struct spinlock *lock)
 {

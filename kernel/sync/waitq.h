@@ -19,7 +19,7 @@ struct wait_entry {
 	struct list_node node;
 	struct thread *thread;
 	struct waitq *queue; /* NULL: not registered */
-	bool exclusive;      /* waitq_wake_one() wakes one of these and all others */
+	bool exclusive;	     /* waitq_wake_one() wakes one of these and all others */
 };
 
 void waitq_init(struct waitq *q);

@@ -12,6 +12,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/sched/park.h"
 #include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
 #include "tests/fakes/fakes.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -86,4 +87,34 @@ int thread_park_poll(struct host_pollfd *fds, size_t count, u64 deadline, bool i
 	(void)fds;
 	(void)count;
 	return thread_park(deadline, interruptible);
+}
+
+u64 clock_monotonic_ns(void)
+{
+	return now_ns();
+}
+
+u64 clock_realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (u64)now.tv_sec * 1000000000ull + (u64)now.tv_nsec;
+}
+
+u64 clock_boot_ns(void)
+{
+	return 1;
+}
+
+struct thread *thread_get(struct thread *t)
+{
+	__atomic_fetch_add(&t->refs, 1, __ATOMIC_RELAXED);
+	return t;
+}
+
+/* Threads of unit tests belong to the test. */
+void thread_put(struct thread *t)
+{
+	__atomic_fetch_sub(&t->refs, 1, __ATOMIC_RELAXED);
 }

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The small services of kernel/arch: the current slot's block, leaving to user mode and to the
+ * host, time stamps, hardware random numbers, and the SGX leaves that make keys and reports.
+ */
+#include "kernel/arch/arch.h"
+
+#include "abi/errno.h"
+#include "edge/hostcall_gen.h"
+#include "kernel/arch/arch_priv.h"
+#include "kernel/core/ecall.h"
+#include "kernel/core/panic.h"
+#include "kernel/host/host_call.h"
+#include "kernel/sched/thread.h"
+#include "lib/base/string.h"
+
+#define RANDOM_RETRIES 64
+
+int arch_init(const struct cpuid_hint *hints, size_t count)
+{
+	xstate_init();
+	return cpuid_init(hints, count);
+}
+
+struct user_regs *current_regs(void)
+{
+	return thread_block_regs(thread_block());
+}
+
+u64 arch_get_user_fs(void)
+{
+	u64 fs;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(fs));
+	return fs;
+}
+
+void arch_set_user_fs(u64 fs)
+{
+	__asm__ volatile("wrfsbase %0" : : "r"(fs));
+}
+
+void arch_enter_user(const struct user_regs *regs)
+{
+	struct user_regs *at = current_regs();
+
+	memmove(at, regs, sizeof(*at));
+	at->orig_rax = (u64)-1;
+	enter_user(at);
+}
+
+/* Puts `t` on the slot that this code runs on. */
+void arch_attach_thread(struct thread *t)
+{
+	struct thread_block *b = thread_block();
+
+	t->slot = b->slot;
+	__atomic_store_n(&t->block, b, __ATOMIC_RELEASE);
+	b->thread = t;
+}
+
+void arch_detach_thread(void)
+{
+	struct thread_block *b = thread_block();
+	struct thread *t = b->thread;
+
+	b->thread = &b->kernel_thread;
+	__atomic_store_n(&t->block, NULL, __ATOMIC_RELEASE);
+}
+
+void arch_return_to_host(s64 result)
+{
+	register s64 rsi __asm__("rsi") = result;
+
+	__asm__ volatile("jmp ecall_return" : : "r"(rsi));
+	__builtin_unreachable();
+}
+
+void arch_die(void)
+{
+	slot_cookie = ~slot_cookie;
+	arch_abort(ABORT_PANIC);
+}
+
+struct thread_arena __host *host_arena(void)
+{
+	return thread_block()->arena;
+}
+
+/* Each ecall but ECALL_THREAD runs on a thread of the kernel itself, kept in the slot. */
+s64 ecall_dispatch(u64 number, u64 argument, u64 arena)
+{
+	struct thread_block *b = thread_block();
+	struct thread *t = &b->kernel_thread;
+
+	if (!b->arena) {
+		if (!IS_ALIGNED(arena, 64) || !host_range_is_outside(arena, ARENA_SIZE))
+			arch_abort(ABORT_BAD_ENTRY);
+		b->arena = (struct thread_arena *)arena;
+	}
+	thread_init_kernel(t);
+	arch_attach_thread(t);
+	return ecall_run(number, argument);
+}
+
+u64 arch_tsc(void)
+{
+	u32 low, high;
+
+	__asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (u64)high << 32 | low;
+}
+
+/* SGX1 refuses RDTSC; there a time page of the host would serve. Simulation and SGX2 allow it. */
+bool arch_tsc_is_usable(void)
+{
+	return true;
+}
+
+bool arch_rdrand(u64 *ret)
+{
+	bool ok;
+	u64 value;
+
+	for (u32 i = 0; i < RANDOM_RETRIES; i++) {
+		__asm__ volatile("rdrand %0; setc %1" : "=r"(value), "=qm"(ok) : : "cc");
+		if (ok) {
+			*ret = value;
+			return true;
+		}
+		cpu_relax();
+	}
+	return false;
+}
+
+bool arch_rdseed(u64 *ret)
+{
+	bool ok;
+	u64 value;
+
+	for (u32 i = 0; i < RANDOM_RETRIES; i++) {
+		__asm__ volatile("rdseed %0; setc %1" : "=r"(value), "=qm"(ok) : : "cc");
+		if (ok) {
+			*ret = value;
+			return true;
+		}
+		cpu_relax();
+	}
+	return false;
+}
+
+#ifdef OCCLUM_SIM
+
+int arch_egetkey(const void *key_request, u8 ret_key[16])
+{
+	return (int)host_sim_getkey(key_request, 512, ret_key, 16);
+}
+
+int arch_ereport(const void *target_info, const void *report_data, void *ret_report)
+{
+	return host_sim_report(target_info, 512, report_data, 64, ret_report, 432);
+}
+
+#else
+
+#define LEAF_EREPORT 0
+#define LEAF_EGETKEY 1
+
+int arch_egetkey(const void *key_request, u8 ret_key[16])
+{
+	alignas(512) u8 request[512];
+	alignas(16) u8 key[16];
+	u64 rax = LEAF_EGETKEY;
+
+	memcpy(request, key_request, sizeof(request));
+	__asm__ volatile("enclu" : "+a"(rax) : "b"(request), "c"(key) : "memory", "cc");
+	memcpy(ret_key, key, sizeof(key));
+	mem_wipe(key, sizeof(key));
+	return (int)rax;
+}
+
+int arch_ereport(const void *target_info, const void *report_data, void *ret_report)
+{
+	alignas(512) u8 target[512], report[512];
+	alignas(128) u8 data[64];
+
+	memcpy(target, target_info, sizeof(target));
+	memcpy(data, report_data, sizeof(data));
+	__asm__ volatile("enclu"
+			 :
+			 : "a"((u64)LEAF_EREPORT), "b"(target), "c"(data), "d"(report)
+			 : "memory", "cc");
+	memcpy(ret_report, report, 432);
+	return 0;
+}
+
+#endif
+
+void kernel_fault(struct thread_block *b)
+{
+	/* The offset in the image says where, without telling where the enclave lies. */
+	panic("exception %u in the kernel at image offset 0x%lx (error %lx)", b->trap_vector,
+	      b->panic_ip - (u64)image_start, b->trap_error);
+}

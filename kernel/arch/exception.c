@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Stage 1 of an exception: decides where the interrupted thread goes on, by editing the saved
+ * general registers, and returns. It touches no user memory, takes no lock and makes no host
+ * call: it runs on the exception stack while the thread's own work lies frozen in the SSA. The
+ * host chose the moment, so every state of the kernel can be found here.
+ *
+ *   in the program             registers to the kernel stack, on at trap_entry (stage 2)
+ *   on the way in, before the  asynchronous: on (thread.work is tested on the way out);
+ *   kernel counts as entered   a fault: GS was wrong, the program's fault at its call site
+ *   on the way out, after the  back to the test of thread.work
+ *   test of thread.work
+ *   in user_access.S           a fault: on at user_access_fault
+ *   elsewhere in the kernel    asynchronous: on; a fault: the end of the instance
+ *
+ * The windows count only together with thread_block.in_kernel, since a program can jump to any
+ * address.
+ */
+#include "kernel/arch/arch_priv.h"
+
+#include "kernel/arch/arch.h"
+
+#define VECTOR_DB 1
+#define VECTOR_GP 13
+#define VECTOR_PF 14
+
+static bool is_between(u64 ip, const void *start, const void *end)
+{
+	return ip >= (u64)start && ip < (u64)end;
+}
+
+static void save_program(struct thread_block *b, const struct ssa_gpr *g, u64 ip)
+{
+	struct user_regs *regs = thread_block_regs(b);
+
+	regs->r15 = g->r15;
+	regs->r14 = g->r14;
+	regs->r13 = g->r13;
+	regs->r12 = g->r12;
+	regs->rbp = g->rbp;
+	regs->rbx = g->rbx;
+	regs->r11 = g->r11;
+	regs->r10 = g->r10;
+	regs->r9 = g->r9;
+	regs->r8 = g->r8;
+	regs->rax = g->rax;
+	regs->rcx = g->rcx;
+	regs->rdx = g->rdx;
+	regs->rsi = g->rsi;
+	regs->rdi = g->rdi;
+	regs->orig_rax = (u64)-1;
+	regs->rip = ip;
+	regs->rflags = g->rflags;
+	regs->rsp = g->rsp;
+}
+
+static void resume_at(struct ssa_gpr *g, const void *ip, u64 sp)
+{
+	g->rip = (u64)ip;
+	g->rsp = sp;
+	g->rflags &= ~(u64)FLAGS_ODD;
+}
+
+static void from_program(struct thread_block *b, struct ssa_gpr *g, u64 ip)
+{
+	save_program(b, g, ip);
+	b->in_kernel = 1;
+	g->gs_base = b->self;
+	resume_at(g, (const void *)trap_entry, b->kernel_sp - REGS_SIZE);
+}
+
+static void from_kernel(struct thread_block *b, struct ssa_gpr *g)
+{
+	u64 ip = g->rip;
+
+	if (b->trap_vector == VECTOR_DB) {
+		g->rflags &= ~(u64)FLAG_TF; /* a program that single-steps into the kernel */
+		return;
+	}
+	if (b->trap_vector == TRAP_ASYNC) {
+		if (is_between(ip, syscall_exit, syscall_exit_jump))
+			resume_at(g, syscall_exit, b->kernel_sp - REGS_SIZE);
+		else if (is_between(ip, full_exit, full_exit_jump))
+			resume_at(g, full_exit, b->kernel_sp - REGS_SIZE);
+		return;
+	}
+	if ((b->trap_vector == VECTOR_PF || b->trap_vector == VECTOR_GP) &&
+	    is_between(ip, user_access_start, user_access_end)) {
+		g->rip = (u64)user_access_fault;
+		return;
+	}
+	b->panic_ip = ip;
+	b->panic_sp = g->rsp;
+	resume_at(g, (const void *)kernel_fault_entry, b->exception_sp);
+}
+
+void exception_stage1(struct thread_block *b)
+{
+	struct ssa_gpr *g = b->ssa;
+	const struct ssa_misc *misc = (const struct ssa_misc *)g - 1;
+	u64 ip = g->rip;
+
+	b->trap_vector = TRAP_ASYNC;
+	b->trap_error = 0;
+	b->trap_address = 0;
+	if (g->exit_info & EXIT_INFO_VALID) {
+		b->trap_vector = g->exit_info & 0xff;
+		b->trap_error = misc->error_code;
+		b->trap_address = misc->address;
+	}
+	if (b->in_kernel) {
+		from_kernel(b, g);
+		return;
+	}
+	if (!is_between(ip, text_start, text_end)) {
+		from_program(b, g, ip);
+		return;
+	}
+	if (is_between(ip, (const void *)syscall_entry, syscall_entry_end) ||
+	    is_between(ip, (const void *)cpuid_entry, cpuid_entry_end) ||
+	    ip == (u64)syscall_entry_bad_gs) {
+		if (b->trap_vector == TRAP_ASYNC)
+			return;
+		if (b->trap_vector == VECTOR_DB)
+			g->rflags &= ~(u64)FLAG_TF;
+		else
+			from_program(b, g, g->rcx);
+		return;
+	}
+	/* The last instruction of the way out: all but the program counter is the program's. */
+	if (ip == (u64)syscall_exit_jump)
+		ip = g->rcx;
+	else if (ip == (u64)full_exit_jump)
+		ip = b->user_ip;
+	from_program(b, g, ip);
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Blocking a thread in the host, and waking it. One word in enclave memory, thread.park_state,
+ * decides; the wait word in the arena only gets the host thread off the CPU, so that the host
+ * can delay or wake without cause, and no more.
+ *
+ *   parker                              waker
+ *   wait_word = 0
+ *   state: RUNNING -> PARKED            (its condition is set)
+ *   [work bits tested]                  old = exchange(state, TOKEN)
+ *   host_wait(): sleeps while           old == PARKED: host_wake(): wait_word = 1, wakes
+ *     wait_word is 0
+ *   exchange(state, RUNNING)
+ *
+ * The reset of wait_word comes before PARKED is visible, so a wake that the exchange allowed is
+ * never erased. A late wake of an earlier round is a wake-up without cause. Both sides use
+ * sequentially consistent exchanges: either the parker sees the token or the waker sees PARKED;
+ * the same holds for thread.work, which its setter changes before it calls thread_kick().
+ */
+#include "kernel/sched/park.h"
+
+#include "abi/errno.h"
+#include "edge/hostcall_gen.h"
+#include "kernel/arch/arch.h"
+#include "kernel/host/host_call.h"
+#include "kernel/sched/sched_priv.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
+#include "lib/base/string.h"
+
+#define POLL_FDS_MAX	   512
+#define POLL_ALWAYS	   0x38 /* POLLERR POLLHUP POLLNVAL */
+#define SPINS_BEFORE_SLEEP 100
+
+static bool take_token(struct thread *t)
+{
+	return __atomic_exchange_n(&t->park_state, PARK_RUNNING, __ATOMIC_SEQ_CST) == PARK_TOKEN;
+}
+
+/* True: parked, the host may be asked to sleep. False: there is a reason not to. */
+static bool park_begin(struct thread *t)
+{
+	u32 expected = PARK_RUNNING;
+	struct thread_arena *arena = (struct thread_arena *)host_arena();
+
+	__atomic_store_n(&arena->wait_word, 0, __ATOMIC_SEQ_CST);
+	return __atomic_compare_exchange_n(&t->park_state, &expected, PARK_PARKED, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static u64 nanoseconds_left(u64 deadline, u64 now)
+{
+	if (deadline == DEADLINE_NEVER)
+		return UINT64_MAX;
+	return deadline > now ? deadline - now : 0;
+}
+
+/*
+ * A wake-up often is on its way already when another CPU runs the waker; a short look costs less
+ * than the way to the host.
+ */
+static bool spin_for_token(struct thread *t)
+{
+	for (u32 i = 0; i < SPINS_BEFORE_SLEEP; i++) {
+		if (__atomic_load_n(&t->park_state, __ATOMIC_RELAXED) == PARK_TOKEN)
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+int thread_park(u64 deadline, bool interruptible)
+{
+	struct thread *t = current_thread();
+	u64 now;
+	int ret = 0;
+
+	if (spin_for_token(t) && take_token(t))
+		return 0;
+	now = clock_monotonic_ns();
+	if (deadline <= now)
+		return take_token(t) ? 0 : -ETIMEDOUT;
+	if (!park_begin(t)) {
+		take_token(t);
+		return 0;
+	}
+	if (!interruptible || !thread_has_work(t)) {
+		/* Whatever it answers, the word in enclave memory says what happened. */
+		ret = host_wait(nanoseconds_left(deadline, now));
+	}
+	if (take_token(t))
+		ret = 0;
+	else if (interruptible && thread_has_work(t))
+		ret = -EINTR;
+	else
+		ret = deadline != DEADLINE_NEVER && clock_monotonic_ns() >= deadline ? -ETIMEDOUT
+										     : 0;
+	t->parked_ns += clock_monotonic_ns() - now;
+	return ret;
+}
+
+void thread_unpark(struct thread *t)
+{
+	if (__atomic_exchange_n(&t->park_state, PARK_TOKEN, __ATOMIC_SEQ_CST) == PARK_PARKED)
+		host_wake(t->slot);
+}
+
+void thread_yield(void)
+{
+	host_yield();
+}
+
+/*
+ * A parked thread wakes by its token and looks at its work. Any other gets a signal of the host:
+ * in the program it enters the kernel, in a blocking host call it returns EINTR, elsewhere it
+ * does nothing, for the way out looks anyway.
+ */
+void thread_kick(struct thread *t)
+{
+	u32 old;
+
+	if (t == current_thread())
+		return;
+	old = __atomic_exchange_n(&t->park_state, PARK_TOKEN, __ATOMIC_SEQ_CST);
+	if (old == PARK_PARKED)
+		host_wake(t->slot);
+	if (__atomic_load_n(&t->block, __ATOMIC_ACQUIRE))
+		host_thread_kick(t->slot);
+}
+
+int thread_park_poll(struct host_pollfd *fds, size_t count, u64 deadline, bool interruptible)
+{
+	struct thread *t = current_thread();
+	struct host_pollfd polled[POLL_FDS_MAX / 8];
+	u64 now = clock_monotonic_ns();
+	int ready = 0;
+	s64 ret = 0;
+
+	if (count > ARRAY_SIZE(polled))
+		return -EINVAL;
+	if (take_token(t))
+		return 0;
+	if (!park_begin(t)) {
+		take_token(t);
+		return 0;
+	}
+	memcpy(polled, fds, count * sizeof(*fds));
+	if (!interruptible || !thread_has_work(t))
+		ret = host_fd_poll(polled, count * sizeof(*fds), nanoseconds_left(deadline, now));
+	if (take_token(t) && ret <= 0)
+		ret = 0;
+	else if (ret <= 0 && interruptible && thread_has_work(t))
+		ret = -EINTR;
+	else if (ret <= 0)
+		ret = deadline != DEADLINE_NEVER && clock_monotonic_ns() >= deadline ? -ETIMEDOUT
+										     : 0;
+	t->parked_ns += clock_monotonic_ns() - now;
+	if (ret <= 0)
+		return (int)ret;
+	for (size_t i = 0; i < count; i++) {
+		fds[i].revents = polled[i].revents & (fds[i].events | POLL_ALWAYS);
+		ready += fds[i].revents != 0;
+	}
+	return ready;
+}
