@@ -74,19 +74,28 @@ static bool is_readable_file(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+static bool is_among(const char *value, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(value, list[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The same words as Occlum's ENABLE_EDMM. */
 static int check_edmm(const char *value)
 {
-	static const char *const off[] = {"N", "NO", "no", "n", "False", "false", "0"};
+	static const char *const on[] = {"Y", "YES", "yes", "True", "1"};
+	static const char *const off[] = {"N", "NO", "no", "False", "0"};
 
 	if (!value)
 		value = getenv("ENABLE_EDMM");
-	if (!value || !value[0])
+	if (!value || !value[0] || is_among(value, off, ARRAY_SIZE(off)))
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(off); i++) {
-		if (strcmp(value, off[i]) == 0)
-			return 0;
-	}
-	return complain("--enable-edmm %s is not yet supported; accepted is N", value);
+	if (is_among(value, on, ARRAY_SIZE(on)))
+		return complain("--enable-edmm %s is not yet supported; accepted is N", value);
+	return complain("--enable-edmm takes Y or N, not '%s'", value);
 }
 
 static int check_options(const struct build_options *o)
@@ -589,7 +598,7 @@ int command_build(int argc, char **argv)
 	int err;
 
 	if (parse_options(&b.options, argc, argv) || check_options(&b.options) || place_find() ||
-	    instance_need_initialized() || instance_lock())
+	    instance_need_initialized() || instance_lock("build"))
 		return 1;
 	umask(022);
 	err = build(&b);

@@ -64,25 +64,39 @@ int instance_need_owner(void)
 	return 0;
 }
 
-static int say_holder(int fd)
-{
-	char text[32] = "";
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+struct holder {
+	long pid;
+	char what[16];
+};
 
-	if (pid > 0)
-		return complain_known("the instance is in use by process %ld. Need to wait for the "
-				      "process to finish or kill it first.",
-				      pid);
-	return complain_known("the instance is in use by another process. Need to wait for the "
-			      "process to finish or kill it first.");
+static struct holder read_holder(int fd)
+{
+	struct holder h = {.pid = 0};
+	char text[64] = "";
+
+	if (pread(fd, text, sizeof(text) - 1, 0) > 0 &&
+	    sscanf(text, "%ld %15s", &h.pid, h.what) < 1)
+		h.pid = 0;
+	return h;
 }
 
-int instance_lock(void)
+static int say_holder(int fd)
 {
-	/* Without O_CLOEXEC: `occlum run` hands the lock on to the program it becomes. */
-	int fd = open(INSTANCE_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600), err;
-	char text[32];
+	struct holder h = read_holder(fd);
+
+	if (h.pid <= 0)
+		return complain_known("the instance is in use by another process. Need to wait for "
+				      "the process to finish or kill it first.");
+	return complain_known(
+		"the instance is in use by process %ld (occlum %s). Need to wait for the "
+		"process to finish or kill it first.",
+		h.pid, h.what);
+}
+
+int instance_lock(const char *what)
+{
+	int fd = open(INSTANCE_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), err;
+	char text[64];
 	int len;
 
 	if (fd < 0)
@@ -93,13 +107,29 @@ int instance_lock(void)
 		close(fd);
 		return err;
 	}
-	len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	len = snprintf(text, sizeof(text), "%ld %s\n", (long)getpid(), what);
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len) {
 		err = complain_errno(errno, "cannot write %s", INSTANCE_LOCK);
 		close(fd);
 		return err;
 	}
 	return 0;
+}
+
+const char *instance_in_use(void)
+{
+	static struct holder h;
+	int fd = open(INSTANCE_LOCK, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	const char *what = NULL;
+
+	if (fd < 0)
+		return NULL;
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+		h = read_holder(fd);
+		what = h.what;
+	}
+	close(fd);
+	return what;
 }
 
 int instance_set_status(const char *status)

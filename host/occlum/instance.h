@@ -24,10 +24,13 @@ int __must_check instance_need_built(void);
 int __must_check instance_need_owner(void);
 
 /*
- * Takes the instance for this process until it ends; the lock is inherited through exec. One
- * instance is built or run by one process at a time.
+ * Takes the instance for this process until it ends. One instance is built or run by one process at
+ * a time. `what` ("build", "run") is for messages and `occlum status`.
  */
-int __must_check instance_lock(void);
+int __must_check instance_lock(const char *what);
 
-/* Informative only. */
+/* What the process that holds the instance does, or NULL. */
+const char *instance_in_use(void);
+
+/* Of the files; whether a process uses them is instance_in_use(). */
 int __must_check instance_set_status(const char *status);

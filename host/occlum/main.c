@@ -131,7 +131,7 @@ int main(int argc, char **argv)
 	int status = dispatch(argc, argv);
 
 	/* A full disk or a closed pipe must not look like success. */
-	if (fflush(stdout) != 0 && status == 0)
+	if ((fflush(stdout) != 0 || report_is_incomplete()) && status == 0)
 		return complain("cannot write the output");
 	return status;
 }

@@ -126,7 +126,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "[ERROR] occlum-run: at least one argument must be provided\n");
 		return STATUS_NO_ENCLAVE;
 	}
-	if (instance_need_built() || instance_lock())
+	if (instance_need_built() || instance_lock("run"))
 		return STATUS_NO_ENCLAVE;
 	attr.instance_dir = ".";
 	attr.log_level = getenv("OCCLUM_LOG_LEVEL");

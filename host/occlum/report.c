@@ -10,6 +10,12 @@
 #define LINE_MAX_SIZE 8192
 
 const char *report_command;
+static bool incomplete;
+
+bool report_is_incomplete(void)
+{
+	return incomplete;
+}
 
 static void write_line(int fd, char *line, size_t len)
 {
@@ -20,8 +26,8 @@ static void write_line(int fd, char *line, size_t len)
 			line[i] = '?';
 	}
 	line[len] = '\n';
-	if (write(fd, line, len + 1) < 0)
-		return; /* nowhere left to say it */
+	if (write(fd, line, len + 1) != (ssize_t)(len + 1) && fd == STDOUT_FILENO)
+		incomplete = true;
 }
 
 static void say(int fd, const char *prefix, int error, const char *format, va_list args)

@@ -22,3 +22,6 @@ void warn(const char *format, ...) __printf(1, 2);
 
 /* A line on stdout. */
 void inform(const char *format, ...) __printf(1, 2);
+
+/* Some line could not be written to stdout. */
+bool report_is_incomplete(void);

@@ -42,6 +42,7 @@ int command_gen_image_key(int argc, char **argv)
 
 int command_status(int argc, char **argv)
 {
+	const char *what;
 	char *text;
 	size_t size;
 	int err;
@@ -50,6 +51,11 @@ int command_status(int argc, char **argv)
 		return complain("unexpected argument '%s'", argv[1]);
 	if (instance_need_initialized())
 		return 1;
+	what = instance_in_use();
+	if (what) {
+		inform("%s", strcmp(what, "build") == 0 ? "building" : "running");
+		return 0;
+	}
 	err = file_read(INSTANCE_STATUS, 4096, &text, &size);
 	if (err < 0)
 		return complain_errno(err, "cannot read %s", INSTANCE_STATUS);

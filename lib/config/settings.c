@@ -157,9 +157,9 @@ static int read_off_number(struct reader *r, const struct json_token *at, const 
 		return err;
 	if (*ret == row->min || *ret == row->max)
 		return 0;
-	return reader_fail(r, at, name, "%llu is not yet supported; accepted are %llu%s",
-			   (unsigned long long)*ret, (unsigned long long)row->min,
-			   row->max ? " (off) and 2 (where available)" : " (off)");
+	return reader_fail(r, at, name, "%llu is not yet supported; accepted %s",
+			   (unsigned long long)*ret,
+			   row->max ? "are 0 (off) and 2 (where available)" : "is 0 (off)");
 }
 
 /* A string "0x..." of up to 16 digits. */

@@ -1,0 +1,88 @@
+# Image keys.
+$ occlum gen-image-key
+! Error: target file is not set
+[1]
+$ occlum gen-image-key key
+$ grep -Ec '^([0-9a-f]{2}-){15}[0-9a-f]{2}$' key; wc -c < key; stat -c %a key
+1
+48
+600
+$ occlum gen-image-key key2; cmp -s key key2
+[1]
+$ occlum gen-image-key key more
+! occlum: gen-image-key: unexpected argument 'more'
+[1]
+$ occlum gen-image-key missing/key
+! occlum: gen-image-key: cannot write 'missing/key': No such file or directory
+[1]
+$ occlum gen-image-key .
+! occlum: gen-image-key: cannot write '.': Device or resource busy
+[1]
+$ mkdir locked && chmod 755 locked
+$ if [ "$(id -u)" != 0 ]; then chmod 555 locked; fi; as_nobody occlum gen-image-key locked/key; ls locked
+! occlum: gen-image-key: cannot write 'locked/key': Permission denied
+
+# Bad key files.
+$ occlum new inst && cd inst
+SCRATCH/inst initialized as an Occlum instance
+$ occlum build --sgx-mode SIM --image-key missing
+! occlum: build: invalid secure image key path: missing
+[1]
+$ occlum build --sgx-mode SIM --image-key ..
+! occlum: build: invalid secure image key path: ..
+[1]
+$ echo short > bad && occlum build --sgx-mode SIM --image-key bad
+! occlum: build: the image key 'bad' is not 16 pairs of hexadecimal digits joined by '-'; `occlum gen-image-key` makes one
+[1]
+$ sed s/-/:/ ../key > bad && occlum build --sgx-mode SIM --image-key bad
+! occlum: build: the image key 'bad' is not 16 pairs of hexadecimal digits joined by '-'; `occlum gen-image-key` makes one
+[1]
+$ (cat ../key; echo more) > bad && occlum build --sgx-mode SIM --image-key bad
+! occlum: build: the image key 'bad' is not 16 pairs of hexadecimal digits joined by '-'; `occlum gen-image-key` makes one
+[1]
+$ head -c 9000 /dev/zero > bad && occlum build --sgx-mode SIM --image-key bad
+! occlum: build: cannot read the image key 'bad': File too large
+[1]
+$ occlum build --sgx-mode SIM --buildin-image-key
+! occlum: build: --buildin-image-key needs --image-key
+[1]
+$ occlum build --sgx-mode SIM --sign-key missing
+! occlum: build: invalid signing key path: missing
+[1]
+$ occlum build --sgx-mode SIM --sign-key .
+! occlum: build: invalid signing key path: .
+[1]
+$ occlum build --sgx-mode SIM --sign-tool missing
+! occlum: build: invalid signing tool path: missing
+[1]
+$ occlum build --sgx-mode SIM --sign-tool Occlum.json
+! occlum: build: invalid signing tool path: Occlum.json
+[1]
+$ occlum build --sign-key
+! occlum: build: --sign-key needs a value
+[1]
+
+# Nothing was built by any of these.
+$ ls -A build
+$ occlum status
+initialized
+
+# A release: no development key, no key for everyone to read.
+$ sed -i 's/"debuggable": true/"debuggable": false/' Occlum.json
+$ occlum build --sgx-mode SIM
+! occlum: build: a release (metadata.debuggable: false) is not signed with the development key; give --sign-key
+[1]
+$ occlum build --sgx-mode SIM --image-key ../key --buildin-image-key
+! occlum: build: --buildin-image-key puts the key where the host can read it and is refused for a release (metadata.debuggable: false)
+[1]
+
+# The development key is the user's own.
+$ sed -i 's/"debuggable": false/"debuggable": true/' Occlum.json
+$ mkdir -p ~/.local/state/occlum && touch ~/.local/state/occlum/development-sign.key
+$ chmod 644 ~/.local/state/occlum/development-sign.key
+$ occlum build --sgx-mode SIM
+! occlum: build: the development signing key 'SCRATCH/home/.local/state/occlum/development-sign.key' can be read by others; run: chmod 600 SCRATCH/home/.local/state/occlum/development-sign.key
+[1]
+$ env -u HOME occlum build --sgx-mode SIM
+! occlum: build: neither XDG_STATE_HOME nor HOME says where the development signing key lies; set HOME or give --sign-key
+[1]
