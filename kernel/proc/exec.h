@@ -24,10 +24,10 @@ int __must_check exec_args_from_user(struct exec_args *a, u64 argv, u64 envp);
 void exec_args_free(struct exec_args *a);
 
 struct exec_image {
-	struct mm *mm;         /* new address space, holds program, interpreter and stack */
+	struct mm *mm;	       /* new address space, holds program, interpreter and stack */
 	struct user_regs regs; /* first registers */
 	struct file *exe;      /* the file itself (not the script) */
-	char *exe_path;        /* absolute path for /proc/self/exe; kmalloc'ed */
+	char *exe_path;	       /* absolute path for /proc/self/exe; kmalloc'ed */
 	u64 stack_start, arg_start, arg_end, env_start, env_end; /* for /proc */
 	char comm[16];
 };

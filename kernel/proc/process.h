@@ -31,34 +31,38 @@ struct credentials {
 	u32 group_count;
 };
 
-struct process_timers; /* kernel/time */
+struct process_timers;	/* kernel/time */
 struct shm_attachments; /* kernel/ipc */
 
 struct process {
 	u32 refs; /* atomic */
 	s32 pid;
 	s32 pgid, sid;
-	struct process *parent;       /* process_tree_lock */
-	struct list_node children;    /* process_tree_lock */
-	struct list_node sibling;     /* process_tree_lock */
-	struct list_node table_node;  /* pid table */
+	struct process *parent;	     /* process_tree_lock */
+	s32 parent_pid;		     /* as getppid says; 0: started by the host */
+	struct list_node children;   /* process_tree_lock */
+	struct list_node sibling;    /* process_tree_lock */
+	struct list_node table_node; /* pid table */
 
-	struct spinlock lock;         /* threads, signals, exit state */
+	struct spinlock lock; /* threads, signals, exit state */
 	struct list_node threads;
 	u32 thread_count;
-	bool exiting;                 /* exit_group or fatal signal under way */
-	struct thread *exec_thread;   /* the one that replaces the image and ends all others */
-	bool stopped;                 /* by SIGSTOP and the like, until SIGCONT */
-	bool stop_reported, continue_reported; /* wait4(WUNTRACED, WCONTINUED) has a change to see */
+	bool exiting;		    /* exit_group or fatal signal under way */
+	struct thread *exec_thread; /* the one that replaces the image and ends all others */
+	bool stopped;		    /* by SIGSTOP and the like, until SIGCONT */
+	bool stop_reported,
+		continue_reported; /* wait4(WUNTRACED, WCONTINUED) has a change to see */
 	s32 stop_signal;
-	struct waitq stop_wait;       /* its threads, while stopped */
-	bool enosys_told;             /* the one line about fork was written */
+	struct waitq stop_wait;			     /* its threads, while stopped */
+	bool wake_stopped, wake_exit, kicks_pending; /* lock: what process_unlock() does */
+	bool enosys_told;			     /* the one line about fork was written */
 	bool has_execed;
-	bool zombie;
-	s32 exit_status;              /* wait(2) status once zombie */
-	struct waitq exit_wait;       /* woken when it becomes a zombie; also children's changes */
+	bool zombie;		/* also process_tree_lock */
+	bool is_orphan;		/* process_tree_lock; its parent ended first */
+	s32 exit_status;	/* wait(2) status once zombie */
+	struct waitq exit_wait; /* woken when it becomes a zombie; also children's changes */
 
-	struct mutex exec_lock;       /* execve and /proc readers of mm, exe, args */
+	struct mutex exec_lock; /* execve and /proc readers of mm, exe, args */
 	struct mm *mm;
 	struct file *exe;
 	char *exe_path;
@@ -73,16 +77,18 @@ struct process {
 	} limits[RLIMIT_COUNT];
 
 	struct sigaction_k actions[SIGNAL_COUNT]; /* lock */
-	sigset_k pending_set;                     /* lock */
-	struct list_node pending;                 /* lock; struct sigqueue */
+	sigset_k pending_set;			  /* lock */
+	struct list_node pending;		  /* lock; struct sigqueue */
 	u32 pending_count;
-	struct process_timers *timers;            /* kernel/time; NULL until the first is set */
+	struct process_timers *timers; /* kernel/time; NULL until the first is set */
 	struct shm_attachments *shm;
 
 	u64 start_ns;
 	u64 cpu_ns_of_dead_threads;
 	u64 child_utime_ns, child_stime_ns;
 	s32 nice;
+	s32 parent_death_signal; /* PR_SET_PDEATHSIG */
+	bool undumpable, no_new_privs;
 };
 
 static inline struct process *current_process(void);
@@ -90,7 +96,7 @@ static inline struct process *current_process(void);
 struct process *process_get(struct process *p);
 void process_put(struct process *p);
 struct process *process_lookup(s32 pid); /* counted, or NULL */
-struct thread *thread_lookup(s32 tid);   /* counted, or NULL */
+struct thread *thread_lookup(s32 tid);	 /* counted, or NULL */
 
 /* Calls back for each process in pid order, with a reference held; stops at nonzero. */
 int process_for_each(int (*visit)(struct process *p, void *arg), void *arg);
@@ -101,11 +107,77 @@ int process_for_each(int (*visit)(struct process *p, void *arg), void *arg);
  */
 int __must_check process_create(const char *path, struct exec_args *args, const s32 stdio[3],
 				struct process **ret_process);
+/* -EAGAIN: no thread for it; the process is gone then, the caller still puts its reference. */
 int __must_check process_start(struct process *p);
-s32 process_wait_exit(struct process *p); /* blocks; wait status */
+/* Blocks; the wait status. Once per process, which is reaped; the caller keeps its reference. */
+s32 process_wait_exit(struct process *p);
 
 void process_exit_group(s32 status) __noreturn; /* of the current process; wait status */
-void thread_exit(s32 status) __noreturn;        /* of the current thread */
+void thread_exit(s32 status) __noreturn;	/* of the current thread */
+
+/*
+ * process.lock with what has to follow its release: kicks and wakes are host calls, which no
+ * spinlock may be held over. Under the lock thread_notify() and the wake_ flags ask for them.
+ */
+static inline void process_lock(struct process *p)
+{
+	spin_lock(&p->lock);
+}
+void process_unlock(struct process *p);
+void thread_notify(struct thread *t,
+		   u32 work); /* sets bits of thread.work; kicked if not current */
+
+/*
+ * Tells the parent that this process stopped, continued or ended (CLD_*): SIGCHLD unless it does
+ * not want that, and wakes its waits.
+ */
+void process_notify_parent(struct process *p, int code, int status);
+
+/* clone and clone3, checked and decoded. */
+struct clone_request {
+	u64 flags; /* CLONE_*, without the exit signal */
+	u32 exit_signal;
+	u64 stack; /* first stack pointer, 0: the caller's */
+	u64 tls, parent_tid, child_tid;
+};
+long process_clone(const struct clone_request *request);
+void process_tell_enosys(const char *call); /* the one line about fork, once per process */
+
+/*
+ * Replaces the image of the current process by the program at `path`; consumes *args. 0: the
+ * registers are the new program's. On failure the old program goes on. Does not return when the
+ * process was to end meanwhile.
+ */
+struct exec_args;
+int __must_check process_exec(const char *path, struct exec_args *args);
+
+/* wait4 and waitid: the next child that matches and has changed. */
+struct wait_request {
+	int which; /* ABI_P_* */
+	s32 id;
+	u32 options; /* W* */
+};
+struct wait_result {
+	s32 pid; /* 0: WNOHANG and nothing to report */
+	u32 uid;
+	int code;   /* CLD_* */
+	int status; /* exit code or signal */
+	u64 utime_ns, stime_ns;
+};
+int __must_check process_wait(const struct wait_request *request, struct wait_result *ret);
+s32 wait_status(const struct wait_result *result); /* as wait4 returns it */
+
+/* CPU time used by the process so far, dead threads included; an estimate (thread.h). */
+u64 process_cpu_ns(struct process *p);
+u64 thread_cpu_ns(const struct thread *t);
+
+/* setsid, setpgid of children are in proc too; both follow the rules of POSIX. */
+int __must_check process_set_group(s32 pid, s32 pgid);
+long process_new_session(void);
+bool process_group_exists(s32 pgid);
+
+u32 process_count(void);
+u32 thread_total(void);
 
 #include "kernel/arch/arch.h"
 #include "kernel/sched/thread.h"

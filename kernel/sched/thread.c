@@ -32,7 +32,7 @@ void thread_put(struct thread *t)
 
 	if (__atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL))
 		return;
-	kfree(t->start_xstate);
+	kfree(t->start_xstate_block);
 	kfree(t);
 	if (p)
 		process_put(p);
@@ -102,7 +102,8 @@ s64 thread_run(u64 token)
 	}
 	if (t->start_xstate) {
 		arch_xstate_restore(t->start_xstate);
-		kfree(t->start_xstate);
+		kfree(t->start_xstate_block);
+		t->start_xstate_block = NULL;
 		t->start_xstate = NULL;
 	} else {
 		arch_xstate_reset();

@@ -38,6 +38,7 @@ struct thread {
 	u64 syscalls, traps;	       /* counted by the entry paths: the share that trapped */
 	struct process *process;       /* counted; set at creation, never changes */
 	struct list_node process_node; /* process.threads, process.lock */
+	bool needs_kick;	       /* process.lock: process_unlock() will kick it */
 	struct list_node start_node;   /* list of threads that wait for a host thread */
 	u64 start_token;	       /* random, what the host must present; 0 once started */
 
@@ -50,7 +51,8 @@ struct thread {
 	/* First registers of a new thread; afterwards the live ones are current_regs(). */
 	struct user_regs start_regs;
 	u64 start_fs;
-	void *start_xstate; /* kmalloc'ed copy for clone, or NULL: initial state */
+	void *start_xstate;	  /* 64-byte aligned copy for clone, or NULL: initial state */
+	void *start_xstate_block; /* what it lies in, kmalloc'ed, freed with the thread */
 
 	/* Signals (kernel/signal). blocked/pending under process.lock. */
 	sigset_k blocked;
@@ -76,6 +78,9 @@ struct thread {
 	void *kernel_arg;
 
 	char name[16];		/* comm */
+	u64 affinity;		/* of sched_setaffinity; 0: all CPUs */
+	u64 timer_slack_ns;	/* of prctl; 0: the default */
+	u8 policy;		/* SCHED_* */
 	u64 start_ns;		/* monotonic; CPU time is estimated as the time not parked since */
 	u64 parked_ns;		/* sum over thread_park*(), kept by kernel/sched */
 	u64 utime_ns, stime_ns; /* estimates: entered the kernel / left it */

@@ -6,6 +6,7 @@
 #include "kernel/signal/sigset.h"
 
 struct process;
+struct sigaction_k;
 struct thread;
 
 /* What a handler learns; host order, becomes siginfo_t in the frame. */
@@ -13,9 +14,9 @@ struct signal_info {
 	int signo, code, error;
 	s32 pid;
 	u32 uid;
-	u64 address;   /* faults */
-	u64 value;     /* sigqueue, timers */
-	int status;    /* SIGCHLD */
+	u64 address; /* faults */
+	u64 value;   /* sigqueue, timers */
+	int status;  /* SIGCHLD */
 	int timer_id, overrun;
 	u32 trap, trap_code; /* faults: vector and error code of the CPU */
 };
@@ -36,3 +37,49 @@ void signal_fault(const struct signal_info *info, struct user_regs *regs);
  * thread. May change *regs; may not return (exit).
  */
 void signal_deliver(struct user_regs *regs);
+
+/*
+ * For one call with its own mask (ppoll, pselect, epoll_pwait, sigsuspend): installs *set; a NULL
+ * set does nothing. 0, -EINVAL (size), -EFAULT. signal_mask_pop() puts the old mask back, unless
+ * `result` says that a signal ended the call: then delivery does, after the handler's frame
+ * has been made. It returns `result`.
+ */
+int __must_check signal_mask_push(const void __user *set, u64 size);
+long signal_mask_pop(long result);
+
+/* Blocks exactly `set` (KILL and STOP excepted) in the current thread. */
+void signal_set_blocked(sigset_k set);
+
+/* Takes a pending signal of `set` off the current thread's or process's queue. Its number or 0. */
+int signal_dequeue(sigset_k set, struct signal_info *ret);
+/* Those pending for the current thread, its process's included. */
+sigset_k signal_pending(void);
+
+/* All processes of a group; 0 when one took it, -ESRCH without any, else an error. */
+int signal_send_group(s32 pgid, const struct signal_info *info);
+
+/* exec: handlers become SIG_DFL; the alternate stack goes. */
+void signal_exec_reset(struct process *p);
+/* Drops what is queued for a thread or a process that ends. */
+void signal_flush_thread(struct thread *t);
+void signal_flush_process(struct process *p);
+/*
+ * Lets other threads take signals of the process that `t` no longer takes: it ended or blocked
+ * them. process.lock held.
+ */
+void signal_retarget(struct process *p, const struct thread *t, sigset_k which);
+
+/* Changes an action. -EINVAL for KILL and STOP. Drops what is pending when it is to be ignored. */
+int __must_check signal_set_action(int signo, const struct sigaction_k *action,
+				   struct sigaction_k *ret_old);
+
+/* Puts all of *info into the form of siginfo_t and back (rt_sigqueueinfo). */
+struct abi_siginfo;
+void signal_info_to_abi(struct abi_siginfo *ret, const struct signal_info *info);
+void signal_info_from_abi(struct signal_info *ret, const struct abi_siginfo *info);
+
+/* Ends or stops the process unless caught: what a default action does. */
+bool signal_default_is_ignore(int signo);
+
+/* rt_sigreturn: registers and mask from the frame at the user's stack pointer. */
+long signal_return(struct user_regs *regs);

@@ -7,4 +7,4 @@
 typedef u64 sigset_k;
 
 #define SIGNAL_COUNT 64
-#define SIG_BIT(n) (1ull << ((n) - 1))
+#define SIG_BIT(n)   (1ull << ((n)-1))

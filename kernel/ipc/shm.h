@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* System V shared memory segments. */
+#pragma once
+
+#include "lib/base/types.h"
+
+#define SHM_SEGMENTS_MAX 4096
+
+struct abi_shmid_ds;
+struct mm;
+struct process;
+
+/* Bodies of the calls: id, address, 0 or -errno. */
+long shm_get(s32 key, u64 size, u32 flags);
+long shm_attach(s32 id, u64 address, u32 flags);
+int __must_check shm_detach(u64 address);
+int __must_check shm_stat(s32 id, struct abi_shmid_ds *ret);
+int __must_check shm_set(s32 id, const struct abi_shmid_ds *values);
+int __must_check shm_remove(s32 id);
+
+struct shm_totals {
+	u32 segments;
+	u64 bytes;
+	s32 highest_index;
+};
+void shm_totals(struct shm_totals *ret);
+
+/* exec and exit: the process's attachments are gone; its memory is unmapped by mm. */
+void shm_process_exit(struct process *p);

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Processes from their making to their last reference. A process is in the id table from
+ * process_new() until it is reaped; the table's entry owns one reference, each thread another.
+ * What a process holds (memory, files) goes when its last thread ends, the struct itself when
+ * nobody can ask for its status any more.
+ */
+#include "kernel/proc/process.h"
+
+#include "abi/errno.h"
+#include "abi/resource.h"
+#include "abi/signal.h"
+#include "kernel/core/config.h"
+#include "kernel/core/kmem.h"
+#include "kernel/mm/mm.h"
+#include "kernel/proc/exec.h"
+#include "kernel/proc/proc_priv.h"
+#include "kernel/time/clock.h"
+#include "kernel/vfs/file.h"
+#include "lib/base/string.h"
+
+#define LOG_TAG "proc"
+#include "kernel/core/log.h"
+
+#define SIGPENDING_DEFAULT 4096
+#define NOFILE_SOFT	   1024
+#define NOFILE_HARD	   4096
+#define MEMLOCK_DEFAULT	   MIB(8)
+#define MSGQUEUE_DEFAULT   819200
+
+struct spinlock process_tree_lock = SPINLOCK_INIT;
+static u32 processes, threads; /* atomic */
+
+static void set_limit(struct process *p, u32 resource, u64 soft, u64 hard)
+{
+	p->limits[resource].soft = soft;
+	p->limits[resource].hard = hard;
+}
+
+static void set_default_limits(struct process *p)
+{
+	const struct occlum_config *config = kernel_config();
+
+	for (u32 i = 0; i < RLIMIT_COUNT; i++)
+		set_limit(p, i, ABI_RLIM_INFINITY, ABI_RLIM_INFINITY);
+	set_limit(p, ABI_RLIMIT_STACK, config->default_stack_size, ABI_RLIM_INFINITY);
+	set_limit(p, ABI_RLIMIT_DATA, config->default_heap_size, ABI_RLIM_INFINITY);
+	set_limit(p, ABI_RLIMIT_CORE, 0, 0);
+	set_limit(p, ABI_RLIMIT_NPROC, config->max_threads, config->max_threads);
+	set_limit(p, ABI_RLIMIT_NOFILE, NOFILE_SOFT, NOFILE_HARD);
+	set_limit(p, ABI_RLIMIT_MEMLOCK, MEMLOCK_DEFAULT, MEMLOCK_DEFAULT);
+	set_limit(p, ABI_RLIMIT_SIGPENDING, SIGPENDING_DEFAULT, SIGPENDING_DEFAULT);
+	set_limit(p, ABI_RLIMIT_MSGQUEUE, MSGQUEUE_DEFAULT, MSGQUEUE_DEFAULT);
+	set_limit(p, ABI_RLIMIT_NICE, 0, 0);
+	set_limit(p, ABI_RLIMIT_RTPRIO, 0, 0);
+}
+
+struct process *process_new(void)
+{
+	struct process *p = kzalloc(sizeof(*p));
+	s32 pid;
+
+	if (!p)
+		return NULL;
+	pid = id_alloc();
+	if (pid < 0) {
+		kfree(p);
+		return NULL;
+	}
+	p->refs = 1;
+	p->pid = p->pgid = p->sid = pid;
+	id_hold(pid);
+	id_hold(pid);
+	list_init(&p->children);
+	list_init(&p->sibling);
+	list_init(&p->table_node);
+	list_init(&p->threads);
+	list_init(&p->pending);
+	spin_init(&p->lock);
+	mutex_init(&p->exec_lock);
+	waitq_init(&p->exit_wait);
+	waitq_init(&p->stop_wait);
+	p->cred.group_count = 1; /* {0} */
+	p->start_ns = clock_monotonic_ns();
+	set_default_limits(p);
+	__atomic_add_fetch(&processes, 1, __ATOMIC_RELAXED);
+	id_set_process(pid, p);
+	return p;
+}
+
+struct process *process_get(struct process *p)
+{
+	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+void process_put(struct process *p)
+{
+	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	kfree(p);
+}
+
+void process_reap(struct process *p)
+{
+	spin_lock(&process_tree_lock);
+	list_del(&p->sibling);
+	p->parent = NULL;
+	spin_unlock(&process_tree_lock);
+	id_set_process(p->pid, NULL);
+	id_release(p->sid);
+	id_release(p->pgid);
+	id_release(p->pid);
+	__atomic_sub_fetch(&processes, 1, __ATOMIC_RELAXED);
+	process_put(p);
+}
+
+u32 process_count(void)
+{
+	return __atomic_load_n(&processes, __ATOMIC_RELAXED);
+}
+
+u32 thread_total(void)
+{
+	return __atomic_load_n(&threads, __ATOMIC_RELAXED);
+}
+
+int process_for_each(int (*visit)(struct process *p, void *arg), void *arg)
+{
+	int ret = 0;
+
+	for (s32 pid = id_next_process(0); pid && !ret; pid = id_next_process(pid)) {
+		struct process *p = process_lookup(pid);
+
+		if (!p)
+			continue;
+		ret = visit(p, arg);
+		process_put(p);
+	}
+	return ret;
+}
+
+struct thread *thread_new(struct process *p)
+{
+	struct thread *t = kzalloc(sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->refs = 1;
+	t->process = process_get(p);
+	list_init(&t->process_node);
+	list_init(&t->start_node);
+	list_init(&t->pending);
+	t->altstack_flags = SS_DISABLE;
+	memcpy(t->name, p->comm, sizeof(t->name));
+	t->start_ns = clock_monotonic_ns();
+	return t;
+}
+
+int thread_attach(struct thread *t)
+{
+	struct process *p = t->process;
+	u32 limit = kernel_config()->max_threads;
+	static bool told;
+	int err = 0;
+
+	if (__atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED) > limit) {
+		__atomic_sub_fetch(&threads, 1, __ATOMIC_RELAXED);
+		if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+			log_always("A program needs more than %u threads: raise "
+				   "resource_limits.max_num_of_threads.",
+				   limit);
+		return -EAGAIN;
+	}
+	process_lock(p);
+	if (p->exiting || p->zombie || p->exec_thread) {
+		err = -EAGAIN;
+	} else {
+		thread_get(t);
+		list_add_tail(&p->threads, &t->process_node);
+		p->thread_count++;
+	}
+	process_unlock(p);
+	if (err)
+		__atomic_sub_fetch(&threads, 1, __ATOMIC_RELAXED);
+	else
+		id_set_thread(t->tid, t);
+	return err;
+}
+
+void thread_count_down(void)
+{
+	__atomic_sub_fetch(&threads, 1, __ATOMIC_RELAXED);
+}
+
+void thread_detach(struct thread *t)
+{
+	struct process *p = t->process;
+
+	id_set_thread(t->tid, NULL);
+	process_lock(p);
+	list_del(&t->process_node);
+	p->thread_count--;
+	process_unlock(p);
+	thread_count_down();
+	thread_put(t);
+}
+
+static int open_stdio(struct process *p, const s32 stdio[3])
+{
+	for (int fd = 0; fd < 3; fd++) {
+		struct file *file;
+		int err;
+
+		if (stdio[fd] < 0)
+			continue;
+		err = host_stdio_file(stdio[fd], &file);
+		if (err)
+			return err;
+		err = fd_install_at(p->files, file, fd, false);
+		if (err < 0) {
+			file_put(file);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void adopt_image(struct process *p, struct exec_image *image)
+{
+	p->mm = image->mm;
+	p->exe = image->exe;
+	p->exe_path = image->exe_path;
+	p->arg_start = image->arg_start;
+	p->arg_end = image->arg_end;
+	p->env_start = image->env_start;
+	p->env_end = image->env_end;
+	p->stack_start = image->stack_start;
+	memcpy(p->comm, image->comm, sizeof(p->comm));
+}
+
+void process_release_resources(struct process *p)
+{
+	if (p->files)
+		fd_table_put(p->files);
+	if (p->fs)
+		fs_context_put(p->fs);
+	if (p->exe)
+		file_put(p->exe);
+	if (p->mm)
+		mm_put(p->mm);
+	kfree(p->exe_path);
+	p->files = NULL;
+	p->fs = NULL;
+	p->exe = NULL;
+	p->mm = NULL;
+	p->exe_path = NULL;
+}
+
+int process_create(const char *path, struct exec_args *args, const s32 stdio[3],
+		   struct process **ret_process)
+{
+	struct exec_image image;
+	struct process *p = process_new();
+	struct thread *t;
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	err = -ENOMEM;
+	p->files = fd_table_new();
+	p->fs = fs_context_new();
+	if (!p->files || !p->fs)
+		goto fail;
+	err = open_stdio(p, stdio);
+	if (err)
+		goto fail;
+	err = exec_load(p, path, args, &image);
+	if (err)
+		goto fail;
+	adopt_image(p, &image);
+	err = -ENOMEM;
+	t = thread_new(p);
+	if (!t)
+		goto fail;
+	t->tid = p->pid;
+	id_hold(t->tid);
+	t->start_regs = image.regs;
+	err = thread_attach(t);
+	if (err) {
+		id_release(t->tid);
+		thread_put(t);
+		goto fail;
+	}
+	thread_put(t); /* the list has its own */
+	*ret_process = process_get(p);
+	return 0;
+fail:
+	process_release_resources(p);
+	p->zombie = true;
+	process_reap(p);
+	return err;
+}
+
+int process_start(struct process *p)
+{
+	struct thread *t;
+	int err;
+
+	process_lock(p);
+	if (list_is_empty(&p->threads)) {
+		process_unlock(p);
+		return -ESRCH;
+	}
+	t = thread_get(list_first_entry(&p->threads, struct thread, process_node));
+	process_unlock(p);
+	err = thread_start(t);
+	if (err) {
+		thread_detach(t);
+		id_set_thread(t->tid, NULL);
+		id_release(t->tid);
+		process_release_resources(p);
+		p->zombie = true;
+		process_reap(p);
+	}
+	thread_put(t);
+	return err;
+}
+
+s32 process_wait_exit(struct process *p)
+{
+	s32 status;
+
+	(void)wait_event(&p->exit_wait, __atomic_load_n(&p->zombie, __ATOMIC_ACQUIRE),
+			 DEADLINE_NEVER, false);
+	status = p->exit_status;
+	process_reap(p);
+	return status;
+}
+
+u64 thread_cpu_ns(const struct thread *t)
+{
+	u64 alive = clock_monotonic_ns() - t->start_ns;
+	u64 parked = __atomic_load_n(&t->parked_ns, __ATOMIC_RELAXED);
+
+	return alive > parked ? alive - parked : 0;
+}
+
+u64 process_cpu_ns(struct process *p)
+{
+	struct thread *t;
+	u64 sum;
+
+	process_lock(p);
+	sum = p->cpu_ns_of_dead_threads;
+	list_for_each_entry (t, &p->threads, process_node)
+		sum += thread_cpu_ns(t);
+	process_unlock(p);
+	return sum;
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * User and group ids. Programs run as root of their instance; ids can be dropped and are then
+ * checked as Linux checks them, which is all they mean: one instance is one security zone.
+ */
+#include "abi/errno.h"
+#include "abi/process.h"
+#include "kernel/mm/uaccess.h"
+#include "kernel/proc/process.h"
+#include "kernel/sys/syscalls_gen.h"
+
+#define KEEP UINT32_MAX
+
+static struct credentials *cred(void)
+{
+	return &current_process()->cred;
+}
+
+static bool is_root(void)
+{
+	return cred()->euid == 0;
+}
+
+static bool may_be_uid(const struct credentials *c, u32 uid)
+{
+	return uid == KEEP || uid == c->uid || uid == c->euid || uid == c->suid;
+}
+
+static bool may_be_gid(const struct credentials *c, u32 gid)
+{
+	return gid == KEEP || gid == c->gid || gid == c->egid || gid == c->sgid;
+}
+
+long sys_getuid(void)
+{
+	return cred()->uid;
+}
+
+long sys_geteuid(void)
+{
+	return cred()->euid;
+}
+
+long sys_getgid(void)
+{
+	return cred()->gid;
+}
+
+long sys_getegid(void)
+{
+	return cred()->egid;
+}
+
+static void change_uids(struct credentials *c, u32 ruid, u32 euid, u32 suid)
+{
+	if (ruid != KEEP)
+		c->uid = ruid;
+	if (euid != KEEP)
+		c->euid = euid;
+	if (suid != KEEP)
+		c->suid = suid;
+	c->fsuid = c->euid;
+}
+
+static void change_gids(struct credentials *c, u32 rgid, u32 egid, u32 sgid)
+{
+	if (rgid != KEEP)
+		c->gid = rgid;
+	if (egid != KEEP)
+		c->egid = egid;
+	if (sgid != KEEP)
+		c->sgid = sgid;
+	c->fsgid = c->egid;
+}
+
+long sys_setuid(u32 uid)
+{
+	struct credentials *c = cred();
+
+	if (uid == KEEP)
+		return -EINVAL;
+	if (is_root())
+		change_uids(c, uid, uid, uid);
+	else if (uid == c->uid || uid == c->suid)
+		change_uids(c, KEEP, uid, KEEP);
+	else
+		return -EPERM;
+	return 0;
+}
+
+long sys_setgid(u32 gid)
+{
+	struct credentials *c = cred();
+
+	if (gid == KEEP)
+		return -EINVAL;
+	if (is_root())
+		change_gids(c, gid, gid, gid);
+	else if (gid == c->gid || gid == c->sgid)
+		change_gids(c, KEEP, gid, KEEP);
+	else
+		return -EPERM;
+	return 0;
+}
+
+long sys_setreuid(u32 ruid, u32 euid)
+{
+	struct credentials *c = cred();
+	u32 old = c->uid;
+
+	if (!is_root() &&
+	    ((ruid != KEEP && ruid != c->uid && ruid != c->euid) || !may_be_uid(c, euid)))
+		return -EPERM;
+	change_uids(c, ruid, euid, KEEP);
+	if (ruid != KEEP || (euid != KEEP && euid != old))
+		c->suid = c->euid;
+	return 0;
+}
+
+long sys_setregid(u32 rgid, u32 egid)
+{
+	struct credentials *c = cred();
+	u32 old = c->gid;
+
+	if (!is_root() &&
+	    ((rgid != KEEP && rgid != c->gid && rgid != c->egid) || !may_be_gid(c, egid)))
+		return -EPERM;
+	change_gids(c, rgid, egid, KEEP);
+	if (rgid != KEEP || (egid != KEEP && egid != old))
+		c->sgid = c->egid;
+	return 0;
+}
+
+long sys_setresuid(u32 ruid, u32 euid, u32 suid)
+{
+	struct credentials *c = cred();
+
+	if (!is_root() && !(may_be_uid(c, ruid) && may_be_uid(c, euid) && may_be_uid(c, suid)))
+		return -EPERM;
+	change_uids(c, ruid, euid, suid);
+	return 0;
+}
+
+long sys_setresgid(u32 rgid, u32 egid, u32 sgid)
+{
+	struct credentials *c = cred();
+
+	if (!is_root() && !(may_be_gid(c, rgid) && may_be_gid(c, egid) && may_be_gid(c, sgid)))
+		return -EPERM;
+	change_gids(c, rgid, egid, sgid);
+	return 0;
+}
+
+static int put_three(void __user *a, void __user *b, void __user *c, u32 x, u32 y, u32 z)
+{
+	if (put_user_u32(a, x) || put_user_u32(b, y) || put_user_u32(c, z))
+		return -EFAULT;
+	return 0;
+}
+
+long sys_getresuid(void __user *ruid, void __user *euid, void __user *suid)
+{
+	const struct credentials *c = cred();
+
+	return put_three(ruid, euid, suid, c->uid, c->euid, c->suid);
+}
+
+long sys_getresgid(void __user *rgid, void __user *egid, void __user *sgid)
+{
+	const struct credentials *c = cred();
+
+	return put_three(rgid, egid, sgid, c->gid, c->egid, c->sgid);
+}
+
+long sys_setfsuid(u32 uid)
+{
+	struct credentials *c = cred();
+	u32 old = c->fsuid;
+
+	if (uid != KEEP && (is_root() || uid == old || may_be_uid(c, uid)))
+		c->fsuid = uid;
+	return old;
+}
+
+long sys_setfsgid(u32 gid)
+{
+	struct credentials *c = cred();
+	u32 old = c->fsgid;
+
+	if (gid != KEEP && (is_root() || gid == old || may_be_gid(c, gid)))
+		c->fsgid = gid;
+	return old;
+}
+
+long sys_getgroups(int count, void __user *groups)
+{
+	const struct credentials *c = cred();
+
+	if (count < 0)
+		return -EINVAL;
+	if (!count)
+		return c->group_count;
+	if ((u32)count < c->group_count)
+		return -EINVAL;
+	if (copy_to_user(groups, c->groups, c->group_count * sizeof(c->groups[0])))
+		return -EFAULT;
+	return c->group_count;
+}
+
+long sys_setgroups(int count, const void __user *groups)
+{
+	struct credentials *c = cred();
+	u32 copy[ARRAY_SIZE(c->groups)];
+
+	if (!is_root())
+		return -EPERM;
+	if (count < 0 || (u32)count > ARRAY_SIZE(copy))
+		return -EINVAL;
+	if (copy_from_user(copy, groups, (u32)count * sizeof(copy[0])))
+		return -EFAULT;
+	for (int i = 0; i < count; i++)
+		c->groups[i] = copy[i];
+	c->group_count = (u32)count;
+	return 0;
+}
+
+/* 1: v1 (one word), 2: v2 and v3; else the version that we prefer is stored and -EINVAL. */
+static int read_cap_header(void __user *header, struct abi_cap_header *ret)
+{
+	if (copy_from_user(ret, header, sizeof(*ret)))
+		return -EFAULT;
+	if (ret->version == ABI_CAPABILITY_VERSION_1)
+		return 1;
+	if (ret->version == ABI_CAPABILITY_VERSION_2 || ret->version == ABI_CAPABILITY_VERSION_3)
+		return 2;
+	return put_user_u32(header, ABI_CAPABILITY_VERSION_3) ? -EFAULT : -EINVAL;
+}
+
+long sys_capget(void __user *header, void __user *data)
+{
+	const u64 all = (1ull << (ABI_CAPABILITY_LAST + 1)) - 1;
+	struct abi_cap_header h;
+	struct abi_cap_data out[2] = {{0}};
+	struct process *p;
+	int words = read_cap_header(header, &h);
+
+	if (words < 0)
+		return words == -EINVAL && !data ? 0 : words;
+	p = h.pid ? process_lookup(h.pid) : process_get(current_process());
+	if (!p)
+		return -ESRCH;
+	if (p->cred.euid == 0) {
+		for (int i = 0; i < 2; i++)
+			out[i].effective = out[i].permitted = (u32)(all >> (32 * i));
+	}
+	process_put(p);
+	return data ? copy_to_user(data, out, (u32)words * sizeof(out[0])) : 0;
+}
