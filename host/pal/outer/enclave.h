@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Building an enclave. The outer part only: ordinary code with libc. */
+#pragma once
+
+#include "host/lib/enclave_image.h"
+#include "lib/sgx/measure.h"
+
+struct enclave_backend;
+
+struct enclave {
+	const struct enclave_backend *backend;
+	struct measured_params params;
+	u64 base; /* BASE; 0 is a good one */
+	void *reserved;
+	u64 reserved_size;
+	struct sgx_measure measure;
+	struct sgx_secs secs;
+	bool fill_unmeasured; /* tests: what is not measured starts as 0xCC */
+};
+
+/*
+ * How an enclave comes to be. Entering is compiled into the inner part (sim_enter), since nothing
+ * there may go through a pointer that others could change.
+ */
+struct enclave_backend {
+	const char *name;
+	/* Reserves the address range (base, size) and begins the measurement. */
+	int (*create)(struct enclave *e, const struct measured_params *params,
+		      struct enclave_error *error);
+	int (*add_pages)(struct enclave *e, const struct enclave_run *run,
+			 struct enclave_error *error);
+	/* EINIT: everything that the signature says must hold. */
+	int (*init)(struct enclave *e, const struct sgx_sigstruct *sig,
+		    struct enclave_error *error);
+	void (*destroy)(struct enclave *e);
+};
+
+extern const struct enclave_backend enclave_backend_sim;
+
+/* Builds the enclave of a signed kernel image. Nothing is left on failure. */
+int __must_check enclave_load(struct enclave *e, const struct enclave_backend *backend,
+			      const char *image_path, struct enclave_error *error);
+void enclave_unload(struct enclave *e);
+
+/* Prepares `inner` for this enclave: thread blocks, arenas, descriptors. */
+int __must_check enclave_inner_init(const struct enclave *e, const char *instance_dir,
+				    struct enclave_error *error);
+void enclave_inner_fini(void);
+
+/* The thread that answers SERVICE_* requests. */
+int __must_check service_start(const struct enclave *e, struct enclave_error *error);
+void service_stop(void);
+
+/* Untrusted memory with everything the kernel gets at boot. */
+struct boot_memory {
+	void *memory;
+	u64 size;
+	struct boot_info *info;
+};
+int __must_check boot_memory_make(struct boot_memory *b, const char *instance_dir, u32 log_level,
+				  struct enclave_error *error);
+void boot_memory_free(struct boot_memory *b);
