@@ -23,7 +23,6 @@
 
 #include "lib/base/overflow.h"
 #include "lib/config/limits.h"
-#include "lib/sgx/measure.h"
 
 #define ZONE_GAP MIB(2) /* between image, slots and heap */
 
@@ -344,10 +343,9 @@ int enclave_image_walk(const struct enclave_image *image, enclave_run_fn fn, voi
 	return fn(ctx, &heap);
 }
 
-static int measure_run(void *ctx, const struct enclave_run *run)
+void enclave_measure_run(struct sgx_measure *m, const struct enclave_run *run)
 {
 	static const u8 zeros[PAGE_SIZE];
-	struct sgx_measure *m = ctx;
 
 	for (u64 i = 0; i < run->count; i++) {
 		u64 offset = run->offset + i * PAGE_SIZE;
@@ -357,6 +355,11 @@ static int measure_run(void *ctx, const struct enclave_run *run)
 			sgx_measure_extend_page(
 				m, offset, run->content ? run->content + i * PAGE_SIZE : zeros);
 	}
+}
+
+static int measure_run(void *ctx, const struct enclave_run *run)
+{
+	enclave_measure_run(ctx, run);
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 #include "edge/enclave.h"
 #include "lib/config/config.h"
 #include "lib/elf/elf.h"
-#include "lib/sgx/sgx.h"
+#include "lib/sgx/measure.h"
 
 #define ENCLAVE_IMAGE_SIZE_MAX MIB(64)
 
@@ -70,6 +70,9 @@ int __must_check enclave_image_check(const struct enclave_image *image,
 /* Calls `fn` for all pages in the order in which they are added; stops when it returns nonzero. */
 int __must_check enclave_image_walk(const struct enclave_image *image, enclave_run_fn fn,
 				    void *ctx);
+
+/* One run's part of the measurement. */
+void enclave_measure_run(struct sgx_measure *m, const struct enclave_run *run);
 
 /* Recomputes MRENCLAVE from the image's bytes. */
 int __must_check enclave_image_measure(const struct enclave_image *image,

@@ -170,7 +170,7 @@ s64 do_fd_poll(struct inner_thread *t, void *pollfds, size_t pollfds_size, u64 t
 /* What a terminal is asked for; nothing that injects input or takes the terminal over. */
 static const struct {
 	u32 command;
-	u16 size;     /* of what the argument points to */
+	u16 size;      /* of what the argument points to */
 	bool by_value; /* the argument is a number, in the first four bytes */
 } ioctls[] = {
 	{0x5401, 36, false}, /* TCGETS */

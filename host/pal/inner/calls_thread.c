@@ -10,16 +10,14 @@
 /* One line, without control bytes: what comes from inside must not drive the user's terminal. */
 s64 do_log(struct inner_thread *t, u32 level, const void *text, size_t text_size)
 {
-	static const char *const names[] = {"", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"};
+	static const char *const names[] = {"occlum: ", "[ERROR] ", "[WARN] ",
+					    "[INFO] ",	"[DEBUG] ", "[TRACE] "};
 	const char *name = names[level < ARRAY_SIZE(names) ? level : ARRAY_SIZE(names) - 1];
 	char line[4096 + 32];
 	size_t size = 0;
 
-	line[size++] = '[';
 	while (*name)
 		line[size++] = *name++;
-	line[size++] = ']';
-	line[size++] = ' ';
 	for (size_t i = 0; i < text_size; i++) {
 		u8 c = ((const u8 *)text)[i];
 

@@ -31,14 +31,14 @@ struct inner_request {
 
 struct inner_thread {
 	/* offsets.h */
-	u64 tcs;       /* addresses in the enclave */
-	u64 block;     /* FS and GS base at entry */
-	u64 entry;     /* BASE + OENTRY */
+	u64 tcs;   /* addresses in the enclave */
+	u64 block; /* FS and GS base at entry */
+	u64 entry; /* BASE + OENTRY */
 	struct thread_arena *arena;
 	u64 ssa;
-	u64 ssa_size;  /* of one frame */
-	u32 inside;    /* between EENTER and EEXIT */
-	u32 kicked;    /* makes the next interruptible call return -EINTR */
+	u64 ssa_size; /* of one frame */
+	u32 inside;   /* between EENTER and EEXIT */
+	u32 kicked;   /* makes the next interruptible call return -EINTR */
 	u64 stack_top;
 
 	u32 cssa;
@@ -80,10 +80,10 @@ struct inner_state {
 	u8 *blocks; /* thread_count * INNER_BLOCK_SIZE */
 	u32 thread_count;
 	struct thread_arena *arenas;
-	s32 instance_fd;  /* folder to which relative paths belong */
-	s32 mem_fd;	  /* /proc/self/mem */
+	s32 instance_fd; /* folder to which relative paths belong */
+	s32 mem_fd;	 /* /proc/self/mem */
 	s32 kick_signal;
-	u32 is_dead;	  /* EXIT_ABORT was seen */
+	u32 is_dead; /* EXIT_ABORT was seen */
 	u64 abort_reason;
 	u32 is_quitting;  /* idle threads end */
 	u32 service_word; /* futex: bumped with each request */
@@ -101,12 +101,11 @@ struct exit_value {
 hidden s64 raw_syscall(u64 number, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
 hidden s64 raw_syscall_kickable(const u32 *kicked, u64 number, u64 a1, u64 a2, u64 a3, u64 a4,
 				u64 a5);
-#define SYSCALL_0(n, ...)		     raw_syscall(n, 0, 0, 0, 0, 0, 0)
-#define SYSCALL_1(n, a, ...)		     raw_syscall(n, (u64)(a), 0, 0, 0, 0, 0)
-#define SYSCALL_2(n, a, b, ...)		     raw_syscall(n, (u64)(a), (u64)(b), 0, 0, 0, 0)
-#define SYSCALL_3(n, a, b, c, ...)	     raw_syscall(n, (u64)(a), (u64)(b), (u64)(c), 0, 0, 0)
-#define SYSCALL_4(n, a, b, c, d, ...)                                                              \
-	raw_syscall(n, (u64)(a), (u64)(b), (u64)(c), (u64)(d), 0, 0)
+#define SYSCALL_0(n, ...)	      raw_syscall(n, 0, 0, 0, 0, 0, 0)
+#define SYSCALL_1(n, a, ...)	      raw_syscall(n, (u64)(a), 0, 0, 0, 0, 0)
+#define SYSCALL_2(n, a, b, ...)	      raw_syscall(n, (u64)(a), (u64)(b), 0, 0, 0, 0)
+#define SYSCALL_3(n, a, b, c, ...)    raw_syscall(n, (u64)(a), (u64)(b), (u64)(c), 0, 0, 0)
+#define SYSCALL_4(n, a, b, c, d, ...) raw_syscall(n, (u64)(a), (u64)(b), (u64)(c), (u64)(d), 0, 0)
 #define SYSCALL_5(n, a, b, c, d, e, ...)                                                           \
 	raw_syscall(n, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), 0)
 #define SYSCALL_PICK(n, a, b, c, d, e, name, ...) name

@@ -17,6 +17,7 @@ enum {
 	NR_pread64 = 17,
 	NR_pwrite64 = 18,
 	NR_sched_yield = 24,
+	NR_mremap = 25,
 	NR_madvise = 28,
 	NR_getpid = 39,
 	NR_exit = 60,

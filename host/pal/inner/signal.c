@@ -63,19 +63,15 @@ static u32 exception_of(int sig, const struct linux_siginfo *info, struct linux_
 		ret_info->maddr = uc->cr2;
 		ret_info->errcd = (u32)uc->err;
 		break;
-	case SGX_VECTOR_GP:
-		ret_info->errcd = (u32)uc->err;
-		break;
-	case SGX_VECTOR_BP:
-		return SGX_EXIT_VALID | SGX_EXIT_SOFTWARE | vector;
+	case SGX_VECTOR_GP: ret_info->errcd = (u32)uc->err; break;
+	case SGX_VECTOR_BP: return SGX_EXIT_VALID | SGX_EXIT_SOFTWARE | vector;
 	case SGX_VECTOR_DE:
 	case SGX_VECTOR_DB:
 	case SGX_VECTOR_BR:
 	case SGX_VECTOR_UD:
 	case SGX_VECTOR_MF:
 	case SGX_VECTOR_AC:
-	case SGX_VECTOR_XM:
-		break;
+	case SGX_VECTOR_XM: break;
 	default: /* #OF, #SS, #NP and their like do not exist for enclaves */
 		vector = SGX_VECTOR_GP;
 		break;
@@ -147,7 +143,8 @@ static void redirect_to_abandon(struct inner_thread *t, struct linux_ucontext *u
 static void report_fault(struct inner_thread *t, const struct linux_ucontext *uc, int sig)
 {
 	char text[200];
-	int len = fmt_snprintf(text, sizeof(text),
+	int len =
+		fmt_snprintf(text, sizeof(text),
 			     "occlum: the kernel faulted while it handled an exception (signal %d, "
 			     "rip enclave+0x%lx, address 0x%lx)\n",
 			     sig, uc->rip - inner.base, uc->cr2);
@@ -182,11 +179,6 @@ static void asynchronous_exit(struct inner_thread *t, int sig, const struct linu
 	}
 	load(gpr, uc);
 	t->inside = 1;
-}
-
-static bool is_sync(int sig)
-{
-	return sig < 64 && (SYNC_SIGNALS & SIGNAL_BIT(sig));
 }
 
 /* As if we were not there. */

@@ -125,7 +125,7 @@ void inner_thread_main(struct inner_thread *t)
 
 	host_syscall(NR_sigaltstack, &altstack, 0);
 	host_syscall(NR_prctl, PR_SET_SYSCALL_USER_DISPATCH_, PR_SYS_DISPATCH_ON_,
-		    __start_pal_syscalls, __stop_pal_syscalls - __start_pal_syscalls, 0);
+		     __start_pal_syscalls, __stop_pal_syscalls - __start_pal_syscalls, 0);
 	host_syscall(NR_rt_sigprocmask, SIG_SETMASK_, &blocked, 0, sizeof(blocked));
 	for (;;) {
 		while (!__atomic_load_n(&t->work, __ATOMIC_ACQUIRE)) {

@@ -41,15 +41,11 @@ static bool is_last_subleaf(u32 leaf, u32 subleaf, const struct cpuid_hint *h, u
 {
 	switch (leaf) {
 	case 0x4:
-	case 0x8000001d:
-		return (h->eax & 0x1f) == 0;
+	case 0x8000001d: return (h->eax & 0x1f) == 0;
 	case 0xb:
-	case 0x1f:
-		return (h->ecx & 0xff00) == 0;
-	case 0xd:
-		return subleaf >= 19;
-	default:
-		return subleaf >= max;
+	case 0x1f: return (h->ecx & 0xff00) == 0;
+	case 0xd: return subleaf >= 19;
+	default: return subleaf >= max;
 	}
 }
 
