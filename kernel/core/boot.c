@@ -309,8 +309,30 @@ static void refuse_entry_point(const char *path)
 	log_always("'%s' is not under any of the entry_points in Occlum.json: %s", path, list);
 }
 
-/* The object that `path` leads to, not its name, must lie under an entry point. */
-static int check_entry_point(const char *path)
+static int check_arguments(const char *path, const struct exec_args *args)
+{
+	const char **list = kcalloc(args->argc, sizeof(*list));
+	const char *at = args->strings, *end = args->strings + args->size;
+	bool allowed;
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < args->argc; i++)
+		list[i] = next_string(&at, end);
+	allowed = config_args_allow(&config, path, list + 1, args->argc - 1);
+	kfree(list);
+	if (allowed)
+		return 0;
+	log_always("the arguments of '%s' are not those that entry_args in Occlum.json allows",
+		   path);
+	return -EPERM;
+}
+
+/*
+ * The object that `path` leads to, not its name, must lie under an entry point, and entry_args of
+ * either name holds: a link to a program must not free its arguments.
+ */
+static int check_entry_point(const char *path, const struct exec_args *args)
 {
 	struct fs_context *ctx = fs_context_new();
 	struct file *file;
@@ -336,29 +358,12 @@ static int check_entry_point(const char *path)
 		err = -EPERM;
 	if (err == -EPERM)
 		refuse_entry_point(path);
+	if (!err)
+		err = check_arguments(resolved, args);
 out:
 	kfree(resolved);
 	fs_context_put(ctx);
 	return err;
-}
-
-static int check_arguments(const char *path, const struct exec_args *args)
-{
-	const char **list = kcalloc(args->argc, sizeof(*list));
-	const char *at = args->strings, *end = args->strings + args->size;
-	bool allowed;
-
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < args->argc; i++)
-		list[i] = next_string(&at, end);
-	allowed = config_args_allow(&config, path, list + 1, args->argc - 1);
-	kfree(list);
-	if (allowed)
-		return 0;
-	log_always("the arguments of '%s' are not those that entry_args in Occlum.json allows",
-		   path);
-	return -EPERM;
 }
 
 static int created_add(struct process *p)
@@ -395,7 +400,7 @@ static int create_program(const char *path, struct exec_args *args, const s32 st
 	struct process *p;
 	int err;
 
-	err = check_entry_point(path);
+	err = check_entry_point(path, args);
 	if (!err)
 		err = check_arguments(path, args);
 	if (!err)
