@@ -276,6 +276,15 @@ static bool takes_orders(const char *name)
 	return false;
 }
 
+static bool is_entry_point(const char *path, const struct occlum_config *config)
+{
+	for (u32 i = 0; i < config->app.entry_point_count; i++) {
+		if (strcmp(config->app.entry_points[i], path) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void check_program(const char *path, const struct occlum_config *config)
 {
 	const char *name = strrchr(path, '/') + 1;
@@ -314,7 +323,9 @@ void entry_point_check(const char *tree, const char *path, const struct occlum_c
 		char child[PATH_MAX];
 		int n = snprintf(child, sizeof(child), "%s/%s", path[1] ? path : "", e->d_name);
 
-		if (e->d_type != DT_DIR && n > 0 && (size_t)n < sizeof(child))
+		/* What is listed by itself is looked at by itself. */
+		if (e->d_type != DT_DIR && n > 0 && (size_t)n < sizeof(child) &&
+		    !is_entry_point(child, config))
 			check_program(child, config);
 	}
 	closedir(dir);

@@ -13,66 +13,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "host/occlum/file.h"
 #include "host/occlum/instance.h"
 #include "host/occlum/report.h"
 #include "include/occlum/occlum_pal_api.h"
-#include "lib/config/config.h"
 
 #define STATUS_NO_ENCLAVE 1
 #define STATUS_NO_PROGRAM 127
 
 extern char **environ;
 
-/* The configuration that the enclave was built with; for messages only. */
-static const struct occlum_config *built_config(void)
+/* Why the enclave would not start the program; EPERM it has explained itself, with its settings. */
+static void explain(int error, const char *path)
 {
-	static struct occlum_config config;
-	char *bytes;
-	size_t size;
-
-	if (file_read(INSTANCE_CONFIG, CONFIG_SIZE_MAX, &bytes, &size) < 0)
-		return NULL;
-	return config_decode(&config, bytes, size) == 0 ? &config : NULL;
-}
-
-static void list_entry_points(const struct occlum_config *config, char *list, size_t size)
-{
-	size_t len = 0;
-
-	list[0] = '\0';
-	for (u32 i = 0; i < config->app.entry_point_count && len < size; i++)
-		len += (size_t)snprintf(list + len, size - len, "%s%s", i ? ", " : "",
-					config->app.entry_points[i]);
-}
-
-/* Why the enclave would not start the program. It has decided; this only finds the words. */
-static void explain(int error, const char *path, char **args, int count)
-{
-	const struct occlum_config *config = built_config();
-	char list[2048];
-
-	if (path[0] != '/' || strstr(path, "..")) {
-		complain("'%s' is not an absolute path without '..'", path);
-		return;
-	}
-	if (config && (error == EACCES || error == EPERM)) {
-		list_entry_points(config, list, sizeof(list));
-		if (!config_stage_allows(&config->app, path)) {
-			complain("'%s' is not below any of the configured entry_points: %s", path,
-				 list);
-			return;
-		}
-		if (!config_args_allow(config, path, (const char *const *)args, (size_t)count)) {
-			complain("the arguments of '%s' do not match its entry_args", path);
-			return;
-		}
-		complain("cannot run '%s': %s (it must be executable and lie below one of the "
-			 "entry_points: %s)",
-			 path, strerror(error), list);
-		return;
-	}
-	complain_errno(error, "cannot run '%s'", path);
+	if (path[0] != '/')
+		complain("'%s' is not an absolute path inside the instance", path);
+	else if (error != EPERM)
+		complain_errno(error, "cannot run '%s'", path);
 }
 
 /* A shell says how a program died; so do we, for the same signals. */
@@ -91,7 +47,7 @@ static int exit_status(int wait_status, const char *path)
 static int run_program(char **argv)
 {
 	const char *path = argv[0], *slash = strrchr(path, '/');
-	int pid = 0, status = 0, count = 0;
+	int pid = 0, status = 0;
 	struct occlum_pal_create_process_args create = {
 		.path = path,
 		.argv = (const char **)argv,
@@ -100,12 +56,10 @@ static int run_program(char **argv)
 	};
 	struct occlum_pal_exec_args exec = {.exit_value = &status};
 
-	while (argv[1 + count])
-		count++;
 	if (slash && slash[1])
 		argv[0] = (char *)slash + 1; /* what programs see, as always under Occlum */
 	if (occlum_pal_create_process(&create) < 0) {
-		explain(errno, path, argv + 1, count);
+		explain(errno, path);
 		return STATUS_NO_PROGRAM;
 	}
 	exec.pid = pid;
@@ -128,6 +82,10 @@ int main(int argc, char **argv)
 	}
 	if (instance_need_built() || instance_lock("run"))
 		return STATUS_NO_ENCLAVE;
+	if (occlum_pal_forward_signals() < 0) {
+		complain_errno(errno, "cannot take the terminal's signals");
+		return STATUS_NO_ENCLAVE;
+	}
 	attr.instance_dir = ".";
 	attr.log_level = getenv("OCCLUM_LOG_LEVEL");
 	if (occlum_pal_init(&attr) < 0)
