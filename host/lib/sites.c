@@ -329,6 +329,8 @@ static int range_sweep(struct scan *s, u32 index, bool suspects_only)
 		if (!decode(s, r, at, &insn) ||
 		    (room = room_before_start(r, at, insn.length)) < insn.length) {
 			certain = false;
+			f.history_count = 0;
+			at++;
 			continue;
 		}
 		insn_note(s, r, at, func, &insn);

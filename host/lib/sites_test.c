@@ -225,6 +225,9 @@ static void hidden_bytes_are_no_site(void **state)
 	/* mov $0x050f,%eax; ret */
 	assert_int_equal(code_scan(CODE(0xb8, 0x0f, 5, 0, 0, 0xc3), &t), 0);
 	sites_table_fini(&t);
+	/* the very first byte does not decode */
+	assert_int_equal(code_scan(CODE(0x06, 0xb8, 1, 0, 0, 0, 0x0f, 5), &t), 0);
+	sites_table_fini(&t);
 	/* behind a byte that does not decode nothing is certain any more */
 	assert_int_equal(code_scan(CODE(0xc3, 0x06, 0xb8, 1, 0, 0, 0, 0x0f, 5), &t), 0);
 	sites_table_fini(&t);
