@@ -15,9 +15,16 @@
 #include "lib/base/string.h"
 
 #define RANDOM_RETRIES 64
+#define PROTECT_READ   1
 
 int arch_init(const struct cpuid_hint *hints, size_t count)
 {
+	int err;
+
+	/* The relocation is done. A host that does not obey takes nothing but this safety net. */
+	err = host_mem_protect((u64)relro_start, (u64)(relro_end - relro_start), PROTECT_READ);
+	if (err)
+		return err;
 	xstate_init();
 	return cpuid_init(hints, count);
 }

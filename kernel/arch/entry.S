@@ -416,4 +416,8 @@ kernel_fault_entry:
 initial_mxcsr:
 	.long	0x1f80
 
+	/* Not loaded: the signer's place for the SIGSTRUCT. */
+	.section .occlum.sigstruct, "", @progbits
+	.zero	1808
+
 	.section .note.GNU-stack, "", @progbits

@@ -12,6 +12,7 @@
 #include "kernel/arch/arch_priv.h"
 #include "lib/base/string.h"
 
+#define RELOCATION_NONE	    0
 #define RELOCATION_RELATIVE 8
 
 struct relocation {
@@ -29,8 +30,6 @@ const struct measured_params measured_page = {
 	.magic = MEASURED_MAGIC,
 	.version = MEASURED_VERSION,
 };
-
-__attribute__((section(".occlum.sigstruct"), used)) static const u8 sigstruct_space[1808] = {0};
 
 /*
  * What the signer has written, read so that the compiler cannot assume the initialiser: the
@@ -69,6 +68,8 @@ static bool relocate(void)
 	u64 load = (u64)image_start;
 
 	for (const struct relocation *r = rela_start; r < rela_end; r++) {
+		if ((u32)r->info == RELOCATION_NONE)
+			continue; /* what the linker threw away */
 		if ((u32)r->info != RELOCATION_RELATIVE)
 			return false;
 		*(u64 *)(load + r->offset) = load + r->addend;

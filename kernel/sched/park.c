@@ -22,6 +22,7 @@
 #include "abi/errno.h"
 #include "edge/hostcall_gen.h"
 #include "kernel/arch/arch.h"
+#include "kernel/core/kmem.h"
 #include "kernel/host/host_call.h"
 #include "kernel/sched/sched_priv.h"
 #include "kernel/sched/thread.h"
@@ -29,6 +30,7 @@
 #include "lib/base/string.h"
 
 #define POLL_FDS_MAX	   512
+#define POLL_FDS_ON_STACK  64
 #define POLL_ALWAYS	   0x38 /* POLLERR POLLHUP POLLNVAL */
 #define SPINS_BEFORE_SLEEP 100
 
@@ -38,14 +40,14 @@ static bool take_token(struct thread *t)
 }
 
 /* True: parked, the host may be asked to sleep. False: there is a reason not to. */
-static bool park_begin(struct thread *t)
+static bool park_begin(struct thread *t, u32 how)
 {
 	u32 expected = PARK_RUNNING;
 	struct thread_arena *arena = (struct thread_arena *)host_arena();
 
 	__atomic_store_n(&arena->wait_word, 0, __ATOMIC_SEQ_CST);
-	return __atomic_compare_exchange_n(&t->park_state, &expected, PARK_PARKED, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return __atomic_compare_exchange_n(&t->park_state, &expected, how, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
 }
 
 static u64 nanoseconds_left(u64 deadline, u64 now)
@@ -80,7 +82,7 @@ int thread_park(u64 deadline, bool interruptible)
 	now = clock_monotonic_ns();
 	if (deadline <= now)
 		return take_token(t) ? 0 : -ETIMEDOUT;
-	if (!park_begin(t)) {
+	if (!park_begin(t, PARK_PARKED)) {
 		take_token(t);
 		return 0;
 	}
@@ -99,10 +101,21 @@ int thread_park(u64 deadline, bool interruptible)
 	return ret;
 }
 
+/* Leaves a token. True: `t` was not waiting anywhere. */
+static bool wake(struct thread *t)
+{
+	u32 old = __atomic_exchange_n(&t->park_state, PARK_TOKEN, __ATOMIC_SEQ_CST);
+
+	if (old == PARK_PARKED)
+		host_wake(t->slot);
+	else if (old == PARK_POLLING)
+		host_thread_kick(t->slot);
+	return old == PARK_RUNNING || old == PARK_TOKEN;
+}
+
 void thread_unpark(struct thread *t)
 {
-	if (__atomic_exchange_n(&t->park_state, PARK_TOKEN, __ATOMIC_SEQ_CST) == PARK_PARKED)
-		host_wake(t->slot);
+	wake(t);
 }
 
 void thread_yield(void)
@@ -117,36 +130,25 @@ void thread_yield(void)
  */
 void thread_kick(struct thread *t)
 {
-	u32 old;
-
-	if (t == current_thread())
+	if (t == current_thread() || !wake(t))
 		return;
-	old = __atomic_exchange_n(&t->park_state, PARK_TOKEN, __ATOMIC_SEQ_CST);
-	if (old == PARK_PARKED)
-		host_wake(t->slot);
 	if (__atomic_load_n(&t->block, __ATOMIC_ACQUIRE))
 		host_thread_kick(t->slot);
 }
 
-int thread_park_poll(struct host_pollfd *fds, size_t count, u64 deadline, bool interruptible)
+static int poll_host(struct thread *t, struct host_pollfd *polled, size_t count, u64 deadline,
+		     bool interruptible)
 {
-	struct thread *t = current_thread();
-	struct host_pollfd polled[POLL_FDS_MAX / 8];
 	u64 now = clock_monotonic_ns();
-	int ready = 0;
 	s64 ret = 0;
 
-	if (count > ARRAY_SIZE(polled))
-		return -EINVAL;
-	if (take_token(t))
-		return 0;
-	if (!park_begin(t)) {
+	if (!park_begin(t, PARK_POLLING)) {
 		take_token(t);
 		return 0;
 	}
-	memcpy(polled, fds, count * sizeof(*fds));
 	if (!interruptible || !thread_has_work(t))
-		ret = host_fd_poll(polled, count * sizeof(*fds), nanoseconds_left(deadline, now));
+		ret = host_fd_poll(polled, count * sizeof(*polled),
+				   nanoseconds_left(deadline, now));
 	if (take_token(t) && ret <= 0)
 		ret = 0;
 	else if (ret <= 0 && interruptible && thread_has_work(t))
@@ -155,11 +157,32 @@ int thread_park_poll(struct host_pollfd *fds, size_t count, u64 deadline, bool i
 		ret = deadline != DEADLINE_NEVER && clock_monotonic_ns() >= deadline ? -ETIMEDOUT
 										     : 0;
 	t->parked_ns += clock_monotonic_ns() - now;
-	if (ret <= 0)
-		return (int)ret;
-	for (size_t i = 0; i < count; i++) {
+	return (int)ret;
+}
+
+int thread_park_poll(struct host_pollfd *fds, size_t count, u64 deadline, bool interruptible)
+{
+	struct thread *t = current_thread();
+	struct host_pollfd on_stack[POLL_FDS_ON_STACK], *polled = on_stack;
+	int ready = 0, ret;
+
+	if (count > POLL_FDS_MAX)
+		return -EINVAL;
+	if (take_token(t))
+		return 0;
+	if (count > POLL_FDS_ON_STACK) {
+		polled = kmalloc(count * sizeof(*fds));
+		if (!polled)
+			return -ENOMEM;
+	}
+	memcpy(polled, fds, count * sizeof(*fds));
+	ret = poll_host(t, polled, count, deadline, interruptible);
+	/* How many are ready is counted here, from what may be believed. */
+	for (size_t i = 0; ret > 0 && i < count; i++) {
 		fds[i].revents = polled[i].revents & (fds[i].events | POLL_ALWAYS);
 		ready += fds[i].revents != 0;
 	}
-	return ready;
+	if (polled != on_stack)
+		kfree(polled);
+	return ret > 0 ? ready : ret;
 }

@@ -113,10 +113,23 @@ bool arch_tsc_is_usable(void)
 	return true;
 }
 
+static bool entropy_is_fixed;
+static u64 entropy_value;
+
+void fake_fix_entropy(bool fixed, u64 value)
+{
+	entropy_is_fixed = fixed;
+	entropy_value = value;
+}
+
 bool arch_rdrand(u64 *ret)
 {
 	static u64 state = 1;
 
+	if (entropy_is_fixed) {
+		*ret = entropy_value;
+		return true;
+	}
 	*ret = __atomic_add_fetch(&state, 0x9e3779b97f4a7c15ull, __ATOMIC_RELAXED);
 	return true;
 }

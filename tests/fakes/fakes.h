@@ -37,3 +37,6 @@ u64 fake_host_calls(void); /* how many went out */
 
 /* Enclave range as arch.h reports it: test memory is always inside unless this names a range. */
 void fake_set_outside(u64 start, u64 size);
+
+/* RDRAND and RDSEED always answer `value`. */
+void fake_fix_entropy(bool fixed, u64 value);
