@@ -48,7 +48,7 @@ enum sv_domain {
 	SV_DOM_BITMAP = 5
 };
 
-enum sv_tree { SV_TREE_FS = 1, SV_TREE_KEY = 2, SV_TREE_AG = 3, SV_TREE_SNAP = 4 };
+enum sv_tree_id { SV_TREE_FS = 1, SV_TREE_KEY = 2, SV_TREE_AG = 3, SV_TREE_SNAP = 4 };
 
 struct sv_keyslot {
 	u8 type;
@@ -167,9 +167,9 @@ struct sv_root_slot {
 static_assert(sizeof(struct sv_root_slot) == 4096, "root slot");
 
 /*
- * Node: header, `n` slots, then the records anywhere behind them (records lie back to back, the
- * first item's last, ending at the end of the node). A record is the key without the `skip` bytes
- * it shares with first_key, then the value.
+ * Node: header, `n` slots, free space, then the records in the order of their keys, back to back
+ * up to the end of the node. A record is the key (big endian object, type, offset) without the
+ * `skip` leading bytes that it shares with first_key, then the value.
  */
 struct sv_node_header {
 	le32 magic;

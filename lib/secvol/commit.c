@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The checkpoint: what is dirty in memory becomes the next generation on the store.
+ *
+ *   1. dirty pages and inodes go to the tree        3. bitmaps to their other slot, nodes bottom up
+ *   2. every dirty node gets an address             4. FLUSH, root slot, FLUSH
+ *
+ * Step 2 is a loop: giving addresses changes bitmaps and the counts of live blocks, these have to be
+ * written in the ag table and the key table, whose nodes become dirty in turn. It ends because
+ * nodes only become dirty once. After it no structure changes any more, only values.
+ */
+#include "lib/secvol/secvol_priv.h"
+
+#include "abi/errno.h"
+
+static struct sv_tree *trees_of(struct secvol *v, u32 i)
+{
+	struct sv_tree *const trees[] = {&v->fs, &v->keys, &v->ags};
+
+	return trees[i];
+}
+
+/* ---- step 2 ---- */
+
+static int assign_below(struct secvol *v, struct sv_node *n, bool *again)
+{
+	int err;
+
+	if (!n->new_addr) {
+		err = sv_alloc_node(v, &n->new_addr);
+		if (err)
+			return err;
+		sv_session_live(v, v->kid, v->node_blocks);
+		*again = true;
+	}
+	for (u32 i = 0; n->level && i < n->n; i++) {
+		const struct sv_bptr *b = (const struct sv_bptr *)sv_node_value(n, i);
+		u64 addr = le64_get(b->addr_nblk) & ((1ull << 48) - 1);
+
+		if (!(addr & SV_VIRTUAL))
+			continue;
+		err = assign_below(v, sv_node_find(v, addr), again);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int assign_nodes(struct secvol *v, bool *again)
+{
+	for (u32 i = 0; i < 3; i++) {
+		struct sv_tree *t = trees_of(v, i);
+		int err;
+
+		if (!(t->root.addr & SV_VIRTUAL))
+			continue;
+		err = assign_below(v, sv_node_find(v, t->root.addr), again);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Items of the ag table for all groups whose bitmap changed; their values come in step 3. */
+static int touch_ags(struct secvol *v, bool *again)
+{
+	static const struct sv_ag_item zero;
+
+	for (u32 i = 0; i < v->ag_count; i++) {
+		struct sv_key key = sv_key(0, SV_AG, i);
+		struct sv_ag *ag = v->ag[i];
+		int err;
+
+		if (!ag || !ag->dirty || ag->moved)
+			continue;
+		err = sv_tree_put(v, &v->ags, &key, &zero, sizeof(zero));
+		if (err)
+			return err;
+		if (ag->written)
+			sv_session_live(v, ag->ptr.kid, -(s64)ag->bm_blocks);
+		sv_session_live(v, v->kid, ag->bm_blocks);
+		ag->moved = true;
+		*again = true;
+	}
+	return 0;
+}
+
+static void key_item(const struct sv_session *s, struct sv_key_item *item)
+{
+	memset(item, 0, sizeof(*item));
+	item->epoch = le16_put(s->epoch);
+	memcpy(item->salt, s->salt, 32);
+	item->live = le64_put(s->live);
+}
+
+/* Items of the key table: sessions without blocks go, the others get their path dirtied. */
+static int touch_keys(struct secvol *v, bool *again)
+{
+	for (u32 i = 0; v->p.mode == SECVOL_SEALED && i < v->session_count; i++) {
+		struct sv_session *s = &v->sessions[i];
+		struct sv_key key = sv_key(0, SV_KEY, s->kid);
+		struct sv_key_item item;
+		int err;
+
+		if (s->live == s->live_committed && s->in_table)
+			continue;
+		if (s->live == 0 && s->kid != v->kid) {
+			if (!s->in_table)
+				continue;
+			err = sv_tree_delete(v, &v->keys, &key);
+			s->in_table = false;
+			*again = true;
+		} else {
+			key_item(s, &item);
+			err = sv_tree_put(v, &v->keys, &key, &item, sizeof(item));
+			*again |= !s->in_table;
+			s->in_table = true;
+			s->live_committed = s->live;
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int settle(struct secvol *v)
+{
+	bool again = true;
+	int err = 0;
+
+	while (!err && again) {
+		again = false;
+		err = sv_frees_apply(v);
+		if (!err)
+			err = touch_ags(v, &again);
+		if (!err)
+			err = touch_keys(v, &again);
+		if (!err)
+			err = assign_nodes(v, &again);
+		if (!err && v->frees_applied < v->frees.n)
+			again = true;
+	}
+	return err;
+}
+
+/* ---- step 3 ---- */
+
+struct writer {
+	struct secvol *v;
+	struct bs_req req[SV_IO_BLOCKS];
+	u32 reqs;
+	u32 blocks; /* filled in v->io */
+};
+
+static int writer_flush(struct writer *w)
+{
+	int err = w->reqs ? bs_run(w->v->bs, w->req, w->reqs) : 0;
+
+	w->reqs = 0;
+	w->blocks = 0;
+	return err;
+}
+
+/* Copies sealed bytes out and queues them; neighbours become one request. */
+static int writer_add(struct writer *w, u64 addr, const u8 *bytes, u32 blocks)
+{
+	struct bs_req *last = w->reqs ? &w->req[w->reqs - 1] : NULL;
+	int err;
+
+	if (w->blocks + blocks > SV_IO_BLOCKS) {
+		err = writer_flush(w);
+		if (err)
+			return err;
+		last = NULL;
+	}
+	memcpy(w->v->io + w->blocks * SV_BLOCK, bytes, blocks * SV_BLOCK);
+	if (last && last->block + last->count == addr) {
+		last->count += blocks;
+	} else {
+		w->req[w->reqs++] = (struct bs_req){.op = BS_WRITE,
+						    .block = addr,
+						    .count = blocks,
+						    .buf = w->v->io + w->blocks * SV_BLOCK};
+	}
+	w->blocks += blocks;
+	return 0;
+}
+
+static int write_bitmap(struct writer *w, struct sv_ag *ag)
+{
+	struct secvol *v = w->v;
+	struct sv_key owner = sv_key(0, SV_AG, ag->index);
+	struct sv_ptr p = {.nblk = ag->bm_blocks, .birth = v->gen + 1};
+	struct sv_ag_item item = {0};
+	u32 size = ag->bm_blocks * SV_BLOCK;
+	u8 which = ag->written ? !ag->which : 0;
+	u8 *copy = sv_alloc(v, size);
+	int err;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, ag->cur, size);
+	p.addr = ag->start + (which ? ag->bm_blocks : 0);
+	err = sv_seal_unit(v, SV_DOM_BITMAP, 0, &owner, copy, size, &p);
+	for (u32 at = 0; !err && at < ag->bm_blocks; at += 8)
+		err = writer_add(w, p.addr + at, copy + at * SV_BLOCK, MIN(8u, ag->bm_blocks - at));
+	sv_free(v, copy, size);
+	if (err)
+		return err;
+	item.free = le32_put(ag->free);
+	item.run = le32_put(0);
+	item.which = which;
+	item.birth = le64_put(p.birth);
+	if (!sv_hashed(v)) {
+		item.kid = le32_put(p.kid);
+		item.ctr = le64_put(p.ctr);
+	}
+	memcpy(item.mac, p.mac, 32);
+	ag->ptr = p;
+	ag->which = which;
+	ag->written = true;
+	owner = sv_key(0, SV_AG, ag->index);
+	return sv_tree_put(v, &v->ags, &owner, &item, sizeof(item));
+}
+
+static int write_below(struct writer *w, struct sv_node *n, struct sv_ptr *ret_p)
+{
+	struct secvol *v = w->v;
+	struct sv_key owner = sv_key(n->tree, 0, 0);
+	struct sv_ptr p = {.addr = n->new_addr,
+			   .nblk = v->node_blocks,
+			   .birth = v->gen + 1,
+			   .type = n->tree,
+			   .level = n->level};
+	int err;
+
+	for (u32 i = 0; n->level && i < n->n; i++) {
+		struct sv_bptr *b = (struct sv_bptr *)sv_node_value(n, i);
+		u64 addr = le64_get(b->addr_nblk) & ((1ull << 48) - 1);
+		struct sv_ptr child;
+
+		if (!(addr & SV_VIRTUAL))
+			continue;
+		err = write_below(w, sv_node_find(v, addr), &child);
+		if (err)
+			return err;
+		memset(b, 0, sizeof(*b));
+		sv_ptr_encode(v, &child, b);
+	}
+	sv_node_encode(n, p.birth, v->node_buf, v->node_size);
+	err = sv_seal_unit(v, SV_DOM_NODE, n->level, &owner, v->node_buf, v->node_size, &p);
+	if (!err)
+		err = writer_add(w, p.addr, v->node_buf, v->node_blocks);
+	if (err)
+		return err;
+	n->dirty = false;
+	n->new_addr = 0;
+	v->dirty_nodes--;
+	sv_node_rekey(v, n, p.addr);
+	list_add_tail(&v->node_lru, &n->lru);
+	*ret_p = p;
+	return 0;
+}
+
+static int write_all(struct secvol *v)
+{
+	struct writer *w = sv_zalloc(v, sizeof(*w));
+	int err = 0;
+
+	if (!w)
+		return -ENOMEM;
+	w->v = v;
+	for (u32 i = 0; !err && i < v->ag_count; i++) {
+		if (v->ag[i] && v->ag[i]->dirty)
+			err = write_bitmap(w, v->ag[i]);
+	}
+	for (u32 i = 0; !err && i < 3; i++) {
+		struct sv_tree *t = trees_of(v, i);
+
+		if (t->root.addr & SV_VIRTUAL)
+			err = write_below(w, sv_node_find(v, t->root.addr), &t->root);
+	}
+	if (!err)
+		err = writer_flush(w);
+	sv_free(v, w, sizeof(*w));
+	return err;
+}
+
+/* ---- the whole ---- */
+
+static int flush_inodes(struct secvol *v)
+{
+	int err = sv_data_flush(v);
+
+	while (!err && !list_is_empty(&v->inode_dirty))
+		err = sv_inode_store(
+			v, list_first_entry(&v->inode_dirty, struct sv_inode_mem, dirty_link));
+	return err;
+}
+
+static void trim_store(struct secvol *v, const struct sv_runs *r)
+{
+	for (u32 i = 0; i < r->n; i++) {
+		for (u32 at = 0; at < r->run[i].count; at += BS_MAX_BLOCKS) {
+			struct bs_req req = {.op = BS_TRIM,
+					     .block = r->run[i].addr + at,
+					     .count = MIN(BS_MAX_BLOCKS, r->run[i].count - at)};
+
+			if (bs_run(v->bs, &req, 1))
+				return; /* only a wish */
+		}
+	}
+}
+
+static void after_commit(struct secvol *v)
+{
+	struct sv_runs *r;
+	u32 keep = v->keep_roots;
+
+	v->gen++;
+	if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE))
+		v->frees.n = 0; /* they are in use again already */
+	r = &v->pending[v->gen % ARRAY_SIZE(v->pending)];
+	{
+		struct sv_runs swap = *r; /* empty: released long ago */
+
+		*r = v->frees;
+		v->frees = swap;
+		v->frees.n = 0;
+		v->frees_applied = 0;
+	}
+	if (v->p.discard && (v->bs->caps & BS_CAP_TRIM) && v->gen > keep)
+		trim_store(v, &v->pending[(v->gen - keep) % ARRAY_SIZE(v->pending)]);
+	sv_pending_release(v, keep);
+	for (u32 i = 0; i < v->ag_count; i++) {
+		if (v->ag[i])
+			v->ag[i]->dirty = v->ag[i]->moved = false;
+	}
+	v->dirty = false;
+	sv_nodes_trim(v);
+}
+
+int sv_commit(struct secvol *v, bool clean)
+{
+	int err;
+
+	if (v->failed)
+		return v->failed;
+	err = flush_inodes(v);
+	if (err)
+		return err;
+	if (v->p.mode == SECVOL_SEALED && v->next_ctr > 1ull << 31) {
+		err = sv_session_start(v);
+		if (!err)
+			err = sv_tree_dirty_all(v, &v->keys);
+		if (err)
+			return sv_fail(v, err);
+	}
+	err = settle(v);
+	if (!err)
+		err = write_all(v);
+	if (!err && !sv_fault(v, SECVOL_FAULT_SKIP_FLUSH))
+		err = bs_flush(v->bs);
+	if (!err)
+		err = sv_root_write(v, clean);
+	if (!err && !sv_fault(v, SECVOL_FAULT_EARLY_ACK))
+		err = bs_flush(v->bs);
+	if (err)
+		return sv_fail(v, err);
+	after_commit(v);
+	return 0;
+}

@@ -1,0 +1,713 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * File contents: a cache of 4 KiB pages, grouped by chunks of 64, that gathers small writes so that
+ * blocks are allocated in long runs and sealed in batches, and reads ahead for small sequential
+ * reads. Large aligned reads and writes go past it, straight between the caller's memory and the
+ * sealed blocks.
+ *
+ * Bytes of the last block beyond the file's size are always zero, in pages and on the store.
+ * Files of up to 2 KiB without blocks live in an INLINE item; block 0 is never in both.
+ */
+#include "lib/secvol/secvol_priv.h"
+
+#include "abi/errno.h"
+
+#define DIRECT_READ  4u /* blocks from which a read goes past the cache */
+#define DIRECT_WRITE 16u
+#define READ_AHEAD   32u    /* blocks, for small sequential reads */
+#define WRITE_SLICE  MIB(1) /* the lock is given up in between */
+#define S_IFMT_	     0170000u
+#define S_IFREG_     0100000u
+#define S_IFDIR_     0040000u
+
+static u32 chunk_slot(u64 obj, u64 index)
+{
+	return (u32)((obj * 0x9e3779b97f4a7c15ull + index * 0xc2b2ae3d27d4eb4full) >> 54) %
+	       SV_HASH_SIZE;
+}
+
+static struct sv_chunk *chunk_find(struct secvol *v, u64 obj, u64 index)
+{
+	struct sv_chunk *c = v->chunk_hash[chunk_slot(obj, index)];
+
+	while (c && (c->obj != obj || c->index != index))
+		c = c->hash_next;
+	return c;
+}
+
+static struct sv_chunk *chunk_make(struct secvol *v, u64 obj, u64 index)
+{
+	struct sv_chunk *c = chunk_find(v, obj, index);
+	u32 slot = chunk_slot(obj, index);
+
+	if (c) {
+		list_del(&c->lru);
+		list_add_tail(&v->chunk_lru, &c->lru);
+		return c;
+	}
+	c = sv_zalloc(v, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->obj = obj;
+	c->index = index;
+	c->hash_next = v->chunk_hash[slot];
+	v->chunk_hash[slot] = c;
+	list_init(&c->lru);
+	list_add_tail(&v->chunk_lru, &c->lru);
+	list_init(&c->dirty_link);
+	return c;
+}
+
+static void chunk_free_if_empty(struct secvol *v, struct sv_chunk *c)
+{
+	struct sv_chunk **at = &v->chunk_hash[chunk_slot(c->obj, c->index)];
+
+	if (c->valid)
+		return;
+	while (*at != c)
+		at = &(*at)->hash_next;
+	*at = c->hash_next;
+	list_del(&c->lru);
+	list_del(&c->dirty_link);
+	sv_free(v, c, sizeof(*c));
+}
+
+static void page_clean(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c, u32 k)
+{
+	if (!(c->dirty >> k & 1))
+		return;
+	c->dirty &= ~(1ull << k);
+	v->dirty_pages--;
+	i->dirty_pages--;
+	if (!c->dirty)
+		list_del(&c->dirty_link);
+}
+
+static void page_dirty(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c, u32 k)
+{
+	if (c->dirty >> k & 1)
+		return;
+	if (!c->dirty)
+		list_add_tail(&v->chunk_dirty, &c->dirty_link);
+	c->dirty |= 1ull << k;
+	v->dirty_pages++;
+	i->dirty_pages++;
+	v->dirty = true;
+}
+
+/* The page must be clean. */
+static void page_free(struct secvol *v, struct sv_chunk *c, u32 k)
+{
+	if (!c->page[k])
+		return;
+	sv_free(v, c->page[k], SV_BLOCK);
+	c->page[k] = NULL;
+	c->valid &= ~(1ull << k);
+	v->pages--;
+}
+
+static void chunk_drop(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c, u64 from,
+		       u64 to)
+{
+	for (u32 k = 0; k < SV_EXTENT_BLOCKS; k++) {
+		u64 block = c->index * SV_EXTENT_BLOCKS + k;
+
+		if (block < from || block >= to || !c->page[k])
+			continue;
+		page_clean(v, i, c, k);
+		page_free(v, c, k);
+	}
+	chunk_free_if_empty(v, c);
+}
+
+void sv_data_drop(struct secvol *v, struct sv_inode_mem *i, u64 from, u64 to)
+{
+	u64 last = i->attr.size / SV_BLOCK / SV_EXTENT_BLOCKS;
+	u64 first = from / SV_EXTENT_BLOCKS;
+	struct list_node *at, *next;
+
+	last = MIN(last, (to - 1) / SV_EXTENT_BLOCKS);
+	if (last < first + 64) {
+		for (u64 index = first; index <= last; index++) {
+			struct sv_chunk *c = chunk_find(v, i->attr.obj, index);
+
+			if (c)
+				chunk_drop(v, i, c, from, to);
+		}
+		return;
+	}
+	list_for_each_safe (at, next, &v->chunk_lru) {
+		struct sv_chunk *c = list_entry(at, struct sv_chunk, lru);
+
+		if (c->obj == i->attr.obj)
+			chunk_drop(v, i, c, from, to);
+	}
+}
+
+void sv_chunks_trim(struct secvol *v)
+{
+	struct list_node *at, *next;
+
+	if (v->pages <= v->max_pages)
+		return;
+	list_for_each_safe (at, next, &v->chunk_lru) {
+		struct sv_chunk *c = list_entry(at, struct sv_chunk, lru);
+
+		for (u32 k = 0; k < SV_EXTENT_BLOCKS; k++) {
+			if (!(c->dirty >> k & 1))
+				page_free(v, c, k);
+		}
+		chunk_free_if_empty(v, c);
+		if (v->pages <= v->max_pages)
+			return;
+	}
+}
+
+void sv_chunks_free(struct secvol *v)
+{
+	while (!list_is_empty(&v->chunk_lru)) {
+		struct sv_chunk *c = list_first_entry(&v->chunk_lru, struct sv_chunk, lru);
+
+		for (u32 k = 0; k < SV_EXTENT_BLOCKS; k++)
+			page_free(v, c, k);
+		chunk_free_if_empty(v, c);
+	}
+}
+
+/* ---- to the store ---- */
+
+static int drop_inline(struct secvol *v, struct sv_inode_mem *i)
+{
+	struct sv_key key = sv_key(i->attr.obj, SV_INLINE, 0);
+	int err;
+
+	if (!i->inlined)
+		return 0;
+	err = sv_tree_delete(v, &v->fs, &key);
+	if (!err)
+		i->inlined = false;
+	return err;
+}
+
+/* Seals and writes `count` blocks of one chunk from src pages, and refers to them. */
+static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
+		     const u8 *const *src)
+{
+	while (count) {
+		struct sv_ptr ext = {.birth = v->gen + 1};
+		u32 n;
+		int err = sv_extent_prepare(v, i, block);
+
+		if (!err)
+			err = sv_alloc_blocks(v, count, &ext.addr, &n);
+		if (err)
+			return err;
+		ext.nblk = n;
+		err = sv_seal_blocks(v, i->attr.obj, block, n, src, v->io, &ext, v->val[2]);
+		if (err) {
+			sv_alloc_undo(v, ext.addr, n);
+			return err;
+		}
+		err = bs_write(v->bs, ext.addr, n, v->io);
+		if (!err)
+			err = sv_extent_replace(v, i, block, n, &ext, v->val[2]);
+		if (!err && block == 0)
+			err = drop_inline(v, i);
+		if (err)
+			return sv_fail(v, err);
+		sv_session_live(v, ext.kid, n);
+		block += n;
+		src += n;
+		count -= n;
+	}
+	return 0;
+}
+
+static int write_inline(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c)
+{
+	struct sv_key key = sv_key(i->attr.obj, SV_INLINE, 0);
+	int err;
+
+	if (i->attr.size == 0) {
+		err = drop_inline(v, i);
+	} else {
+		err = sv_tree_put(v, &v->fs, &key, c->page[0], (u32)i->attr.size);
+		if (!err)
+			i->inlined = true;
+	}
+	if (!err)
+		page_clean(v, i, c, 0);
+	return err;
+}
+
+static int flush_chunk(struct secvol *v, struct sv_chunk *c)
+{
+	struct sv_inode_mem *i;
+	int err = sv_inode_get(v, c->obj, &i);
+
+	if (err)
+		return err;
+	if (c->index == 0 && c->dirty & 1 && i->attr.blocks == 0 && i->attr.size <= SV_INLINE_MAX)
+		err = write_inline(v, i, c);
+	for (u32 k = 0; !err && k < SV_EXTENT_BLOCKS;) {
+		u32 n = 0;
+
+		while (k + n < SV_EXTENT_BLOCKS && c->dirty >> (k + n) & 1)
+			n++;
+		if (n == 0) {
+			k++;
+			continue;
+		}
+		err = write_run(v, i, c->index * SV_EXTENT_BLOCKS + k, n,
+				(const u8 *const *)c->page + k);
+		for (u32 e = k + n; !err && k < e; k++)
+			page_clean(v, i, c, k);
+	}
+	return err;
+}
+
+/* Until at most `keep` pages are dirty. */
+static int flush_some(struct secvol *v, u32 keep)
+{
+	int err = 0;
+
+	while (!err && v->dirty_pages > keep)
+		err = flush_chunk(v,
+				  list_first_entry(&v->chunk_dirty, struct sv_chunk, dirty_link));
+	return err;
+}
+
+int sv_data_flush(struct secvol *v)
+{
+	return flush_some(v, 0);
+}
+
+int sv_data_flush_obj(struct secvol *v, struct sv_inode_mem *i)
+{
+	struct list_node *at, *next;
+	int err = 0;
+
+	if (!i->dirty_pages)
+		return 0;
+	list_for_each_safe (at, next, &v->chunk_dirty) {
+		struct sv_chunk *c = list_entry(at, struct sv_chunk, dirty_link);
+
+		if (c->obj == i->attr.obj)
+			err = flush_chunk(v, c);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+int sv_data_cut(struct secvol *v, struct sv_inode_mem *i, u64 from, u64 to)
+{
+	struct sv_key key = sv_key(i->attr.obj, SV_EXTENT, from & ~(u64)(SV_EXTENT_BLOCKS - 1));
+	const u8 *val;
+	u32 size;
+	int err;
+
+	while ((err = sv_tree_next(v, &v->fs, &key, &val, &size)) == 0) {
+		u64 chunk_end = (key.off | (SV_EXTENT_BLOCKS - 1)) + 1;
+		u64 lo = MAX(chunk_end - SV_EXTENT_BLOCKS, from), hi = MIN(chunk_end, to);
+
+		if (key.obj != i->attr.obj || key.type != SV_EXTENT || key.off >= to)
+			return 0;
+		if (lo < hi) {
+			err = sv_extent_replace(v, i, lo, (u32)(hi - lo), NULL, NULL);
+			if (err)
+				return sv_fail(v, err);
+		}
+		key.off = chunk_end;
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+/* ---- pages ---- */
+
+/* Reads blocks [block, block + count) of one chunk, none of them cached, into dst. */
+static int fill(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count, u8 *const *dst)
+{
+	struct sv_key key = sv_key(i->attr.obj, SV_INLINE, 0);
+	const u8 *val;
+	u32 size;
+	int err = sv_extent_read(v, i->attr.obj, block, count, dst);
+
+	if (err || block || !i->inlined)
+		return err;
+	err = sv_tree_lookup(v, &v->fs, &key, &val, &size);
+	if (err)
+		return err == -ENOENT ? -EUCLEAN : err;
+	if (size > SV_INLINE_MAX)
+		return -EUCLEAN;
+	memcpy(dst[0], val, size);
+	return 0;
+}
+
+/* Brings up to `count` missing pages from `block` on into the cache; at least one. */
+static int load_pages(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count)
+{
+	struct sv_chunk *c = chunk_make(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
+	u32 k = block % SV_EXTENT_BLOCKS, n;
+	u8 *pages[SV_EXTENT_BLOCKS];
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	for (n = 0; n < count && k + n < SV_EXTENT_BLOCKS && !c->page[k + n]; n++) {
+		pages[n] = sv_alloc(v, SV_BLOCK);
+		if (!pages[n])
+			break;
+	}
+	err = n ? fill(v, i, block, n, pages) : -ENOMEM;
+	for (u32 j = 0; j < n; j++) {
+		if (err) {
+			sv_free(v, pages[j], SV_BLOCK);
+		} else {
+			c->page[k + j] = pages[j];
+			c->valid |= 1ull << (k + j);
+			v->pages++;
+		}
+	}
+	chunk_free_if_empty(v, c);
+	return err;
+}
+
+/* The page of a block for changing; `whole`: its old content does not matter. */
+static int page_get(struct secvol *v, struct sv_inode_mem *i, u64 block, bool whole,
+		    struct sv_chunk **ret_c)
+{
+	struct sv_chunk *c = chunk_make(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
+	u32 k = block % SV_EXTENT_BLOCKS;
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	if (!c->page[k] && (whole || (block * SV_BLOCK >= i->attr.size && !i->inlined))) {
+		u8 *page = sv_alloc(v, SV_BLOCK);
+
+		if (!page) {
+			chunk_free_if_empty(v, c);
+			return -ENOMEM;
+		}
+		if (!whole)
+			memset(page, 0, SV_BLOCK);
+		c->page[k] = page;
+		c->valid |= 1ull << k;
+		v->pages++;
+	} else if (!c->page[k]) {
+		err = load_pages(v, i, block, 1); /* frees an empty chunk on failure */
+		if (err)
+			return err;
+	}
+	*ret_c = c;
+	return 0;
+}
+
+static int get_file(struct secvol *v, u64 obj, struct sv_inode_mem **ret_i)
+{
+	int err = sv_inode_get(v, obj, ret_i);
+
+	if (err)
+		return err;
+	if (((*ret_i)->attr.mode & S_IFMT_) == S_IFDIR_)
+		return -EISDIR;
+	return ((*ret_i)->attr.mode & S_IFMT_) == S_IFREG_ ? 0 : -EINVAL;
+}
+
+/* Missing blocks from `block` on, within its chunk and at most `max`. */
+static u32 missing_run(struct secvol *v, u64 obj, u64 block, u64 max)
+{
+	struct sv_chunk *c = chunk_find(v, obj, block / SV_EXTENT_BLOCKS);
+	u32 k = block % SV_EXTENT_BLOCKS, n = 0;
+
+	while (n < max && k + n < SV_EXTENT_BLOCKS && !(c && c->page[k + n]))
+		n++;
+	return n;
+}
+
+/* One step of a read: returns the bytes done. */
+static long read_some(struct secvol *v, struct sv_inode_mem *i, u64 off, u8 *buf, size_t size)
+{
+	u64 block = off / SV_BLOCK, end = (i->attr.size + SV_BLOCK - 1) / SV_BLOCK;
+	u32 in = off % SV_BLOCK, n;
+	struct sv_chunk *c;
+	u8 *dst[SV_EXTENT_BLOCKS];
+	int err;
+
+	n = missing_run(v, i->attr.obj, block, size / SV_BLOCK);
+	if (in == 0 && n >= DIRECT_READ) {
+		for (u32 k = 0; k < n; k++)
+			dst[k] = buf + (size_t)k * SV_BLOCK;
+		err = fill(v, i, block, n, dst);
+		return err ? err : (long)n * SV_BLOCK;
+	}
+	if (missing_run(v, i->attr.obj, block, 1)) {
+		u64 want = (in + size + SV_BLOCK - 1) / SV_BLOCK;
+
+		if (i->next_read == block)
+			want = MAX(want, (u64)READ_AHEAD);
+		err = load_pages(v, i, block,
+				 (u32)MIN(want, MIN(end - block, (u64)SV_EXTENT_BLOCKS)));
+		if (err)
+			return err;
+	}
+	c = chunk_make(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
+	n = (u32)MIN(size, (size_t)(SV_BLOCK - in));
+	memcpy(buf, c->page[block % SV_EXTENT_BLOCKS] + in, n);
+	return n;
+}
+
+long secvol_read(struct secvol *v, u64 obj, u64 off, void *buf, size_t size)
+{
+	struct sv_inode_mem *i;
+	size_t done = 0;
+	long n;
+	int err = sv_begin(v);
+
+	if (err)
+		return err;
+	err = get_file(v, obj, &i);
+	if (!err && off < i->attr.size) {
+		size = MIN((u64)size, i->attr.size - off);
+		size = MIN(size, (size_t)INT32_MAX & ~4095ul);
+		while (done < size) {
+			n = read_some(v, i, off + done, (u8 *)buf + done, size - done);
+			if (n < 0) {
+				err = (int)n;
+				break;
+			}
+			done += (size_t)n;
+			sv_chunks_trim(v);
+		}
+		i->next_read = (off + done + SV_BLOCK - 1) / SV_BLOCK;
+	}
+	sv_end(v);
+	return done || !err ? (long)done : err;
+}
+
+/* One step of a write: returns the bytes done. */
+static long write_some(struct secvol *v, struct sv_inode_mem *i, u64 off, const u8 *buf,
+		       size_t size)
+{
+	u64 block = off / SV_BLOCK;
+	u32 in = off % SV_BLOCK, k = block % SV_EXTENT_BLOCKS;
+	u32 n = (u32)MIN(size / SV_BLOCK, (size_t)(SV_EXTENT_BLOCKS - k));
+	const u8 *src[SV_EXTENT_BLOCKS];
+	struct sv_chunk *c;
+	int err;
+
+	if (in == 0 && n >= DIRECT_WRITE) {
+		for (u32 j = 0; j < n; j++)
+			src[j] = buf + (size_t)j * SV_BLOCK;
+		c = chunk_find(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
+		err = write_run(v, i, block, n, src);
+		if (!err && c)
+			chunk_drop(v, i, c, block, block + n);
+		return err ? err : (long)n * SV_BLOCK;
+	}
+	n = (u32)MIN(size, (size_t)(SV_BLOCK - in));
+	err = page_get(v, i, block, n == SV_BLOCK, &c);
+	if (err)
+		return err;
+	memcpy(c->page[k] + in, buf, n);
+	page_dirty(v, i, c, k);
+	return n;
+}
+
+static long write_slice(struct secvol *v, u64 obj, u64 off, const u8 *buf, size_t size)
+{
+	u64 blocks = size / SV_BLOCK + 2;
+	struct sv_inode_mem *i;
+	size_t done = 0;
+	long n;
+	int err = sv_begin_write(v, blocks, (u32)(blocks / SV_EXTENT_BLOCKS) + 4, false);
+
+	if (err)
+		return err;
+	err = get_file(v, obj, &i);
+	while (!err && done < size) {
+		n = write_some(v, i, off + done, buf + done, size - done);
+		if (n < 0) {
+			err = (int)n;
+			break;
+		}
+		done += (size_t)n;
+		i->attr.size = MAX(i->attr.size, off + done);
+		if (v->dirty_pages > v->max_pages / 2)
+			err = flush_some(v, v->max_pages / 4);
+		sv_chunks_trim(v);
+	}
+	if (done)
+		sv_inode_touch(v, i, true);
+	sv_end(v);
+	return done ? (long)done : err;
+}
+
+long secvol_write(struct secvol *v, u64 obj, u64 off, const void *buf, size_t size)
+{
+	size_t done = 0;
+
+	size = MIN(size, (size_t)INT32_MAX & ~4095ul);
+	if (off > INT64_MAX - size)
+		return -EFBIG;
+	while (done < size) {
+		u64 slice = MIN((u64)(size - done), WRITE_SLICE - (off + done) % WRITE_SLICE);
+		long n = write_slice(v, obj, off + done, (const u8 *)buf + done, slice);
+
+		if (n < 0)
+			return done ? (long)done : n;
+		done += (size_t)n;
+		if ((u64)n < slice)
+			break;
+	}
+	return (long)done;
+}
+
+/* Zeroes [from, to) of one block, if there is anything but zeros. */
+static int zero_part(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 from, u32 to)
+{
+	struct sv_chunk *c;
+	u8 *page;
+	int err;
+
+	if (block * SV_BLOCK >= i->attr.size)
+		return 0;
+	err = page_get(v, i, block, false, &c);
+	if (err)
+		return err;
+	page = c->page[block % SV_EXTENT_BLOCKS];
+	if (!mem_is_zero(page + from, to - from)) {
+		memset(page + from, 0, to - from);
+		page_dirty(v, i, c, block % SV_EXTENT_BLOCKS);
+	}
+	return 0;
+}
+
+int secvol_truncate(struct secvol *v, u64 obj, u64 size)
+{
+	u64 from = (size + SV_BLOCK - 1) / SV_BLOCK;
+	struct sv_inode_mem *i;
+	struct sv_chunk *c;
+	int err;
+
+	if (size > INT64_MAX)
+		return -EFBIG;
+	err = sv_begin_write(v, 1, 16, true);
+	if (err)
+		return err;
+	err = get_file(v, obj, &i);
+	if (!err && size < i->attr.size) {
+		if (size % SV_BLOCK)
+			err = zero_part(v, i, size / SV_BLOCK, size % SV_BLOCK, SV_BLOCK);
+		if (!err && size == 0)
+			err = drop_inline(v, i);
+		if (!err && i->inlined && size < SV_INLINE_MAX) {
+			/* The INLINE item must not be longer than the file: write it again. */
+			err = page_get(v, i, 0, false, &c);
+			if (!err)
+				page_dirty(v, i, c, 0);
+		}
+		if (!err) {
+			sv_data_drop(v, i, from, UINT64_MAX);
+			err = sv_data_cut(v, i, from, UINT64_MAX);
+		}
+	}
+	if (!err) {
+		i->attr.size = size;
+		sv_inode_touch(v, i, true);
+	}
+	sv_end(v);
+	return err;
+}
+
+int secvol_punch(struct secvol *v, u64 obj, u64 off, u64 len)
+{
+	struct sv_inode_mem *i;
+	u64 end, from, to;
+	int err = sv_begin_write(v, 2, 16, true);
+
+	if (err)
+		return err;
+	err = get_file(v, obj, &i);
+	if (err || off >= i->attr.size)
+		goto out;
+	end = len > i->attr.size - off ? i->attr.size : off + len;
+	from = (off + SV_BLOCK - 1) / SV_BLOCK;
+	/* The block that holds the end of the file goes with it. */
+	to = end == i->attr.size ? (end + SV_BLOCK - 1) / SV_BLOCK : end / SV_BLOCK;
+	if (from > to) { /* within one block */
+		err = zero_part(v, i, off / SV_BLOCK, off % SV_BLOCK, end % SV_BLOCK);
+	} else {
+		if (off % SV_BLOCK)
+			err = zero_part(v, i, off / SV_BLOCK, off % SV_BLOCK, SV_BLOCK);
+		if (!err && end % SV_BLOCK && end < i->attr.size)
+			err = zero_part(v, i, end / SV_BLOCK, 0, end % SV_BLOCK);
+		if (!err && from == 0 && to > 0)
+			err = drop_inline(v, i);
+		if (!err && from < to) {
+			sv_data_drop(v, i, from, to);
+			err = sv_data_cut(v, i, from, to);
+		}
+	}
+	if (!err)
+		sv_inode_touch(v, i, true);
+out:
+	sv_end(v);
+	return err;
+}
+
+int secvol_seek(struct secvol *v, u64 obj, u64 off, bool hole, u64 *ret_off)
+{
+	struct sv_extent_mem e;
+	struct sv_inode_mem *i;
+	u64 at = off;
+	const u8 *val, *macs;
+	u32 size;
+	int err = v->rw && !v->failed ? sv_begin_write(v, 0, 8, false) : sv_begin(v);
+
+	if (err)
+		return err;
+	err = get_file(v, obj, &i);
+	if (!err && off >= i->attr.size)
+		err = -ENXIO;
+	if (!err)
+		err = sv_data_flush_obj(v, i);
+	if (!err && i->inlined && at < SV_BLOCK) {
+		if (!hole)
+			goto found;
+		at = SV_BLOCK;
+	}
+	if (!err) {
+		struct sv_key key =
+			sv_key(obj, SV_EXTENT, at / SV_BLOCK & ~(u64)(SV_EXTENT_BLOCKS - 1));
+
+		for (;; key.off = e.block + e.ptr.nblk) {
+			err = sv_tree_next(v, &v->fs, &key, &val, &size);
+			if (err == -ENOENT || (!err && (key.obj != obj || key.type != SV_EXTENT))) {
+				err = hole ? 0 : -ENXIO; /* a hole up to the end */
+				break;
+			}
+			if (!err)
+				err = sv_extent_decode(v, &key, val, size, &e, &macs);
+			if (err)
+				break;
+			if ((e.block + e.ptr.nblk) * SV_BLOCK <= at)
+				continue;
+			if (!hole) {
+				at = MAX(at, e.block * SV_BLOCK);
+				break;
+			}
+			if (e.block * SV_BLOCK > at)
+				break;
+			at = (e.block + e.ptr.nblk) * SV_BLOCK;
+		}
+	}
+found:
+	if (!err)
+		*ret_off = MIN(at, i->attr.size);
+	if (!err && !hole && at >= i->attr.size)
+		err = -ENXIO;
+	sv_end(v);
+	return err;
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside lib/secvol: the volume and its parts. Everything in struct secvol is guarded by its one
+ * mutex, taken by the public functions (sv_begin/sv_end).
+ *
+ *   volume.c   open, format, close        root.c    root slots, choosing the newest
+ *   keys.c     key slots, sessions        seal.c    blocks and nodes: nonces, tags, pointers
+ *   node.c     one node                   tree.c    lookups, changes, dirty paths, node cache
+ *   alloc.c    allocation groups          commit.c  the checkpoint
+ *   inode.c    objects in memory          dir.c     names
+ *   data.c     pages and their cache      extent.c  where file blocks lie
+ *   xattr.c    attributes, call sites     check.c   the whole volume compared with itself
+ *
+ * Changes are made in two steps: "prepare" loads and dirties every node a change will touch and
+ * reserves memory, and may fail with nothing changed; what follows only fails if a promise was
+ * broken, and then the volume stops taking writes (sv_fail) while its last commit stays intact.
+ */
+#pragma once
+
+#include "lib/base/list.h"
+#include "lib/base/overflow.h"
+#include "lib/base/string.h"
+#include "lib/crypto/aes_gcm.h"
+#include "lib/secvol/node.h"
+#include "lib/secvol/secvol.h"
+#include "lib/secvol/secvol_format.h"
+
+#define SV_VIRTUAL     (1ull << 47) /* address of a node that has not been written yet */
+#define SV_MAX_DEPTH   10u
+#define SV_HASH_SIZE   1024u
+#define SV_IO_BLOCKS   64u /* blocks of the transfer buffer */
+#define SV_SEAL_BATCH  8u  /* blocks sealed or opened within one vector bracket */
+#define SV_SLACK_NODES 16u /* nodes a commit may need beyond the dirty ones */
+
+/* A block pointer in host order. `mac` is the tag (16 bytes, then zeros) or a SHA-256. */
+struct sv_ptr {
+	u64 addr;
+	u32 nblk;
+	u64 birth;
+	u8 type;
+	u8 level;
+	u8 flags;
+	u64 ctr;
+	u32 kid;
+	u8 mac[32];
+};
+
+struct sv_tree {
+	u8 id;
+	struct sv_ptr root; /* addr 0: empty */
+};
+
+struct sv_path {
+	struct sv_node *node[SV_MAX_DEPTH]; /* from the root down */
+	u32 idx[SV_MAX_DEPTH];
+	u32 depth;	      /* nodes; 0: empty tree */
+	bool has_lo, has_hi;  /* bounds of the keys that can be in the leaf */
+	struct sv_key lo, hi; /* hi exclusive */
+};
+
+struct sv_session {
+	u32 kid;
+	u16 epoch;
+	u8 salt[32];
+	u64 live;	    /* blocks sealed under it that the present tree refers to */
+	u64 live_committed; /* as the key table says */
+	bool in_table;
+	struct aes_gcm *ctx; /* made when first used */
+	u8 key_id[32];	     /* names the key to the nonce audit; SHA-256 of it */
+};
+
+struct sv_run {
+	u64 addr;
+	u32 count;
+};
+
+/* A growing list of block runs. */
+struct sv_runs {
+	struct sv_run *run;
+	u32 n;
+	u32 cap;
+};
+
+struct sv_ag {
+	u32 index;
+	u64 start;
+	u32 nblocks;
+	u32 bm_blocks; /* of each of the two bitmaps */
+	u32 avail;     /* bits clear in `used` */
+	u32 quads;     /* node-sized aligned groups that are wholly clear in `used` */
+	u32 free;      /* bits clear in `cur` */
+	bool dirty;    /* cur differs from what is committed */
+	bool moved;    /* this commit has accounted for the new bitmap */
+	u8 which;
+	bool written;
+	struct sv_ptr ptr; /* of the committed bitmap: kid, birth, ctr, mac */
+	u8 *cur;	   /* blocks the present tree refers to */
+	u8 *used;	   /* cur, and blocks that older roots refer to */
+};
+
+struct sv_chunk {
+	struct sv_chunk *hash_next;
+	struct list_node lru;
+	struct list_node dirty_link;
+	u64 obj;
+	u64 index; /* file block / 64 */
+	u64 valid;
+	u64 dirty;
+	u8 *page[SV_EXTENT_BLOCKS];
+};
+
+struct sv_inode_mem {
+	struct sv_inode_mem *hash_next;
+	struct list_node lru; /* when no one holds it */
+	struct list_node dirty_link;
+	struct secvol_attr attr;
+	u64 parent;
+	u32 holds;
+	bool dirty;
+	bool inlined; /* has an INLINE item */
+	bool orphan;  /* has an ORPHAN item */
+	u32 dirty_pages;
+	u64 next_read; /* block after the last read, for read-ahead */
+};
+
+struct secvol {
+	struct secvol_params p;
+	struct secvol_env env;
+	struct secvol_hooks hooks;
+	u8 volume_id[SECVOL_VOLUME_ID_MAX];
+	struct bs *bs;
+	void *lock;
+	bool rw;
+	int failed; /* why writes are refused, or 0 */
+
+	/* from the root slot */
+	u8 uuid[16];
+	u64 gen; /* newest durable; the commit being made is gen + 1 */
+	u64 size_blocks;
+	u32 node_size, node_blocks;
+	u8 node_log2, ag_log2;
+	u32 open_seq;
+	u64 used; /* blocks the present tree refers to, bitmaps not counted */
+	u64 files;
+	u64 next_obj;
+	s64 created;
+	u32 uid, gid, sites_version;
+	u8 label[64];
+	u8 lower_sha256[32];
+	u8 root_sha256[32];
+	u16 seal_version;
+	struct sv_keyslot slots[SECVOL_KEY_SLOTS];
+	struct sv_old_vmk old_vmk[2];
+	struct sv_tree fs, keys, ags;
+	bool dirty; /* something differs from the last commit */
+
+	/* keys */
+	u8 vmk[32];
+	u16 epoch;
+	struct sv_session *sessions;
+	u32 session_count, session_cap;
+	u32 kid; /* of the current session */
+	u64 next_ctr;
+
+	/* nodes */
+	struct sv_node *node_hash[SV_HASH_SIZE];
+	struct list_node node_lru;
+	size_t node_bytes; /* of all nodes in memory */
+	u32 dirty_nodes;
+	u64 next_virtual;
+	struct sv_node *spare[64];
+	u32 spare_count;
+
+	/* allocation */
+	struct sv_ag **ag;
+	u32 ag_count;
+	u64 capacity; /* blocks that can ever hold data or nodes */
+	u64 avail; /* capacity - used - blocks kept for older roots or freed since the last commit */
+	u64 quads; /* wholly free node-sized groups in the allocation groups that are loaded */
+	u32 loaded_ags;
+	u32 data_ag, node_ag;
+	u32 data_hint, node_hint; /* next-fit positions within them */
+	struct sv_runs frees;	  /* freed since the last commit */
+	u32 frees_applied; /* how many of them are cleared in `cur` already (during a commit) */
+	struct sv_runs pending[8]; /* freed in commit gen, at [gen % 8] */
+
+	/* objects and pages */
+	struct sv_inode_mem *inode_hash[SV_HASH_SIZE];
+	struct list_node inode_lru, inode_dirty;
+	u32 inode_count, inode_dirty_count;
+	struct sv_chunk *chunk_hash[SV_HASH_SIZE];
+	struct list_node chunk_lru, chunk_dirty;
+	u32 pages, dirty_pages, max_pages;
+	u32 keep_roots;
+
+	/* buffers */
+	u8 *io;		     /* transfer memory, untrusted: SV_IO_BLOCKS blocks */
+	u8 *bounce;	     /* trusted, 64 KiB: ciphertext on its way */
+	u8 *node_buf;	     /* trusted, node_size */
+	u8 *scratch;	     /* trusted, node_size: compaction */
+	u8 *val[3];	     /* trusted, SV_ITEM_MAX each: values being built */
+	struct bs_req *reqs; /* SV_EXTENT_BLOCKS */
+};
+
+/* ---- volume.c ---- */
+void *sv_alloc(struct secvol *v, size_t size);
+void *sv_zalloc(struct secvol *v, size_t size);
+void sv_free(struct secvol *v, void *p, size_t size);
+void sv_lock(struct secvol *v);
+void sv_unlock(struct secvol *v);
+void sv_now(struct secvol *v, struct secvol_time *t);
+/* A promise was broken or the store failed: no more writes. Returns err. */
+int sv_fail(struct secvol *v, int err);
+/* Takes the lock; for changes: refuses read-only volumes, makes room in caches and, by a commit,
+ * in the volume. `data` and `nodes` is what the change may need. A freeing change may use what is
+ * held back. With an error the lock is not held. */
+int __must_check sv_begin(struct secvol *v);
+int __must_check sv_begin_write(struct secvol *v, u64 data, u32 nodes, bool freeing);
+void sv_end(struct secvol *v);
+int __must_check sv_make_room(struct secvol *v, u64 data, u32 nodes, bool freeing);
+static inline bool sv_fault(const struct secvol *v, u32 fault)
+{
+	return v->hooks.faults & fault;
+}
+static inline bool sv_sealed(const struct secvol *v)
+{
+	return v->p.mode != SECVOL_HASH;
+}
+/* Pointers carry a SHA-256 instead of a tag. */
+static inline bool sv_hashed(const struct secvol *v)
+{
+	return v->p.mode != SECVOL_SEALED;
+}
+static inline u32 sv_mac_size(const struct secvol *v)
+{
+	return sv_hashed(v) ? 32 : 16;
+}
+
+/* ---- seal.c ---- */
+void sv_ptr_encode(const struct secvol *v, const struct sv_ptr *p, struct sv_bptr *to);
+/* -EUCLEAN unless the pointer lies within the volume. */
+int __must_check sv_ptr_decode(const struct secvol *v, const struct sv_bptr *from,
+			       struct sv_ptr *p);
+/* Takes `count` counter values; the volume must be writable and have them left. */
+int __must_check sv_take_ctr(struct secvol *v, u32 count, u64 *ret_first);
+void sv_aad(const struct secvol *v, struct sv_aad *aad, u8 domain, u8 level,
+	    const struct sv_key *owner, u64 birth);
+/* One unit (node or bitmap): sealed in place in trusted memory; fills ctr, kid, mac of p, whose
+ * addr, nblk and birth are set. */
+int __must_check sv_seal_unit(struct secvol *v, u8 domain, u8 level, const struct sv_key *owner,
+			      u8 *buf, u32 size, struct sv_ptr *p);
+int __must_check sv_open_unit(struct secvol *v, u8 domain, u8 level, const struct sv_key *owner,
+			      u8 *buf, u32 size, const struct sv_ptr *p);
+/* File blocks of one extent. Sealing goes from `src` pages through trusted memory to `to`
+ * (transfer memory); macs: count of sv_mac_size(). ext: addr, birth set; ctr0 and kid filled. */
+int __must_check sv_seal_blocks(struct secvol *v, u64 obj, u64 block, u32 count,
+				const u8 *const *src, u8 *to, struct sv_ptr *ext, u8 *macs);
+int __must_check sv_open_blocks(struct secvol *v, u64 obj, u64 block, u32 count, const u8 *from,
+				u8 *const *dst, const struct sv_ptr *ext, const u8 *macs);
+
+/* ---- keys.c ---- */
+int __must_check sv_session_find(struct secvol *v, u32 kid, struct sv_session **ret_s);
+int __must_check sv_session_ctx(struct secvol *v, u32 kid, const struct aes_gcm **ret_ctx);
+void sv_session_live(struct secvol *v, u32 kid, s64 blocks);
+int __must_check sv_session_add(struct secvol *v, u32 kid, u16 epoch, const u8 salt[32]);
+/* A fresh kid and salt become current; the key table has to be rewritten under it. */
+int __must_check sv_session_start(struct secvol *v);
+void sv_sessions_free(struct secvol *v);
+int __must_check sv_keyslot_make(struct secvol *v, struct sv_keyslot *slot);
+/* Opens the VMK by any slot: -EKEYREJECTED. */
+int __must_check sv_keyslots_open(struct secvol *v, const struct sv_keyslot slots[4], u16 epoch,
+				  const u8 uuid[16]);
+int __must_check sv_image_key(struct secvol *v);
+int __must_check sv_key_table_load(struct secvol *v);
+
+/* ---- root.c ---- */
+int __must_check sv_root_write(struct secvol *v, bool clean);
+int __must_check sv_root_read(struct secvol *v, struct secvol_report *report);
+
+/* ---- tree.c ---- */
+struct sv_node *sv_node_find(struct secvol *v, u64 addr);
+int __must_check sv_tree_lookup(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
+				const u8 **ret_val, u32 *ret_size); /* -ENOENT */
+/* The first item at or after *key; writes its key there. The value is borrowed until the next
+ * tree call. -ENOENT at the end. */
+int __must_check sv_tree_next(struct secvol *v, struct sv_tree *t, struct sv_key *key,
+			      const u8 **ret_val, u32 *ret_size);
+/* After this, up to `inserts` puts and any number of deletes between lo and hi cannot fail. */
+int __must_check sv_tree_prepare(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
+				 const struct sv_key *hi, u32 inserts);
+/* Inserts or replaces. Prepares by itself. */
+int __must_check sv_tree_put(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
+			     const void *val, u32 size);
+int __must_check sv_tree_delete(struct secvol *v, struct sv_tree *t, const struct sv_key *key);
+void sv_nodes_trim(struct secvol *v);
+void sv_nodes_free(struct secvol *v);
+void sv_node_rekey(struct secvol *v, struct sv_node *n, u64 addr);
+u32 sv_tree_height(struct secvol *v, const struct sv_tree *t);
+int __must_check sv_tree_dirty_all(struct secvol *v, struct sv_tree *t);
+int __must_check sv_child(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p,
+			  const struct sv_key *lo, const struct sv_key *hi,
+			  struct sv_node **ret_node);
+void sv_node_drop(struct secvol *v, struct sv_node *n);
+
+/* ---- alloc.c ---- */
+int __must_check sv_alloc_init(struct secvol *v);
+void sv_alloc_fini(struct secvol *v);
+int __must_check sv_alloc_blocks(struct secvol *v, u32 want, u64 *ret_addr, u32 *ret_count);
+int __must_check sv_alloc_node(struct secvol *v, u64 *ret_addr);
+/* Gives back what was allocated since the last commit and never referred to. */
+void sv_alloc_undo(struct secvol *v, u64 addr, u32 count);
+/* What the last commit (or data written since) refers to: usable again after later commits. */
+void sv_free_run(struct secvol *v, u64 addr, u32 count);
+int __must_check sv_runs_reserve(struct secvol *v, struct sv_runs *r, u32 more);
+int __must_check sv_frees_apply(struct secvol *v); /* clears their bits in `cur` */
+void sv_pending_release(struct secvol *v, u32 keep);
+int __must_check sv_ag_load(struct secvol *v, u32 index, struct sv_ag **ret_ag);
+int __must_check sv_ag_load_another(struct secvol *v); /* -ENOENT: all are loaded */
+static inline u64 sv_ag_blocks(const struct secvol *v)
+{
+	return 1ull << (v->ag_log2 - 12);
+}
+static inline u32 sv_bm_blocks(const struct secvol *v)
+{
+	return v->ag_log2 > 27 ? 1u << (v->ag_log2 - 27) : 1;
+}
+
+/* ---- commit.c ---- */
+int __must_check sv_commit(struct secvol *v, bool clean);
+
+/* ---- inode.c ---- */
+int __must_check sv_inode_get(struct secvol *v, u64 obj, struct sv_inode_mem **ret_i);
+int __must_check sv_inode_new(struct secvol *v, u32 mode, u32 uid, u32 gid, u64 rdev,
+			      struct sv_inode_mem **ret_i);
+void sv_inode_dirty(struct secvol *v, struct sv_inode_mem *i);
+void sv_inode_touch(struct secvol *v, struct sv_inode_mem *i, bool mtime); /* ctime, mtime */
+int __must_check sv_inode_store(struct secvol *v, struct sv_inode_mem *i);
+void sv_inode_forget(struct secvol *v, struct sv_inode_mem *i);
+/* Frees an object without names; the ORPHAN item, if any, goes last. */
+int __must_check sv_inode_destroy(struct secvol *v, struct sv_inode_mem *i);
+int __must_check sv_orphans_free(struct secvol *v, u32 *ret_count);
+void sv_inodes_trim(struct secvol *v);
+void sv_inodes_free(struct secvol *v);
+void sv_inode_encode(const struct secvol_attr *a, u64 parent, struct sv_inode *d);
+int __must_check sv_inode_decode(const u8 *val, u32 size, struct secvol_attr *a, u64 *ret_parent);
+
+/* ---- extent.c ---- */
+struct sv_extent_mem {
+	u64 block;	   /* file block of the first */
+	struct sv_ptr ptr; /* nblk, addr, birth, ctr (ctr0), kid */
+};
+int __must_check sv_extent_decode(const struct secvol *v, const struct sv_key *key, const u8 *val,
+				  u32 size, struct sv_extent_mem *e, const u8 **ret_macs);
+/* Replaces [block, block + count), within one chunk, by the extent (NULL: hole). */
+int __must_check sv_extent_prepare(struct secvol *v, const struct sv_inode_mem *i, u64 block);
+int __must_check sv_extent_replace(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
+				   const struct sv_ptr *ext, const u8 *macs);
+/* Reads file blocks of one chunk into pages; holes become zeros. dst[k] for block + k. */
+int __must_check sv_extent_read(struct secvol *v, u64 obj, u64 block, u32 count, u8 *const *dst);
+
+/* ---- data.c ---- */
+int __must_check sv_data_flush(struct secvol *v); /* all dirty pages */
+int __must_check sv_data_flush_obj(struct secvol *v, struct sv_inode_mem *i);
+void sv_data_drop(struct secvol *v, struct sv_inode_mem *i, u64 from_block, u64 to_block);
+int __must_check sv_data_cut(struct secvol *v, struct sv_inode_mem *i, u64 from_block,
+			     u64 to_block);
+void sv_chunks_trim(struct secvol *v);
+void sv_chunks_free(struct secvol *v);
+
+/* ---- dir.c ---- */
+u64 sv_name_hash(const struct secvol *v, const char *name, size_t len);

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Formatting, opening and closing a volume, and the frame of every public operation: the lock,
+ * room in the caches and on the store, and what happens after a failure.
+ */
+#include "lib/secvol/secvol_priv.h"
+
+#include "abi/errno.h"
+#include "lib/crypto/crypto.h"
+
+#define DIRTY_NODES_MAX	 384u /* then an operation commits first */
+#define DIRTY_INODES_MAX 4096u
+#define FREES_MAX	 65536u
+#define S_IFDIR_	 0040000u
+
+void *sv_alloc(struct secvol *v, size_t size)
+{
+	return v->env.alloc(v->env.arg, size);
+}
+
+void *sv_zalloc(struct secvol *v, size_t size)
+{
+	void *p = sv_alloc(v, size);
+
+	if (p)
+		memset(p, 0, size);
+	return p;
+}
+
+void sv_free(struct secvol *v, void *p, size_t size)
+{
+	if (p)
+		v->env.free(v->env.arg, p, size);
+}
+
+void sv_lock(struct secvol *v)
+{
+	if (v->lock)
+		v->env.lock(v->env.arg, v->lock);
+}
+
+void sv_unlock(struct secvol *v)
+{
+	if (v->lock)
+		v->env.unlock(v->env.arg, v->lock);
+}
+
+void sv_now(struct secvol *v, struct secvol_time *t)
+{
+	t->sec = 0;
+	t->nsec = 0;
+	v->env.now(v->env.arg, &t->sec, &t->nsec);
+}
+
+int sv_fail(struct secvol *v, int err)
+{
+	if (!v->failed)
+		v->failed = err == -ENOSPC || err == -ENOMEM ? -EIO : err;
+	return err;
+}
+
+int sv_begin(struct secvol *v)
+{
+	sv_lock(v);
+	return 0;
+}
+
+void sv_end(struct secvol *v)
+{
+	sv_chunks_trim(v);
+	sv_inodes_trim(v);
+	sv_nodes_trim(v);
+	sv_unlock(v);
+}
+
+static bool frees_wait(const struct secvol *v)
+{
+	if (v->frees.n)
+		return true;
+	for (u32 i = 0; i < ARRAY_SIZE(v->pending); i++) {
+		if (v->pending[i].n)
+			return true;
+	}
+	return false;
+}
+
+int sv_make_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
+{
+	/* What is held back so that unlink, truncate and commit always work. */
+	u64 held = freeing ? 0 : MAX(MIN((u64)64, v->capacity / 8), v->capacity / 100);
+	u64 groups, need;
+	int err = 0;
+
+	for (u32 round = 0;; round++) {
+		if (v->dirty_nodes > DIRTY_NODES_MAX || v->inode_dirty_count > DIRTY_INODES_MAX ||
+		    v->frees.n > FREES_MAX) {
+			err = sv_commit(v, false);
+			if (err)
+				return err;
+		}
+		groups = v->dirty_nodes + nodes + SV_SLACK_NODES + v->dirty_pages / 64 +
+			 v->inode_dirty_count / 64;
+		need = data + v->dirty_pages + groups * v->node_blocks + held;
+		while (v->quads < groups + held / v->node_blocks && !err)
+			err = sv_ag_load_another(v);
+		if (err && err != -ENOENT)
+			return err;
+		if (v->avail >= need && !err)
+			return 0;
+		if (round > 2 || (!frees_wait(v) && !v->dirty))
+			return -ENOSPC;
+		/* Space is short: give up the older roots. */
+		err = sv_commit(v, false);
+		if (err)
+			return err;
+		sv_pending_release(v, 0);
+	}
+}
+
+int sv_begin_write(struct secvol *v, u64 data, u32 nodes, bool freeing)
+{
+	int err = -EROFS;
+
+	sv_lock(v);
+	if (v->rw)
+		err = v->failed ? (v->failed == -EIO ? -EIO : -EROFS)
+				: sv_make_room(v, data, nodes, freeing);
+	if (err)
+		sv_unlock(v);
+	return err;
+}
+
+static void volume_free(struct secvol *v)
+{
+	struct secvol_env env = v->env;
+
+	sv_chunks_free(v);
+	sv_inodes_free(v);
+	sv_nodes_free(v);
+	sv_alloc_fini(v);
+	sv_sessions_free(v);
+	if (v->io)
+		v->bs->ops->buf_free(v->bs, v->io, SV_IO_BLOCKS * SV_BLOCK);
+	sv_free(v, v->bounce, 2 * SV_SEAL_BATCH * SV_BLOCK);
+	sv_free(v, v->node_buf, 1 << 15);
+	sv_free(v, v->scratch, 1 << 15);
+	sv_free(v, v->reqs, SV_EXTENT_BLOCKS * sizeof(*v->reqs));
+	for (u32 i = 0; i < ARRAY_SIZE(v->val); i++)
+		sv_free(v, v->val[i], SV_ITEM_MAX);
+	if (v->lock)
+		env.lock_free(env.arg, v->lock);
+	mem_wipe(v, sizeof(*v));
+	env.free(env.arg, v, sizeof(*v));
+}
+
+static int check_params(const struct secvol_params *p)
+{
+	bool hash = p->mode == SECVOL_HASH;
+
+	if (p->mode < SECVOL_HASH || p->mode > SECVOL_PINNED || !p->env || !p->bs)
+		return -EINVAL;
+	if (hash ? p->suite != SECVOL_SUITE_NONE
+		 : p->suite != SECVOL_AES128_GCM && p->suite != SECVOL_AES256_GCM)
+		return -EINVAL;
+	if ((!hash && !p->keys) || p->volume_id_size > SECVOL_VOLUME_ID_MAX || p->keep_roots > 6 ||
+	    p->bs->max_blocks < SV_IO_BLOCKS)
+		return -EINVAL;
+	return 0;
+}
+
+static int volume_new(const struct secvol_params *p, struct secvol **ret_v)
+{
+	struct secvol *v;
+	int err = check_params(p);
+
+	if (err)
+		return err;
+	v = p->env->alloc(p->env->arg, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	memset(v, 0, sizeof(*v));
+	v->p = *p;
+	v->env = *p->env;
+	v->bs = p->bs;
+	if (p->hooks)
+		v->hooks = *p->hooks;
+	if (p->volume_id_size)
+		memcpy(v->volume_id, p->volume_id, p->volume_id_size);
+	v->fs.id = SV_TREE_FS;
+	v->keys.id = SV_TREE_KEY;
+	v->ags.id = SV_TREE_AG;
+	v->keep_roots = p->keep_roots ? p->keep_roots : 2;
+	v->max_pages = (u32)((p->cache_bytes ? p->cache_bytes : MIB(8)) / SV_BLOCK);
+	v->max_pages = MAX(v->max_pages, 2 * SV_EXTENT_BLOCKS);
+	if (!v->p.node_cache_bytes)
+		v->p.node_cache_bytes = MIB(4);
+	list_init(&v->node_lru);
+	list_init(&v->inode_lru);
+	list_init(&v->inode_dirty);
+	list_init(&v->chunk_lru);
+	list_init(&v->chunk_dirty);
+	v->io = v->bs->ops->buf_alloc(v->bs, SV_IO_BLOCKS * SV_BLOCK);
+	v->bounce = sv_alloc(v, 2 * SV_SEAL_BATCH * SV_BLOCK);
+	v->node_buf = sv_alloc(v, 1 << 15);
+	v->scratch = sv_alloc(v, 1 << 15);
+	v->reqs = sv_alloc(v, SV_EXTENT_BLOCKS * sizeof(*v->reqs));
+	if (!v->io || !v->bounce || !v->node_buf || !v->scratch || !v->reqs)
+		err = -ENOMEM;
+	for (u32 i = 0; i < ARRAY_SIZE(v->val); i++) {
+		v->val[i] = sv_alloc(v, SV_ITEM_MAX);
+		if (!v->val[i])
+			err = -ENOMEM;
+	}
+	if (!err && v->env.lock_new) {
+		v->lock = v->env.lock_new(v->env.arg);
+		if (!v->lock)
+			err = -ENOMEM;
+	}
+	if (err) {
+		volume_free(v);
+		return err;
+	}
+	*ret_v = v;
+	return 0;
+}
+
+/* ---- format ---- */
+
+static int any_magic(struct secvol *v, bool *ret_any)
+{
+	int err = bs_read(v->bs, 0, SV_ROOT_SLOTS, v->io);
+
+	*ret_any = false;
+	if (err)
+		return err;
+	for (u32 i = 0; i < SV_ROOT_SLOTS; i++) {
+		char magic[8];
+
+		memcpy(magic, v->io + i * SV_BLOCK, 8);
+		*ret_any |= memcmp(magic, SV_MAGIC, 8) == 0;
+	}
+	return 0;
+}
+
+int secvol_probe(const struct secvol_env *env, struct bs *bs, bool *ret_exists)
+{
+	struct secvol_params p = {.env = env, .bs = bs, .mode = SECVOL_HASH};
+	struct secvol *v;
+	int err = volume_new(&p, &v);
+
+	if (err)
+		return err;
+	err = any_magic(v, ret_exists);
+	volume_free(v);
+	return err;
+}
+
+static int format_fields(struct secvol *v, const struct secvol_format_params *f)
+{
+	struct secvol_time now;
+	int err = 0;
+
+	v->size_blocks = f->size_blocks;
+	v->node_log2 = f->node_log2 ? f->node_log2 : 14;
+	v->ag_log2 = f->ag_log2 ? f->ag_log2 : 30;
+	if (v->size_blocks < SECVOL_MIN_BLOCKS || v->size_blocks >= SV_MAX_BLOCK ||
+	    v->node_log2 < 14 || v->node_log2 > 15 || v->ag_log2 < 20 || v->ag_log2 > 40)
+		return -EINVAL;
+	/* Bitmaps as large as a small volume needs, and no larger. */
+	while (!f->ag_log2 && v->ag_log2 > 26 && sv_ag_blocks(v) / 2 >= v->size_blocks)
+		v->ag_log2--;
+	v->node_size = 1u << v->node_log2;
+	v->node_blocks = v->node_size / SV_BLOCK;
+	v->next_obj = SECVOL_ROOT_OBJ;
+	v->uid = f->uid;
+	v->gid = f->gid;
+	memcpy(v->label, f->label, sizeof(v->label));
+	memcpy(v->uuid, f->uuid, 16);
+	sv_now(v, &now);
+	v->created = now.sec;
+	if (v->p.lower_sha256)
+		memcpy(v->lower_sha256, v->p.lower_sha256, 32);
+	if (mem_is_zero(v->uuid, 16))
+		err = v->env.random(v->env.arg, v->uuid, 16);
+	return err;
+}
+
+static int format_keys(struct secvol *v)
+{
+	int err;
+
+	if (v->p.mode != SECVOL_SEALED)
+		return 0;
+	v->epoch = 1;
+	err = v->env.random(v->env.arg, v->vmk, sizeof(v->vmk));
+	if (!err)
+		err = sv_keyslot_make(v, &v->slots[0]);
+	if (!err)
+		err = sv_session_start(v);
+	return err;
+}
+
+int secvol_format(const struct secvol_params *p, const struct secvol_format_params *f)
+{
+	struct sv_inode_mem *root;
+	struct secvol *v;
+	bool exists = false;
+	int err;
+
+	if (p->mode == SECVOL_PINNED || (p->mode == SECVOL_HASH && !p->plain_rw))
+		return -EINVAL; /* images come from the builder */
+	err = volume_new(p, &v);
+	if (err)
+		return err;
+	v->rw = true;
+	err = any_magic(v, &exists);
+	if (!err && exists)
+		err = -EEXIST;
+	if (!err)
+		err = format_fields(v, f);
+	if (!err && v->bs->ops->size(v->bs) < v->size_blocks)
+		err = v->bs->ops->grow ? v->bs->ops->grow(v->bs, v->size_blocks) : -ENOSPC;
+	if (!err)
+		err = format_keys(v);
+	if (!err)
+		err = sv_alloc_init(v);
+	if (!err)
+		err = sv_inode_new(v, S_IFDIR_ | (f->root_mode ? f->root_mode : 0755), f->uid,
+				   f->gid, 0, &root);
+	if (!err) {
+		root->parent = SECVOL_ROOT_OBJ;
+		err = sv_commit(v, true);
+	}
+	volume_free(v);
+	return err;
+}
+
+/* ---- open ---- */
+
+static int check_lower(struct secvol *v, struct secvol_report *report)
+{
+	if (!v->p.lower_sha256 || crypto_equal(v->lower_sha256, v->p.lower_sha256, 32))
+		return 0;
+	if (!v->p.keep_upper || !v->rw)
+		return -ESTALE;
+	memcpy(v->lower_sha256, v->p.lower_sha256, 32);
+	report->lower_differs = true;
+	return 0;
+}
+
+/* The open commit: a new session, so that nothing persistent can repeat a nonce. */
+static int open_commit(struct secvol *v, struct secvol_report *report)
+{
+	int err = bs_flush(v->bs); /* the state we found becomes durable before we build on it */
+
+	if (err)
+		return err;
+	v->open_seq++;
+	if (v->p.mode == SECVOL_SEALED) {
+		err = sv_session_start(v);
+		if (!err)
+			err = sv_tree_dirty_all(v, &v->keys);
+		if (err)
+			return err;
+	}
+	v->dirty = true;
+	err = sv_commit(v, false);
+	if (err)
+		return err;
+	err = sv_orphans_free(v, &report->orphans);
+	if (!err && report->orphans)
+		err = sv_commit(v, false);
+	return err;
+}
+
+int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
+		struct secvol_report *ret_report)
+{
+	struct secvol_report report = {0};
+	struct secvol *v;
+	u64 size;
+	int err;
+
+	if (!p->read_only && (p->mode == SECVOL_PINNED || (p->mode == SECVOL_HASH && !p->plain_rw)))
+		return -EINVAL;
+	if (p->mode != SECVOL_SEALED && p->read_only && !p->pinned_sha256 && !p->unpinned &&
+	    !p->plain_rw)
+		return -EINVAL;
+	err = volume_new(p, &v);
+	if (err)
+		return err;
+	v->rw = !p->read_only;
+	err = sv_root_read(v, &report);
+	size = v->bs->ops->size(v->bs);
+	if (!err && size < v->size_blocks && v->rw)
+		err = v->bs->ops->grow ? v->bs->ops->grow(v->bs, v->size_blocks) : -EUCLEAN;
+	if (!err)
+		err = sv_key_table_load(v);
+	if (!err)
+		err = check_lower(v, &report);
+	if (!err && v->rw)
+		err = sv_alloc_init(v);
+	if (!err && v->rw)
+		err = open_commit(v, &report);
+	if (err) {
+		volume_free(v);
+		return err;
+	}
+	if (ret_report)
+		*ret_report = report;
+	*ret_v = v;
+	return 0;
+}
+
+int secvol_close(struct secvol *v)
+{
+	int err = 0;
+
+	sv_lock(v);
+	if (v->rw)
+		err = v->failed ? v->failed : sv_commit(v, true);
+	sv_unlock(v);
+	volume_free(v);
+	return err;
+}
+
+void secvol_abandon(struct secvol *v)
+{
+	volume_free(v);
+}
+
+int secvol_commit(struct secvol *v)
+{
+	int err = 0;
+
+	sv_lock(v);
+	if (v->failed)
+		err = v->failed;
+	else if (v->rw && v->dirty)
+		err = sv_commit(v, false);
+	sv_end(v);
+	return err;
+}
+
+bool secvol_is_dirty(struct secvol *v)
+{
+	bool dirty;
+
+	sv_lock(v);
+	dirty = v->dirty && !v->failed;
+	sv_unlock(v);
+	return dirty;
+}
+
+int secvol_statfs(struct secvol *v, struct secvol_statfs *ret)
+{
+	u64 held;
+
+	sv_lock(v);
+	memset(ret, 0, sizeof(*ret));
+	ret->files = v->files;
+	ret->name_max = SECVOL_NAME_MAX;
+	memcpy(&ret->fsid, v->uuid, 8);
+	if (v->rw) {
+		held = MAX(MIN((u64)64, v->capacity / 8), v->capacity / 100) +
+		       (u64)SV_SLACK_NODES * v->node_blocks;
+		ret->blocks = v->capacity;
+		ret->blocks_free = v->capacity - v->used;
+		ret->blocks_free -= MIN(ret->blocks_free, (u64)v->dirty_pages);
+		ret->blocks_avail = ret->blocks_free - MIN(ret->blocks_free, held);
+	} else {
+		ret->blocks = v->size_blocks;
+		ret->blocks_free = ret->blocks_avail =
+			v->p.mode == SECVOL_SEALED ? v->size_blocks - v->used : 0;
+	}
+	sv_unlock(v);
+	return 0;
+}
+
+void secvol_root_sha256(struct secvol *v, u8 digest[32])
+{
+	sv_lock(v);
+	memcpy(digest, v->root_sha256, 32);
+	sv_unlock(v);
+}
