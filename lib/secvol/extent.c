@@ -129,7 +129,7 @@ int sv_extent_replace(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 c
 		key.off = e.block + e.ptr.nblk;
 	}
 	if (!err && ext) {
-		key.off = block;
+		key = sv_key(i->attr.obj, SV_EXTENT, block);
 		size = encode_part(v, ext, macs, 0, count, v->val[1]);
 		err = sv_tree_put(v, &v->fs, &key, v->val[1], size);
 		if (!err)

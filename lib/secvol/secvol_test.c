@@ -127,9 +127,9 @@ static void renames(void **state)
 	assert_int_equal(secvol_rename(v, b, "file", 4, SECVOL_ROOT_OBJ, "other", 5,
 				       SECVOL_RENAME_NOREPLACE),
 			 -EEXIST);
-	assert_int_equal(secvol_rename(v, b, "file", 4, SECVOL_ROOT_OBJ, "other", 5,
-				       SECVOL_RENAME_EXCHANGE),
-			 0);
+	assert_int_equal(
+		secvol_rename(v, b, "file", 4, SECVOL_ROOT_OBJ, "other", 5, SECVOL_RENAME_EXCHANGE),
+		0);
 	assert_int_equal(lookup(SECVOL_ROOT_OBJ, "other", &obj), 0);
 	assert_int_equal(obj, file);
 	assert_int_equal(lookup(b, "file", &obj), 0);
@@ -294,7 +294,8 @@ static void large_directories_list_each_name_once(void **state)
 
 static void attributes_and_sites(void **state)
 {
-	struct secvol_site sites[3] = {{0x1000, 1, 2}, {0x123456789abc, 2, 5}, {0x2000, 3, 7}}, back[3];
+	struct secvol_site sites[3] = {{0x1000, 1, 2}, {0x123456789abc, 2, 5}, {0x2000, 3, 7}},
+			   back[3];
 	char buf[2100], names[64], target[4096];
 	struct secvol_attr a;
 	u16 version;
@@ -381,7 +382,8 @@ static void a_full_volume_still_unlinks(void **state)
 		int err;
 
 		snprintf(name, sizeof(name), "f%u", count);
-		err = secvol_create(v, SECVOL_ROOT_OBJ, name, strlen(name), 0100644, 0, 0, 0, false, &a);
+		err = secvol_create(v, SECVOL_ROOT_OBJ, name, strlen(name), 0100644, 0, 0, 0, false,
+				    &a);
 		if (err) {
 			assert_int_equal(err, -ENOSPC);
 			break;
