@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "lib/secvol/fixture.h"
+#include "tests/fakes/secvol_fixture.h"
 
 static struct fixture f;
 static struct secvol *v;
