@@ -203,6 +203,10 @@ struct secvol {
 };
 
 /* ---- volume.c ---- */
+/* An empty volume in memory: checked parameters, buffers, lock. Format, open and the image builder
+ * fill it. */
+int __must_check sv_volume_new(const struct secvol_params *p, struct secvol **ret_v);
+void sv_volume_free(struct secvol *v);
 void *sv_alloc(struct secvol *v, size_t size);
 void *sv_zalloc(struct secvol *v, size_t size);
 void sv_free(struct secvol *v, void *p, size_t size);

@@ -130,7 +130,7 @@ int sv_begin_write(struct secvol *v, u64 data, u32 nodes, bool freeing)
 	return err;
 }
 
-static void volume_free(struct secvol *v)
+void sv_volume_free(struct secvol *v)
 {
 	struct secvol_env env = v->env;
 
@@ -168,7 +168,7 @@ static int check_params(const struct secvol_params *p)
 	return 0;
 }
 
-static int volume_new(const struct secvol_params *p, struct secvol **ret_v)
+int sv_volume_new(const struct secvol_params *p, struct secvol **ret_v)
 {
 	struct secvol *v;
 	int err = check_params(p);
@@ -217,7 +217,7 @@ static int volume_new(const struct secvol_params *p, struct secvol **ret_v)
 			err = -ENOMEM;
 	}
 	if (err) {
-		volume_free(v);
+		sv_volume_free(v);
 		return err;
 	}
 	*ret_v = v;
@@ -246,12 +246,12 @@ int secvol_probe(const struct secvol_env *env, struct bs *bs, bool *ret_exists)
 {
 	struct secvol_params p = {.env = env, .bs = bs, .mode = SECVOL_HASH};
 	struct secvol *v;
-	int err = volume_new(&p, &v);
+	int err = sv_volume_new(&p, &v);
 
 	if (err)
 		return err;
 	err = any_magic(v, ret_exists);
-	volume_free(v);
+	sv_volume_free(v);
 	return err;
 }
 
@@ -309,7 +309,7 @@ int secvol_format(const struct secvol_params *p, const struct secvol_format_para
 
 	if (p->mode == SECVOL_PINNED || (p->mode == SECVOL_HASH && !p->plain_rw))
 		return -EINVAL; /* images come from the builder */
-	err = volume_new(p, &v);
+	err = sv_volume_new(p, &v);
 	if (err)
 		return err;
 	v->rw = true;
@@ -331,7 +331,7 @@ int secvol_format(const struct secvol_params *p, const struct secvol_format_para
 		root->parent = SECVOL_ROOT_OBJ;
 		err = sv_commit(v, true);
 	}
-	volume_free(v);
+	sv_volume_free(v);
 	return err;
 }
 
@@ -386,7 +386,7 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 	if (p->mode != SECVOL_SEALED && p->read_only && !p->pinned_sha256 && !p->unpinned &&
 	    !p->plain_rw)
 		return -EINVAL;
-	err = volume_new(p, &v);
+	err = sv_volume_new(p, &v);
 	if (err)
 		return err;
 	v->rw = !p->read_only;
@@ -403,7 +403,7 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 	if (!err && v->rw)
 		err = open_commit(v, &report);
 	if (err) {
-		volume_free(v);
+		sv_volume_free(v);
 		return err;
 	}
 	if (ret_report)
@@ -420,13 +420,13 @@ int secvol_close(struct secvol *v)
 	if (v->rw)
 		err = v->failed ? v->failed : sv_commit(v, true);
 	sv_unlock(v);
-	volume_free(v);
+	sv_volume_free(v);
 	return err;
 }
 
 void secvol_abandon(struct secvol *v)
 {
-	volume_free(v);
+	sv_volume_free(v);
 }
 
 int secvol_commit(struct secvol *v)
