@@ -48,8 +48,7 @@ int enclave_sign(const struct build *b, const u8 config_digest[32], const char *
 		.output_path = to,
 		.work_dir = work,
 		.key_path = b->sign_key,
-		.tool_path =
-			b->options.sign_tool ? b->options.sign_tool : place_of(PIECE_SIGN_TOOL),
+		.tool_path = b->sign_tool,
 		.config = &b->config,
 		.simulation = b->mode == SGX_MODE_SIM,
 	};

@@ -27,156 +27,6 @@
 #include "lib/config/settings.h"
 #include "lib/crypto/sha256.h"
 
-/* ---- options ---- */
-
-static int take_value(int argc, char **argv, int *i, const char **ret)
-{
-	if (*i + 1 >= argc)
-		return complain("%s needs a value", argv[*i]);
-	*ret = argv[++*i];
-	return 0;
-}
-
-static int parse_options(struct build_options *o, int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++) {
-		const char *a = argv[i];
-		int err = 0;
-
-		if (strcmp(a, "--sign-key") == 0)
-			err = take_value(argc, argv, &i, &o->sign_key);
-		else if (strcmp(a, "--sign-tool") == 0)
-			err = take_value(argc, argv, &i, &o->sign_tool);
-		else if (strcmp(a, "--sgx-mode") == 0)
-			err = take_value(argc, argv, &i, &o->mode);
-		else if (strcmp(a, "--enable-edmm") == 0)
-			err = take_value(argc, argv, &i, &o->edmm);
-		else if (strcmp(a, "--image-key") == 0)
-			err = take_value(argc, argv, &i, &o->image_key);
-		else if (strcmp(a, "--buildin-image-key") == 0)
-			o->buildin_image_key = true;
-		else if (strcmp(a, "-f") == 0 || strcmp(a, "--force") == 0)
-			o->force = true;
-		else if (strcmp(a, "--reset") == 0)
-			o->reset = true;
-		else
-			err = complain_known("Unknown option: %s", a);
-		if (err)
-			return 1;
-	}
-	return 0;
-}
-
-static bool is_readable_file(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-static bool is_among(const char *value, const char *const *list, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(value, list[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The same words as Occlum's ENABLE_EDMM. */
-static int check_edmm(const char *value)
-{
-	static const char *const on[] = {"Y", "YES", "yes", "True", "1"};
-	static const char *const off[] = {"N", "NO", "no", "False", "0"};
-
-	if (!value)
-		value = getenv("ENABLE_EDMM");
-	if (!value || !value[0] || is_among(value, off, ARRAY_SIZE(off)))
-		return 0;
-	if (is_among(value, on, ARRAY_SIZE(on)))
-		return complain("--enable-edmm %s is not yet supported; accepted is N", value);
-	return complain("--enable-edmm takes Y or N, not '%s'", value);
-}
-
-static int check_options(const struct build_options *o)
-{
-	if (o->sign_key && !is_readable_file(o->sign_key))
-		return complain("invalid signing key path: %s", o->sign_key);
-	if (o->sign_tool && (!is_readable_file(o->sign_tool) || access(o->sign_tool, X_OK) < 0))
-		return complain("invalid signing tool path: %s", o->sign_tool);
-	if (o->buildin_image_key && !o->image_key)
-		return complain("--buildin-image-key needs --image-key");
-	return check_edmm(o->edmm);
-}
-
-/* ---- what the build depends on ---- */
-
-static bool has_sgx_device(void)
-{
-	return access("/dev/sgx_enclave", F_OK) == 0 || access("/dev/sgx/enclave", F_OK) == 0;
-}
-
-/* Without a word from the user: hardware where there is some, else simulation, if that is safe. */
-static const char *default_mode(const struct build *b)
-{
-	if (has_sgx_device())
-		return "HW";
-	if (!b->config.debuggable)
-		return NULL;
-	complain("no SGX device is here: building for simulation (SGX_MODE=SIM), which protects "
-		 "files "
-		 "at rest only");
-	return "SIM";
-}
-
-static int choose_mode(struct build *b)
-{
-	const char *mode = b->options.mode ? b->options.mode : getenv("SGX_MODE");
-
-	if (!mode || !mode[0])
-		mode = default_mode(b);
-	if (!mode)
-		return complain(
-			"no SGX device is here and metadata.debuggable is false; a release names "
-			"its mode: --sgx-mode HW, or --sgx-mode SIM for a trial");
-	if (strcmp(mode, "SIM") == 0) {
-		b->mode = SGX_MODE_SIM;
-		return 0;
-	}
-	if (strcmp(mode, "HW") == 0)
-		return complain(
-			"SGX mode HW is not yet supported by this version; use --sgx-mode SIM");
-	if (strcmp(mode, "HYPER") == 0)
-		return complain("SGX mode HYPER is not supported; accepted are HW and SIM");
-	return complain("unknown SGX mode '%s'; accepted are HW and SIM", mode);
-}
-
-static int choose_key(struct build *b)
-{
-	if (b->options.sign_key) {
-		if (!realpath(b->options.sign_key, b->sign_key))
-			return complain_errno(errno, "cannot read the signing key '%s'",
-					      b->options.sign_key);
-		return 0;
-	}
-	if (!b->config.debuggable)
-		return complain("a release (metadata.debuggable: false) is not signed with the "
-				"development key; give --sign-key");
-	return dev_key_path(b->sign_key, sizeof(b->sign_key));
-}
-
-static int load_image_key(struct build *b)
-{
-	if (!b->options.image_key)
-		return 0;
-	if (b->options.buildin_image_key && !b->config.debuggable)
-		return complain(
-			"--buildin-image-key puts the key where the host can read it and is "
-			"refused for a release (metadata.debuggable: false)");
-	b->encrypted = true;
-	return image_key_load(b->options.image_key, b->image_key);
-}
-
 static int digest_tree(const char *path, u8 digest[32])
 {
 	int err = tree_digest(path, digest);
@@ -210,8 +60,7 @@ static void stamp_image(struct build *b)
 static int stamp_enclave(struct build *b, const u8 config_digest[32])
 {
 	const char *kernel = place_of(PIECE_KERNEL_SIM);
-	const char *tool = b->options.sign_tool ? b->options.sign_tool : place_of(PIECE_SIGN_TOOL);
-	const char *const files[] = {kernel, b->sign_key, tool};
+	const char *const files[] = {kernel, b->sign_key, b->sign_tool};
 	struct sha256 s;
 
 	sha256_init(&s);
@@ -516,8 +365,8 @@ static int prepare_run(const struct build *b)
 
 static int read_inputs(struct build *b)
 {
-	if (settings_load(&b->config, b->now.settings) || choose_mode(b) || load_image_key(b) ||
-	    choose_key(b))
+	if (settings_load(&b->config, b->now.settings) || build_choose_mode(b) ||
+	    build_load_image_key(b) || build_choose_key(b) || build_choose_tool(b))
 		return 1;
 	if (!dir_exists("image"))
 		return complain("there is no directory 'image' to build from");
@@ -535,8 +384,7 @@ static int read_inputs(struct build *b)
 
 static void say_inputs(const struct build *b)
 {
-	inform("Enclave sign-tool: %s",
-	       b->options.sign_tool ? b->options.sign_tool : place_of(PIECE_SIGN_TOOL));
+	inform("Enclave sign-tool: %s", b->sign_tool);
 	inform("Enclave sign-key: %s", b->sign_key);
 	if (b->encrypted)
 		inform("Image encryption key: %s", b->options.image_key);
@@ -597,8 +445,8 @@ int command_build(int argc, char **argv)
 	static struct build b;
 	int err;
 
-	if (parse_options(&b.options, argc, argv) || check_options(&b.options) || place_find() ||
-	    instance_need_initialized() || instance_lock("build"))
+	if (build_parse_options(&b.options, argc, argv) || build_check_options(&b.options) ||
+	    place_find() || instance_need_initialized() || instance_lock("build"))
 		return 1;
 	umask(022);
 	err = build(&b);

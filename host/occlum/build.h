@@ -39,7 +39,8 @@ struct build {
 	struct occlum_config config;
 	bool encrypted;
 	u8 image_key[IMAGE_KEY_SIZE];
-	char sign_key[PATH_MAX]; /* the file that is used */
+	char sign_key[PATH_MAX]; /* the files that are used */
+	char sign_tool[PATH_MAX];
 	struct build_stamp now;
 	struct build_stamp before; /* zero when there was no build */
 	u8 image_digest[32];
@@ -48,7 +49,16 @@ struct build {
 	bool rebuilt; /* anything at all */
 };
 
-/* Reads Occlum.json into b->config; *ret_text holds its strings' origin. */
+int __must_check build_parse_options(struct build_options *o, int argc, char **argv);
+int __must_check build_check_options(const struct build_options *o);
+
+/* These need b->config. */
+int __must_check build_choose_mode(struct build *b);
+int __must_check build_choose_tool(struct build *b);
+int __must_check build_choose_key(struct build *b);
+int __must_check build_load_image_key(struct build *b);
+
+/* Reads Occlum.json; its strings live as long as the process. */
 int __must_check settings_load(struct occlum_config *config, u8 text_digest[32]);
 
 /* "c7-32-...": the file that gen-image-key writes. */
