@@ -160,12 +160,15 @@ int snapshot_take(const struct tree *tree, struct chunk_pipe *pipe, const char *
 	struct chunk *c;
 	int err;
 
-	snprintf(error, error_size, "out of memory");
-	if (!s)
+	if (s)
+		s->bytes = aligned_alloc(BS_BLOCK, CHUNK_SIZE);
+	if (!s || !s->bytes) {
+		free(s);
+		snprintf(error, error_size, "out of memory");
 		return -ENOMEM;
+	}
 	s->fd = private_file(dir);
-	s->bytes = aligned_alloc(BS_BLOCK, CHUNK_SIZE);
-	err = s->bytes ? 0 : -ENOMEM;
+	err = 0;
 	if (s->fd < 0) {
 		err = s->fd;
 		snprintf(error, error_size, "cannot make a private copy in '%s': %s", dir,

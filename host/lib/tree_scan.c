@@ -225,16 +225,13 @@ static int links_join(struct tree *t)
 static void parents_find(struct tree *t)
 {
 	for (u32 i = 1; i < t->count; i++) {
-		struct tree_entry *e = &t->entries[i];
-		char *slash = strrchr(e->path, '/');
-		char *none = "";
-		struct tree_entry key = {.path = slash ? e->path : none}, *parent;
+		struct tree_entry *e = &t->entries[i], *parent;
+		const char *slash = strrchr(e->path, '/');
+		char path[PATH_MAX];
+		struct tree_entry key = {.path = path};
 
-		if (slash)
-			*slash = 0;
+		snprintf(path, sizeof(path), "%.*s", slash ? (int)(slash - e->path) : 0, e->path);
 		parent = bsearch(&key, t->entries, t->count, sizeof(*e), by_path);
-		if (slash)
-			*slash = '/';
 		e->parent = parent ? (u32)(parent - t->entries) : 0;
 		if (S_ISDIR(e->mode))
 			t->entries[e->parent].links++;
