@@ -45,8 +45,8 @@ struct thread {
 	/* Owned by kernel/arch and kernel/sched. */
 	struct thread_block *block; /* slot it runs on; NULL before start and after exit */
 	u32 slot;
-	u32 uaccess_depth; /* > 0 while copying to or from user memory */
-	u64 uaccess_epoch; /* mm: see uaccess.h */
+	u32 spurious_faults; /* kernel/mm: faults in a row at spurious_address without a cause */
+	u64 spurious_address;
 
 	/* First registers of a new thread; afterwards the live ones are current_regs(). */
 	struct user_regs start_regs;

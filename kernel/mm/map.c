@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Making mappings: where they go, whether they may, and what their pages are at first.
+ *
+ * Anonymous mappings up to COMMIT_AT_ONCE_MAX get their pages at once, recycled ones zeroed;
+ * larger ones and private file mappings start with unreachable pages that populate.c fills on
+ * touch. Shared mappings go where their object lies (object.c).
+ *
+ * MAP_FIXED works over the process's own mappings and over free addresses. What another process
+ * owns cannot be had: -ENOMEM, where Linux would succeed (one address space; CAVEATS.md).
+ */
+#include "abi/errno.h"
+#include "abi/mman.h"
+#include "kernel/core/config.h"
+#include "kernel/mm/mm_priv.h"
+#include "kernel/mm/pages.h"
+#include "kernel/mm/zone.h"
+#include "kernel/vfs/file.h"
+#include "lib/base/overflow.h"
+
+#define LOG_TAG "mm"
+#include "kernel/core/log.h"
+
+#define MAP_32BIT_LOW  0x40000000ul
+#define MAP_32BIT_HIGH 0x80000000ul
+
+#define PROT_KNOWN     (PROT_READ | PROT_WRITE | PROT_EXEC)
+
+/* The addresses that are the mm's without a mapping: the unused part of the heap's reservation. */
+static bool in_heap_reservation(const struct mm *mm, u64 start, u64 end)
+{
+	return start >= mm->brk_start && end <= mm->brk_end;
+}
+
+/* Free addresses inside [start, end) end here; 0 when `start` is neither free nor reserved. */
+static u64 free_until(struct mm *mm, u64 start, u64 end)
+{
+	u64 low, high;
+
+	if (start >= mm->brk_start && start < mm->brk_end)
+		return MIN(end, mm->brk_end);
+	if (zone_next_free(start, &low, &high) && low <= start)
+		return MIN(end, high);
+	return 0;
+}
+
+/* Calls `step` for each free or reserved piece between the mm's mappings in [start, end). */
+static bool for_each_gap(struct mm *mm, u64 start, u64 end,
+			 bool (*step)(struct mm *mm, u64 start, u64 end, u64 *ret_until),
+			 u64 *ret_stopped)
+{
+	struct vma *v = vma_find(mm, start);
+
+	for (u64 at = start; at < end;) {
+		u64 gap_end = v ? MIN(MAX(v->start, at), end) : end;
+
+		while (at < gap_end) {
+			*ret_stopped = at;
+			if (!step(mm, at, gap_end, &at))
+				return false;
+		}
+		if (v) {
+			at = MAX(at, v->end);
+			v = vma_next(v);
+		}
+	}
+	*ret_stopped = end;
+	return true;
+}
+
+static bool gap_is_available(struct mm *mm, u64 start, u64 end, u64 *ret_until)
+{
+	*ret_until = free_until(mm, start, end);
+	return *ret_until;
+}
+
+static bool gap_take(struct mm *mm, u64 start, u64 end, u64 *ret_until)
+{
+	u64 until = free_until(mm, start, end);
+
+	if (!until || (!in_heap_reservation(mm, start, until) && !zone_take(start, until)))
+		return false;
+	*ret_until = until;
+	return true;
+}
+
+static bool gap_release(struct mm *mm, u64 start, u64 end, u64 *ret_until)
+{
+	mm_free_addresses(mm, start, end);
+	*ret_until = end;
+	return true;
+}
+
+static bool gaps_are_available(struct mm *mm, u64 start, u64 end)
+{
+	u64 stopped;
+
+	return for_each_gap(mm, start, end, gap_is_available, &stopped);
+}
+
+static bool gaps_take(struct mm *mm, u64 start, u64 end)
+{
+	u64 stopped, ignored;
+
+	if (for_each_gap(mm, start, end, gap_take, &stopped))
+		return true;
+	for_each_gap(mm, start, stopped, gap_release, &ignored);
+	return false;
+}
+
+static void gaps_release(struct mm *mm, u64 start, u64 end)
+{
+	u64 ignored;
+
+	for_each_gap(mm, start, end, gap_release, &ignored);
+}
+
+static bool overlaps_mapping(struct mm *mm, u64 start, u64 end)
+{
+	struct vma *v = vma_find(mm, start);
+
+	return v && v->start < end;
+}
+
+static struct vma *find_object_mapping(struct mm *mm, u64 start, u64 end)
+{
+	struct vma *v = vma_find(mm, start);
+
+	while (v && v->start < end && v->kind != VMA_OBJECT)
+		v = vma_next(v);
+	return v && v->start < end ? v : NULL;
+}
+
+/* MAP_FIXED: after this the range is ours and empty. */
+static int place_fixed(struct mm *mm, u64 start, u64 end, u32 flags)
+{
+	struct vma *v;
+	int err;
+
+	if (start < zone_start() || end > zone_end())
+		return start < zone_start() ? -EPERM : -ENOMEM;
+	if (flags & MAP_FIXED_NOREPLACE) {
+		if (overlaps_mapping(mm, start, end) || !gaps_are_available(mm, start, end))
+			return -EEXIST;
+	}
+	/*
+	 * Objects lie at one address for everyone, so their mappings are not replaced in place:
+	 * they go, and if they were the last ones the addresses are free.
+	 */
+	while ((v = find_object_mapping(mm, start, end))) {
+		err = mm_unmap_locked(mm, MAX(v->start, start), MIN(v->end, end), false);
+		if (err)
+			return err;
+	}
+	if (!gaps_take(mm, start, end)) {
+		log_info(
+			"A fixed mapping was refused: another process owns part of its addresses.");
+		return -ENOMEM;
+	}
+	err = mm_unmap_locked(mm, start, end, true);
+	if (err)
+		gaps_release(mm, start, end);
+	return err;
+}
+
+static u64 choose_address(struct mm *mm, const struct map_request *r)
+{
+	u64 align = MAX(r->align, PAGE_SIZE);
+
+	if (r->within_high)
+		return zone_alloc_within(r->size, align, r->within_low, r->within_high);
+	if ((r->flags & MAP_32BIT) && zone_start() < MAP_32BIT_LOW)
+		return zone_alloc_within(r->size, align, MAP_32BIT_LOW, MAP_32BIT_HIGH);
+	/* A hint is taken when it is free; below the movable part only images are welcome. */
+	if (r->address >= zone_movable() && r->address < zone_end() &&
+	    r->size <= zone_end() - r->address && IS_ALIGNED(r->address, align) &&
+	    zone_take(r->address, r->address + r->size))
+		return r->address;
+	return zone_alloc(r->size, align, r->size <= ZONE_SMALL_MAX ? ZONE_SMALL : ZONE_LARGE);
+}
+
+static bool exceeds_limits(struct mm *mm, u64 size)
+{
+	if (mm->vma_count >= MAPPINGS_MAX)
+		return true;
+	return mm->mapped > mm->limit_as || size > mm->limit_as - mm->mapped;
+}
+
+/* What the pages are at first. */
+static int prepare_pages(struct vma *v, bool absent)
+{
+	if (v->kind == VMA_ANON && !absent && v->prot != PROT_NONE &&
+	    vma_size(v) <= COMMIT_AT_ONCE_MAX) {
+		v->lazy = false;
+		return pages_commit(v->start, v->end, v->prot);
+	}
+	v->lazy = true;
+	/* Nobody touches PROT_NONE; mprotect commits small ranges, and zeroes them then. */
+	if (v->prot == PROT_NONE && v->kind == VMA_ANON && vma_size(v) <= COMMIT_AT_ONCE_MAX)
+		return pages_hide(v->start, v->end);
+	return pages_clean(v->start, v->end);
+}
+
+static void attach(struct vma *v, const struct map_request *r)
+{
+	v->prot = r->prot;
+	v->may = r->may;
+	v->name = r->name;
+	v->offset = r->offset;
+	if (r->object) {
+		v->kind = VMA_OBJECT;
+		v->object = mem_object_get(r->object);
+		v->lazy = true;
+	} else if (r->file) {
+		v->kind = VMA_FILE;
+		v->file = file_get(r->file);
+	}
+}
+
+static int map_view(struct mm *mm, const struct map_request *r, u64 start, u64 end, u64 offset)
+{
+	struct vma *v = vma_new(mm, start, end);
+	int err;
+
+	if (!v)
+		return -ENOMEM;
+	attach(v, r);
+	v->offset = offset;
+	vma_insert(v);
+	err = object_protect(v, start, end);
+	if (!err)
+		return 0;
+	vma_remove(v);
+	vma_free(v);
+	return err;
+}
+
+/*
+ * Where the process has mapped these pages already, the mappings share the address: one more
+ * munmap is then needed until they go.
+ */
+static int map_views(struct mm *mm, const struct map_request *r, u64 start, u64 end)
+{
+	u64 at = start;
+	int err = vma_split_at(mm, start, end);
+
+	while (!err && at < end) {
+		struct vma *v = vma_find(mm, at);
+		u64 until = v ? MIN(MAX(v->start, at), end) : end;
+
+		if (at < until) {
+			err = map_view(mm, r, at, until, r->offset + (at - start));
+		} else {
+			until = v->end;
+			if (v->extra_views == UINT32_MAX)
+				return -ENOMEM;
+			v->extra_views++;
+			v->prot |= r->prot;
+			v->may |= r->may;
+			mm_changed(mm);
+			err = object_protect(v, at, until);
+		}
+		if (!err)
+			at = until;
+	}
+	if (err && at > start && mm_unmap_locked(mm, start, at, false))
+		log_warn("Part of a shared mapping stays after it failed.");
+	return err;
+}
+
+static long map_object(struct mm *mm, const struct map_request *r)
+{
+	bool fixed = r->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+	u64 want = 0, base, start, end;
+	int err;
+
+	if (fixed && r->address > r->offset)
+		want = r->address - r->offset;
+	if (check_add_overflow(r->offset, r->size, &end))
+		return -EOVERFLOW;
+	err = object_place(r->object, want, end, &base);
+	if (err)
+		return err;
+	start = base + r->offset;
+	end = start + r->size;
+	if (fixed && start != r->address) {
+		log_info("A shared mapping was refused: its object lies at another address.");
+		return -ENOMEM;
+	}
+	if (fixed && overlaps_mapping(mm, start, end)) {
+		if (r->flags & MAP_FIXED_NOREPLACE)
+			return -EEXIST;
+		err = mm_unmap_locked(mm, start, end, false);
+		if (err)
+			return err;
+	}
+	err = map_views(mm, r, start, end);
+	return err ? err : (long)start;
+}
+
+long mm_map_locked(struct mm *mm, const struct map_request *r)
+{
+	bool fixed = r->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+	u64 start = r->address;
+	struct vma *v, *stubs = NULL;
+	int err = 0;
+
+	if (exceeds_limits(mm, r->size))
+		return -ENOMEM;
+	if (!list_is_empty(&mm->limbo))
+		mm_drain_limbo(mm);
+	if (r->object)
+		return map_object(mm, r);
+	v = vma_new(mm, 0, 0);
+	if (!v)
+		return -ENOMEM;
+	if (fixed)
+		err = place_fixed(mm, start, start + r->size, r->flags);
+	else
+		start = choose_address(mm, r);
+	if (err || !start) {
+		vma_free(v);
+		return err ? err : -ENOMEM;
+	}
+	v->start = start;
+	v->end = start + r->size;
+	/* From here on a failure gives the addresses back. */
+	attach(v, r);
+	if (r->plan && !in_heap_reservation(mm, v->start, v->end))
+		err = text_load(v, r->plan, &stubs);
+	else
+		err = prepare_pages(v, r->absent);
+	if (err) {
+		pages_release(v->start, v->end);
+		mm_free_addresses(mm, v->start, v->end);
+		vma_free(v);
+		return err;
+	}
+	if (stubs)
+		vma_insert(stubs);
+	vma_insert(v);
+	vma_merge_around(v);
+	return start;
+}
+
+static int check_flags(u32 flags, const struct file *file)
+{
+	u32 type = flags & MAP_TYPE;
+
+	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if (type == MAP_SHARED_VALIDATE && (flags & MAP_SYNC))
+		return -EOPNOTSUPP;
+	if (flags & MAP_HUGETLB)
+		return -ENOMEM; /* as on a machine that has set none aside */
+	if (!file && !(flags & MAP_ANONYMOUS))
+		return -EBADF;
+	return 0;
+}
+
+/* Access of the descriptor and of the mount bound what a mapping may do. */
+static int check_file(struct file *file, struct map_request *r)
+{
+	bool shared = (r->flags & MAP_TYPE) != MAP_PRIVATE;
+	struct file_identity id;
+
+	if (!file_is_readable(file))
+		return -EACCES;
+	r->may = PROT_KNOWN;
+	if (shared && !file_is_writable(file))
+		r->may &= ~PROT_WRITE;
+	file_identity(file, &id);
+	if (id.is_noexec)
+		r->may &= ~PROT_EXEC;
+	if (r->prot & ~r->may)
+		return (r->prot & ~r->may) & PROT_EXEC ? -EPERM : -EACCES;
+	return 0;
+}
+
+static int shared_object(struct map_request *r, struct mem_object **ret)
+{
+	u64 end;
+
+	if (!r->file) {
+		*ret = mem_object_new(r->size);
+		r->offset = 0;
+		return *ret ? 0 : -ENOMEM;
+	}
+	if (!kernel_config()->enable_posix_shm)
+		return -ENODEV;
+	if (__builtin_add_overflow(r->offset, r->size, &end))
+		return -EOVERFLOW;
+	return file_shared_object(r->file, ret);
+}
+
+long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct file *file,
+	     u64 offset)
+{
+	struct map_request r = {.address = address,
+				.prot = prot & PROT_KNOWN,
+				.flags = flags,
+				.offset = offset,
+				.may = PROT_KNOWN};
+	struct mem_object *object = NULL;
+	bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+	long ret = check_flags(flags, file);
+
+	if (ret)
+		return ret;
+	if (flags & MAP_ANONYMOUS)
+		file = NULL;
+	if (size == 0 || !IS_ALIGNED(offset, PAGE_SIZE))
+		return -EINVAL;
+	if (size > zone_end())
+		return -ENOMEM;
+	r.size = ALIGN_UP(size, PAGE_SIZE);
+	if (file && (offset + r.size < offset || offset + r.size > INT64_MAX))
+		return -EOVERFLOW;
+	if (fixed && !IS_ALIGNED(address, PAGE_SIZE))
+		return -EINVAL;
+	if (fixed && (address > zone_end() || r.size > zone_end() - address))
+		return -ENOMEM;
+	if (!fixed)
+		r.address = ALIGN_DOWN(address, PAGE_SIZE);
+	r.file = file;
+	if (!file)
+		r.offset = 0;
+	if (file) {
+		ret = check_file(file, &r);
+		if (ret)
+			return ret;
+	}
+	if ((flags & MAP_TYPE) != MAP_PRIVATE) {
+		ret = shared_object(&r, &object);
+		if (ret)
+			return ret;
+		r.object = object;
+		r.file = NULL;
+	}
+	if (r.file && (r.prot & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC) {
+		ret = text_plan_new(r.file, r.offset, r.size, &r.plan);
+		/* Without a table sites trap, and work all the same. */
+		if (ret && ret != -ENOENT)
+			return ret;
+	}
+	mutex_lock(&mm->lock);
+	ret = mm_map_locked(mm, &r);
+	mutex_unlock(&mm->lock);
+	text_plan_free(r.plan);
+	if (object)
+		mem_object_put(object);
+	if (ret > 0 && (flags & (MAP_POPULATE | MAP_LOCKED)) && r.prot != PROT_NONE) {
+		u32 access = r.prot & PROT_WRITE ? PAGE_WRITE : PAGE_READ;
+
+		/* As on Linux, what cannot be filled now is no failure of mmap. */
+		if (mm_populate(mm, ret, ret + r.size, access))
+			log_debug("A mapping could not be filled ahead.");
+	}
+	return ret;
+}
+
+long mm_map_object(struct mm *mm, u64 address, struct mem_object *o, u32 prot, u32 flags)
+{
+	struct map_request r = {.address = address,
+				.size = ALIGN_UP(mem_object_size(o), PAGE_SIZE),
+				.prot = prot & PROT_KNOWN,
+				.flags = flags,
+				.may = PROT_KNOWN,
+				.object = o};
+	long ret;
+
+	if (r.size == 0 || ((flags & MAP_FIXED) && !IS_ALIGNED(address, PAGE_SIZE)))
+		return -EINVAL;
+	mutex_lock(&mm->lock);
+	ret = mm_map_locked(mm, &r);
+	mutex_unlock(&mm->lock);
+	return ret;
+}

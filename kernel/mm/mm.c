@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Address spaces: birth, death, the heap that brk() moves, and what /proc wants to know.
+ *
+ * The heap's addresses are reserved when a program starts, up to its limit, because nothing keeps
+ * other processes from placing mappings behind it later. Within the reservation brk only makes
+ * and removes ordinary mappings.
+ */
+#include "kernel/mm/mm.h"
+
+#include "abi/errno.h"
+#include "abi/mman.h"
+#include "edge/enclave.h"
+#include "kernel/arch/arch.h"
+#include "kernel/core/config.h"
+#include "kernel/core/kmem.h"
+#include "kernel/core/panic.h"
+#include "kernel/mm/mm_priv.h"
+#include "kernel/mm/pages.h"
+#include "kernel/mm/zone.h"
+#include "kernel/vfs/file.h"
+
+#define LOG_TAG "mm"
+#include "kernel/core/log.h"
+
+#define HEAP_RESERVE_MAX GIB(1) /* a larger limit grows its reservation when needed */
+#define HEAP_ROOM_MIN	 MIB(1) /* less than this behind a program: the heap goes elsewhere */
+
+static u64 generations; /* atomic; each mm counts within its own 2^32 */
+
+int mm_init_range(u64 start, u64 end, u64 movable, u64 limit, bool strict, u32 slots)
+{
+	int err = zone_init(start, end, movable);
+
+	if (!err)
+		err = pages_init(start, end, limit, strict);
+	return err ? err : uaccess_init(slots);
+}
+
+void mm_fini(void)
+{
+	uaccess_fini();
+	pages_fini();
+	zone_fini();
+}
+
+void mm_init(void)
+{
+	const struct occlum_config *config = kernel_config();
+	u64 start = user_range_start(), end = user_range_end();
+
+	if (mm_init_range(start, end, enclave_base() + USER_FIXED_END, config->user_space_size,
+			  config->strict_memory, config->max_threads + RESERVED_SLOTS))
+		panic("the kernel heap is too small for the tables of user memory; raise "
+		      "resource_limits.kernel_space_heap_size");
+}
+
+struct mm *mm_new(void)
+{
+	struct mm *mm = kzalloc(sizeof(*mm));
+
+	if (!mm)
+		return NULL;
+	mm->refs = 1;
+	mm->generation = __atomic_add_fetch(&generations, 1, __ATOMIC_RELAXED) << 32;
+	mm->limit_as = UINT64_MAX;
+	mm->limit_data = UINT64_MAX;
+	mutex_init(&mm->lock);
+	list_init(&mm->limbo);
+	list_init(&mm->dead_patches);
+	return mm;
+}
+
+struct mm *mm_get(struct mm *mm)
+{
+	__atomic_add_fetch(&mm->refs, 1, __ATOMIC_RELAXED);
+	return mm;
+}
+
+static void release_heap(struct mm *mm)
+{
+	u64 start = mm->brk_start, end = mm->brk_end;
+
+	if (!end)
+		return;
+	mm->brk_start = 0;
+	mm->brk_end = 0;
+	mm->brk = 0;
+	zone_free(start, end);
+	zone_unreserve_node();
+}
+
+void mm_put(struct mm *mm)
+{
+	if (!mm || __atomic_sub_fetch(&mm->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	mutex_lock(&mm->lock);
+	/* Shared mappings may have been made several times over. */
+	while (mm->vmas.node) {
+		int err = mm_unmap_locked(mm, zone_start(), zone_end(), false);
+
+		BUG_ON(err); /* nothing is cut, so nothing can fail */
+	}
+	/* No thread uses the mm any more, but a reader of /proc may be about to leave. */
+	while (!list_is_empty(&mm->limbo))
+		mm_drain_limbo(mm);
+	release_heap(mm);
+	mutex_unlock(&mm->lock);
+	kfree(mm);
+}
+
+int mm_munmap(struct mm *mm, u64 address, u64 size)
+{
+	u64 end;
+	int err;
+
+	if (!IS_ALIGNED(address, PAGE_SIZE) || size == 0 || size > zone_end() ||
+	    address > zone_end() - size)
+		return -EINVAL;
+	end = address + ALIGN_UP(size, PAGE_SIZE);
+	mutex_lock(&mm->lock);
+	err = mm_unmap_locked(mm, address, end, false);
+	mutex_unlock(&mm->lock);
+	return err;
+}
+
+/* --- the heap --- */
+
+static int reserve_heap(struct mm *mm, u64 near, u64 size)
+{
+	u64 start = ALIGN_UP(near, PAGE_SIZE), low, high;
+
+	size = ALIGN_UP(MIN(MAX(size, PAGE_SIZE), HEAP_RESERVE_MAX), PAGE_SIZE);
+	if (near && zone_next_free(start, &low, &high) && low <= start) {
+		u64 room = MIN(size, high - start);
+
+		if ((room == size || room >= HEAP_ROOM_MIN) && zone_take(start, start + room)) {
+			mm->brk_start = start;
+			mm->brk_end = start + room;
+			return 0;
+		}
+	}
+	start = zone_alloc(size, PAGE_SIZE, ZONE_LARGE);
+	if (!start)
+		return -ENOMEM;
+	mm->brk_start = start;
+	mm->brk_end = start + size;
+	return 0;
+}
+
+int mm_set_brk(struct mm *mm, u64 near, u64 limit)
+{
+	int err;
+
+	mutex_lock(&mm->lock);
+	BUG_ON(mm->brk_end);
+	err = zone_reserve_node();
+	if (!err) {
+		err = reserve_heap(mm, near, limit);
+		if (err)
+			zone_unreserve_node();
+	}
+	mm->brk = mm->brk_start;
+	mm->limit_data = limit;
+	mutex_unlock(&mm->lock);
+	return err;
+}
+
+void mm_set_limits(struct mm *mm, u64 data, u64 address_space)
+{
+	mutex_lock(&mm->lock);
+	mm->limit_data = data;
+	mm->limit_as = address_space;
+	mutex_unlock(&mm->lock);
+}
+
+static void log_heap_limit(struct mm *mm)
+{
+	if (mm->limit_logged)
+		return;
+	mm->limit_logged = true;
+	log_always("A program's heap may not grow beyond %llu KiB; raise "
+		   "process.default_heap_size.",
+		   (unsigned long long)(mm->limit_data >> 10));
+}
+
+static int grow_heap(struct mm *mm, u64 new_break)
+{
+	struct map_request r = {.prot = PROT_READ | PROT_WRITE,
+				.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+				.may = PROT_READ | PROT_WRITE | PROT_EXEC,
+				.name = VMA_HEAP};
+	u64 end = ALIGN_UP(new_break, PAGE_SIZE);
+	struct vma *v;
+	long ret;
+
+	if (new_break - mm->brk_start > mm->limit_data) {
+		log_heap_limit(mm);
+		return -ENOMEM;
+	}
+	r.address = ALIGN_UP(mm->brk, PAGE_SIZE);
+	if (end <= r.address)
+		return 0;
+	if (end > mm->brk_end) {
+		/* The limit was raised, or the reservation was short. */
+		if (end > zone_end() || !zone_take(mm->brk_end, end))
+			return -ENOMEM;
+		mm->brk_end = end;
+	}
+	v = vma_find(mm, r.address);
+	if (v && v->start < end)
+		return -ENOMEM; /* the program has mapped something there */
+	r.size = end - r.address;
+	ret = mm_map_locked(mm, &r);
+	return ret < 0 ? (int)ret : 0;
+}
+
+long mm_brk(struct mm *mm, u64 new_break)
+{
+	u64 old_end, new_end;
+	int err = 0;
+	long ret;
+
+	mutex_lock(&mm->lock);
+	if (new_break >= mm->brk_start && mm->brk_end) {
+		old_end = ALIGN_UP(mm->brk, PAGE_SIZE);
+		new_end = ALIGN_UP(new_break, PAGE_SIZE);
+		if (new_break > mm->brk)
+			err = new_break > zone_end() ? -ENOMEM : grow_heap(mm, new_break);
+		else if (new_end < old_end)
+			err = mm_unmap_locked(mm, new_end, old_end, false);
+		if (!err)
+			mm->brk = new_break;
+	}
+	ret = (long)mm->brk;
+	mutex_unlock(&mm->lock);
+	return ret;
+}
+
+/* --- questions --- */
+
+static const char *name_of(const struct vma *v)
+{
+	switch (v->name) {
+	case VMA_HEAP: return "[heap]";
+	case VMA_STACK: return "[stack]";
+	default: return NULL;
+	}
+}
+
+int mm_for_each(struct mm *mm, int (*visit)(const struct vma_info *v, void *arg), void *arg)
+{
+	int ret = 0;
+
+	mutex_lock(&mm->lock);
+	for (struct vma *v = vma_of(rb_first(&mm->vmas)); v && !ret; v = vma_next(v)) {
+		struct vma_info info = {
+			.start = v->start,
+			.end = v->end,
+			.offset = v->kind == VMA_ANON ? 0 : v->offset,
+			.prot = v->prot,
+			.flags = v->kind == VMA_OBJECT ? MAP_SHARED : MAP_PRIVATE,
+			.file = v->file,
+			.name = name_of(v),
+			.committed = pages_count_present(v->start, v->end) << PAGE_SHIFT,
+		};
+
+		if (!v->file)
+			info.flags |= MAP_ANONYMOUS;
+		ret = visit(&info, arg);
+	}
+	mutex_unlock(&mm->lock);
+	return ret;
+}
+
+void mm_totals(struct mm *mm, struct mm_totals *ret)
+{
+	struct mm_totals t = {0};
+
+	mutex_lock(&mm->lock);
+	for (struct vma *v = vma_of(rb_first(&mm->vmas)); v; v = vma_next(v)) {
+		t.committed += pages_count_present(v->start, v->end) << PAGE_SHIFT;
+		if (v->name == VMA_STACK)
+			t.stack += vma_size(v);
+		if (v->kind == VMA_FILE && (v->prot & PROT_EXEC))
+			t.text += vma_size(v);
+	}
+	t.mapped = mm->mapped;
+	t.heap_start = mm->brk_start;
+	t.heap_end = mm->brk;
+	mutex_unlock(&mm->lock);
+	*ret = t;
+}
+
+void mm_system_totals(u64 *ret_total, u64 *ret_free)
+{
+	u64 used = pages_charged();
+
+	*ret_total = pages_limit();
+	*ret_free = used < *ret_total ? *ret_total - used : 0;
+}
+
+long mm_read_foreign(struct mm *mm, void *to, u64 address, size_t size)
+{
+	size_t done = uaccess_read(mm, to, address, size);
+
+	return done || !size ? (long)done : -EFAULT;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pages of the user zone: one byte of state each, what the host maps them as, and who pays.
+ * A page belongs to the owner of its address (zone.h), who calls these with its own lock held; so
+ * no two calls meet on one page. Ranges are page aligned and within the zone.
+ *
+ * A page that is not present is either unreachable (no protection at all, so that a touch
+ * faults) or in a mapping where nothing waits to be filled.
+ */
+#pragma once
+
+#include "lib/base/types.h"
+
+enum page_state {
+	PAGE_READ = 1, /* what the host has been told; PROT_* bits */
+	PAGE_WRITE = 2,
+	PAGE_EXEC = 4,
+	PAGE_PROT = 7,
+	PAGE_PRESENT = 8,  /* holds what its mapping says */
+	PAGE_CHARGED = 16, /* counts against user_space_size */
+	PAGE_DIRTY = 32,   /* may hold bytes of a former owner, or of this one */
+	PAGE_CHANGED = 64, /* shared objects: must be written back */
+};
+
+int __must_check pages_init(u64 start, u64 end, u64 limit, bool strict);
+void pages_fini(void); /* tests */
+
+/* Host protection for what a program asked: what x86-64 makes of it. */
+static inline u32 pages_effective(u32 prot)
+{
+	return prot ? (prot & PAGE_PROT) | PAGE_READ : 0;
+}
+
+u8 pages_state(u64 address);
+/* All pages are present and the host lets `access` (PAGE_READ...) through. Needs no lock. */
+bool pages_accessible(u64 address, u64 size, u32 access);
+/* The first page in [start, end) for which that is not so, or end. */
+u64 pages_first_inaccessible(u64 start, u64 end, u32 access);
+/* From `start` on, the end of the run of pages whose state agrees in the bits of `mask`. */
+u64 pages_run(u64 start, u64 end, u8 mask, u8 *ret_bits);
+
+/*
+ * Makes all pages present with `prot`: those that are not yet become zeroes. Where another thread
+ * may touch them while this runs they must be unreachable and clean (pages_clean()).
+ */
+int __must_check pages_commit(u64 start, u64 end, u32 prot);
+/* Makes the pages, none of which is present, show `bytes`. `atomic`: others see all of it or fault. */
+int __must_check pages_fill(u64 start, u64 end, const void *bytes, u32 prot, bool atomic);
+/*
+ * For pages that nobody can know of yet: paid for and writable, contents arbitrary; then present
+ * with `prot`. pages_release() undoes the first.
+ */
+int __must_check pages_open(u64 start, u64 end);
+int __must_check pages_close(u64 start, u64 end, u32 prot);
+/* Changes the protection of the present pages. */
+int __must_check pages_protect(u64 start, u64 end, u32 prot);
+/* Present pages become absent, unreachable and zero, and are no longer paid for. */
+int __must_check pages_drop(u64 start, u64 end);
+/* Absent pages become unreachable and zero, for a mapping that is filled on touch. */
+int __must_check pages_clean(u64 start, u64 end);
+/* Absent pages become unreachable. */
+int __must_check pages_hide(u64 start, u64 end);
+/* The owner goes: nothing is present or paid for. Stays mapped for reuse unless strict or big. */
+void pages_release(u64 start, u64 end);
+
+void pages_mark_changed(u64 start, u64 end, bool changed);
+u64 pages_count_present(u64 start, u64 end);
+
+/* Bytes that live mappings pay for, and the limit. */
+u64 pages_charged(void);
+u64 pages_limit(void);

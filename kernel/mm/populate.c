@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Filling pages on touch: page faults, and uaccess before it copies. Anonymous memory is
+ * committed in steps of COMMIT_STEP; private file mappings are read FILL_STEP around the touched
+ * page and made visible only then. Text whose call sites are known is filled as a whole, text.c.
+ *
+ * A file is read into a kernel buffer with no lock of ours held; afterwards the mapping is looked
+ * up again, and what changed meanwhile makes the caller start over. Two threads that touch the
+ * same page may both read; the second finds it present and drops its copy.
+ */
+#include "abi/errno.h"
+#include "abi/mman.h"
+#include "kernel/core/kmem.h"
+#include "kernel/mm/mm_priv.h"
+#include "kernel/mm/pages.h"
+#include "kernel/mm/zone.h"
+#include "kernel/proc/process.h"
+#include "kernel/vfs/file.h"
+#include "lib/base/string.h"
+
+#define LOG_TAG "mm"
+#include "kernel/core/log.h"
+
+/* A fault that nothing explains, so many times in a row at one place, is the program's. */
+#define SPURIOUS_FAULTS_MAX 64
+
+/* The aligned step around `at`, within [low, high). */
+static void step_around(u64 at, u64 step, u64 low, u64 high, u64 *ret_start, u64 *ret_end)
+{
+	*ret_start = MAX(ALIGN_DOWN(at, step), low);
+	*ret_end = MIN(ALIGN_DOWN(at, step) + step, high);
+}
+
+static int populate_anon(struct vma *v, u64 start, u64 end)
+{
+	while (start < end) {
+		u8 present;
+		u64 until = pages_run(start, end, PAGE_PRESENT, &present);
+		int err = present ? 0 : pages_commit(start, until, v->prot);
+
+		if (err)
+			return err;
+		start = until;
+	}
+	return 0;
+}
+
+int read_file(struct file *file, void *buf, size_t size, u64 offset, size_t *ret_valid)
+{
+	struct uio uio = uio_kernel(buf, size);
+	size_t done = 0;
+
+	while (done < size) {
+		long n = file_pread(file, &uio, offset + done);
+
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return n == -ENOMEM ? -ENOMEM : -EIO;
+		if (n == 0)
+			break;
+		done += n;
+	}
+	memset((u8 *)buf + done, 0, size - done);
+	*ret_valid = done;
+	return 0;
+}
+
+/* What a file mapping needs after mm->lock was released and taken again. */
+struct fill {
+	struct file *file;
+	u64 start, end, offset;
+};
+
+static int publish(struct mm *mm, const struct fill *f, const u8 *bytes)
+{
+	struct vma *v = vma_find(mm, f->start);
+	u64 at = f->start, end;
+	int err = 0;
+
+	if (!v || v->start > f->start || v->kind != VMA_FILE || v->file != f->file ||
+	    v->offset + (f->start - v->start) != f->offset)
+		return 0; /* another mapping by now: the caller looks again */
+	end = MIN(f->end, v->end);
+	while (!err && at < end) {
+		u8 present;
+		u64 until = pages_run(at, end, PAGE_PRESENT, &present);
+
+		if (!present)
+			err = pages_fill(at, until, bytes + (at - f->start), v->prot,
+					 mm_has_siblings(mm));
+		at = until;
+	}
+	return err;
+}
+
+/* Releases mm->lock and takes it again. */
+static int populate_file(struct vma *v, u64 touched, u64 start, u64 end)
+{
+	struct mm *mm = v->mm;
+	struct fill f = {.start = start, .end = end, .offset = v->offset + (start - v->start)};
+	size_t size = end - start, valid = 0;
+	u8 *buf;
+	int err = 0;
+
+	f.file = file_get(v->file);
+	mutex_unlock(&mm->lock);
+
+	buf = kmalloc(size);
+	if (!buf)
+		err = -ENOMEM;
+	if (!err)
+		err = read_file(f.file, buf, size, f.offset, &valid);
+	f.end = start + ALIGN_UP(valid, PAGE_SIZE);
+	if (!err && touched >= f.end)
+		err = -EIO; /* behind the end of the file */
+
+	mutex_lock(&mm->lock);
+	if (!err)
+		err = publish(mm, &f, buf);
+	file_put(f.file);
+	kfree(buf);
+	return err;
+}
+
+static int populate_step(struct vma *v, u64 at, u64 limit, u32 access)
+{
+	u64 start, end;
+
+	switch (v->kind) {
+	case VMA_ANON:
+		step_around(at, COMMIT_STEP, v->start, v->end, &start, &end);
+		return populate_anon(v, start, end);
+	case VMA_FILE:
+		step_around(at, FILL_STEP, v->start, v->end, &start, &end);
+		return populate_file(v, at, start, end);
+	default:
+		/* Writing marks pages as changed, so no more of them than asked for. */
+		step_around(at, FILL_STEP, v->start, v->end, &start, &end);
+		if (access & PAGE_WRITE) {
+			start = at;
+			end = MIN(MAX(limit, at + PAGE_SIZE), end);
+		}
+		return object_populate(v, start, end, access);
+	}
+}
+
+static int populate(struct mm *mm, u64 start, u64 end, u32 access, bool *ret_did_something)
+{
+	int err = 0;
+
+	start = ALIGN_DOWN(start, PAGE_SIZE);
+	end = ALIGN_UP(end, PAGE_SIZE);
+	*ret_did_something = false;
+	mutex_lock(&mm->lock);
+	while (start < end) {
+		struct vma *v = vma_find(mm, start);
+		u64 until;
+
+		if (!v || v->start > start) {
+			err = -EFAULT;
+			break;
+		}
+		if ((pages_effective(v->prot) & access) != access) {
+			err = -EACCES;
+			break;
+		}
+		until = MIN(end, v->end);
+		start = v->lazy ? pages_first_inaccessible(start, until, access) : until;
+		if (start >= until)
+			continue;
+		*ret_did_something = true;
+		err = populate_step(v, start, until, access);
+		if (err)
+			break;
+	}
+	mutex_unlock(&mm->lock);
+	return err;
+}
+
+int mm_populate(struct mm *mm, u64 start, u64 end, u32 access)
+{
+	bool ignored;
+
+	if (start > end || start < zone_start() || end > zone_end())
+		return -EFAULT;
+	return populate(mm, start, end, access, &ignored);
+}
+
+int mm_handle_fault(struct mm *mm, u64 address, u32 access)
+{
+	static_assert(MM_READ == PAGE_READ && MM_WRITE == PAGE_WRITE && MM_EXEC == PAGE_EXEC,
+		      "access bits");
+	struct thread *t = current_thread();
+	bool did_something;
+	int err;
+
+	if (address < zone_start() || address >= zone_end())
+		return -EFAULT;
+	access = access ? access : PAGE_READ;
+	err = populate(mm, address, address + 1, access, &did_something);
+	if (err || did_something) {
+		t->spurious_faults = 0;
+		return err;
+	}
+	/* Another thread was faster, or the host took away what is ours. */
+	if (t->spurious_address != address) {
+		t->spurious_address = address;
+		t->spurious_faults = 0;
+	}
+	return ++t->spurious_faults > SPURIOUS_FAULTS_MAX ? -EACCES : 0;
+}
+
+int mm_lock_pages(struct mm *mm, u64 address, u64 size)
+{
+	u64 end = address + size;
+	int err;
+
+	if (size == 0)
+		return 0;
+	if (end < address)
+		return -EINVAL;
+	err = mm_populate(mm, address, end, PAGE_READ);
+	return err == -EFAULT || err == -EACCES ? -ENOMEM : err;
+}
