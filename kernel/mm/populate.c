@@ -189,7 +189,8 @@ int mm_populate(struct mm *mm, u64 start, u64 end, u32 access)
 
 int mm_handle_fault(struct mm *mm, u64 address, u32 access)
 {
-	static_assert(MM_READ == PAGE_READ && MM_WRITE == PAGE_WRITE && MM_EXEC == PAGE_EXEC,
+	static_assert((int)MM_READ == PAGE_READ && (int)MM_WRITE == PAGE_WRITE &&
+			      (int)MM_EXEC == PAGE_EXEC,
 		      "access bits");
 	struct thread *t = current_thread();
 	bool did_something;
