@@ -151,7 +151,7 @@ int enclave_image_open(struct enclave_image *image, const void *bytes, u64 size,
 		return -ENOEXEC;
 	}
 	if (image->header.type != ELF_TYPE_DYN || image->layout.write_exec ||
-	    image->layout.low != 0 || image->layout.high > GIB(1) || image->header.entry == 0) {
+	    image->layout.low != 0 || image->layout.high > GIB(1)) {
 		enclave_error_set(error, "this is no kernel image: not a position-independent file "
 					 "without writable code");
 		return -ENOEXEC;

@@ -42,7 +42,7 @@ FUNCTION raw_syscall_kickable
 	movq	%r8, %rdx
 	movq	%r9, %r10
 	movq	8(%rsp), %r8
-	xorl	%r9d, %r9d
+	movl	$-1, %r9d	/* a futex's bitset; no other of these calls has a sixth */
 FUNCTION kick_window_start
 	cmpl	$0, (%r11)
 	jne	kick_window_end
