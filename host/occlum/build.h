@@ -64,6 +64,9 @@ int __must_check settings_load(struct occlum_config *config, u8 text_digest[32])
 /* "c7-32-...": the file that gen-image-key writes. */
 int __must_check image_key_load(const char *path, u8 key[IMAGE_KEY_SIZE]);
 
+/* The key is one that the standard tool can sign with. */
+int __must_check sign_key_check(const char *path);
+
 /* Path of this user's development signing key, which is made when it is not there. */
 int __must_check dev_key_path(char *path, size_t size);
 

@@ -148,12 +148,15 @@ int build_choose_key(struct build *b)
 		if (!realpath(b->options.sign_key, b->sign_key))
 			return complain_errno(errno, "cannot read the signing key '%s'",
 					      b->options.sign_key);
-		return 0;
+		/* What another tool takes for a key is its own affair. */
+		return b->options.sign_tool ? 0 : sign_key_check(b->sign_key);
 	}
 	if (!b->config.debuggable)
 		return complain("a release (metadata.debuggable: false) is not signed with the "
 				"development key; give --sign-key");
-	return dev_key_path(b->sign_key, sizeof(b->sign_key));
+	if (dev_key_path(b->sign_key, sizeof(b->sign_key)))
+		return 1;
+	return sign_key_check(b->sign_key);
 }
 
 int build_load_image_key(struct build *b)

@@ -8,6 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
 #include "host/lib/sign.h"
 #include "host/occlum/build.h"
 #include "host/occlum/file.h"
@@ -85,6 +90,36 @@ int image_key_load(const char *path, u8 key[IMAGE_KEY_SIZE])
 			"'-'; `occlum gen-image-key` makes one",
 			path);
 	return 0;
+}
+
+/* A key with a password is not asked for one: builds run unattended. */
+static int no_password(char *buf, int size, int writing, void *arg)
+{
+	return -1;
+}
+
+/* Checked early, so that a wrong key is said in one line and before any work. */
+int sign_key_check(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	EVP_PKEY *key;
+	BIGNUM *e = NULL;
+	bool ok;
+
+	if (!f)
+		return complain_errno(errno, "cannot read the signing key '%s'", path);
+	key = PEM_read_PrivateKey(f, NULL, no_password, NULL);
+	fclose(f);
+	ok = key && EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) == 3072 &&
+	     EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) && BN_is_word(e, 3);
+	BN_free(e);
+	EVP_PKEY_free(key);
+	if (ok)
+		return 0;
+	return complain(
+		"the signing key '%s' is not a private RSA key of 3072 bits with exponent 3 in "
+		"PEM form without password; `openssl genrsa -3 -out KEY 3072` makes one",
+		path);
 }
 
 static int state_dir(char *path, size_t size)

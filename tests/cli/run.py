@@ -31,7 +31,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 PRELUDE = r"""
 as_nobody() {
 	if [ "$(id -u)" = 0 ]; then
-		setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$SCRATCH" "$@"
+		setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$HOME/nobody" "$@"
 	else
 		"$@"
 	fi
@@ -66,7 +66,8 @@ class Session:
             "TOP": TOP, "BUILD": self.build,
             "OCCLUM_SIM_KEY": self.scratch + "/sim-root.key",
         }
-        os.mkdir(self.env["HOME"])
+        os.makedirs(self.env["HOME"] + "/nobody")
+        os.chmod(self.env["HOME"] + "/nobody", 0o777)
 
     def close(self):
         shutil.rmtree(self.scratch, ignore_errors=True)
