@@ -2,6 +2,7 @@
 /* Futexes with real threads over the fakes: what wakes whom, and the races around it. */
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "abi/errno.h"
 #include "abi/futex.h"
