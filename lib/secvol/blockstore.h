@@ -55,6 +55,12 @@ struct bs_ops {
 	 */
 	void *(*buf_alloc)(struct bs *bs, size_t size);
 	void (*buf_free)(struct bs *bs, void *buf, size_t size);
+	/*
+	 * Optional: the store's own memory of [block, block + count), where it has the blocks in
+	 * memory in one piece (mapped files, `mem`); NULL: use a request. Untrusted like transfer
+	 * memory. With `write` the caller overwrites all of it, which counts as a completed WRITE.
+	 */
+	void *(*map)(struct bs *bs, u64 block, u32 count, bool write);
 	/* Closes and frees. The volume never calls it: its opener does. */
 	void (*close)(struct bs *bs);
 };
@@ -71,6 +77,11 @@ int __must_check bs_run(struct bs *bs, struct bs_req *reqs, u32 count);
 int __must_check bs_read(struct bs *bs, u64 block, u32 count, void *buf);
 int __must_check bs_write(struct bs *bs, u64 block, u32 count, void *buf);
 int __must_check bs_flush(struct bs *bs);
+
+static inline void *bs_map(struct bs *bs, u64 block, u32 count, bool write)
+{
+	return bs->ops->map ? bs->ops->map(bs, block, count, write) : NULL;
+}
 
 /* In-memory backend, sparse; grows up to `max_blocks`. Memory comes from the given functions. */
 struct bs_mem_env {

@@ -35,6 +35,28 @@ static void zero_blocks(struct bs_mem *m, u64 block, u32 count)
 	}
 }
 
+static u8 *make_group(struct bs_mem *m, u64 g)
+{
+	if (!m->group[g]) {
+		m->group[g] = m->env.alloc(m->env.arg, GROUP_BLOCKS * BS_BLOCK);
+		if (m->group[g])
+			memset(m->group[g], 0, GROUP_BLOCKS * BS_BLOCK);
+	}
+	return m->group[g];
+}
+
+static void *mem_map(struct bs *bs, u64 block, u32 count, bool write)
+{
+	struct bs_mem *m = mem_of(bs);
+	u64 g = block / GROUP_BLOCKS, in = block % GROUP_BLOCKS;
+
+	if (!range_within(block, count, m->blocks) || in + count > GROUP_BLOCKS)
+		return NULL;
+	if (write ? !make_group(m, g) : !m->group[g])
+		return NULL;
+	return m->group[g] + in * BS_BLOCK;
+}
+
 /* Copies between buf and the store, group by group. */
 static int transfer(struct bs_mem *m, struct bs_req *r)
 {
@@ -44,12 +66,8 @@ static int transfer(struct bs_mem *m, struct bs_req *r)
 		u64 g = block / GROUP_BLOCKS, in = block % GROUP_BLOCKS;
 		size_t n = MIN(end - block, GROUP_BLOCKS - in) * BS_BLOCK;
 
-		if (r->op == BS_WRITE && !m->group[g]) {
-			m->group[g] = m->env.alloc(m->env.arg, GROUP_BLOCKS * BS_BLOCK);
-			if (!m->group[g])
-				return -ENOSPC;
-			memset(m->group[g], 0, GROUP_BLOCKS * BS_BLOCK);
-		}
+		if (r->op == BS_WRITE && !make_group(m, g))
+			return -ENOSPC;
 		if (r->op == BS_WRITE)
 			memcpy(m->group[g] + in * BS_BLOCK, buf, n);
 		else if (m->group[g])
@@ -125,6 +143,7 @@ static const struct bs_ops mem_ops = {
 	.size = mem_size,
 	.buf_alloc = mem_buf_alloc,
 	.buf_free = mem_buf_free,
+	.map = mem_map,
 	.close = mem_close,
 };
 

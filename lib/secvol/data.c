@@ -195,6 +195,7 @@ static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 co
 {
 	while (count) {
 		struct sv_ptr ext = {.birth = v->gen + 1};
+		u8 *to;
 		u32 n;
 		int err = sv_extent_prepare(v, i, block);
 
@@ -203,12 +204,15 @@ static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 co
 		if (err)
 			return err;
 		ext.nblk = n;
-		err = sv_seal_blocks(v, i->attr.obj, block, n, src, v->io, &ext, v->val[2]);
+		to = bs_map(v->bs, ext.addr, n, true);
+		err = sv_seal_blocks(v, i->attr.obj, block, n, src, to ? to : v->io, &ext,
+				     v->val[2]);
 		if (err) {
 			sv_alloc_undo(v, ext.addr, n);
 			return err;
 		}
-		err = bs_write(v->bs, ext.addr, n, v->io);
+		if (!to)
+			err = bs_write(v->bs, ext.addr, n, v->io);
 		if (!err)
 			err = sv_extent_replace(v, i, block, n, &ext, v->val[2]);
 		if (!err && block == 0)

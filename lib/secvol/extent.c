@@ -176,12 +176,15 @@ int sv_extent_read(struct secvol *v, u64 obj, u64 block, u32 count, u8 *const *d
 	struct sv_key key = sv_key(obj, SV_EXTENT, chunk_of(block));
 	struct sv_extent_mem e;
 	const u8 *macs;
-	u32 skip, n, reqs = 0, at = 0;
+	u32 skip, n, reqs = 0, parts = 0, at = 0;
 	int err;
 
 	while ((err = next_part(v, &key, block, count, &e, &macs, &skip, &n)) == 0) {
 		u32 to = (u32)(e.block + skip - block);
 
+		parts++;
+		if (bs_map(v->bs, e.ptr.addr + skip, n, false))
+			continue;
 		v->reqs[reqs++] = (struct bs_req){.op = BS_READ,
 						  .block = e.ptr.addr + skip,
 						  .count = n,
@@ -195,20 +198,21 @@ int sv_extent_read(struct secvol *v, u64 obj, u64 block, u32 count, u8 *const *d
 			return err;
 	}
 	key = sv_key(obj, SV_EXTENT, chunk_of(block));
-	while (reqs && (err = next_part(v, &key, block, count, &e, &macs, &skip, &n)) == 0) {
+	while (parts && (err = next_part(v, &key, block, count, &e, &macs, &skip, &n)) == 0) {
 		u32 to = (u32)(e.block + skip - block);
+		const u8 *from = bs_map(v->bs, e.ptr.addr + skip, n, false);
 		struct sv_ptr part = e.ptr;
 
 		for (; at < to; at++)
 			memset(dst[at], 0, SV_BLOCK);
 		part.ctr += skip;
-		err = sv_open_blocks(v, obj, e.block + skip, n, v->io + to * SV_BLOCK, dst + to,
-				     &part, macs + skip * sv_mac_size(v));
+		err = sv_open_blocks(v, obj, e.block + skip, n, from ? from : v->io + to * SV_BLOCK,
+				     dst + to, &part, macs + skip * sv_mac_size(v));
 		if (err)
 			return err;
 		at = to + n;
 	}
-	if (reqs && err != -ENOENT)
+	if (parts && err != -ENOENT)
 		return err;
 	for (; at < count; at++)
 		memset(dst[at], 0, SV_BLOCK);
