@@ -8,8 +8,6 @@
 
 #include <errno.h>
 #include <openssl/bn.h>
-#include <openssl/evp.h>
-#include <openssl/rsa.h>
 #include <string.h>
 
 #include "lib/base/string.h"
@@ -49,7 +47,7 @@ void sigstruct_fill(struct sgx_sigstruct *sig, const struct sigstruct_identity *
 	}
 }
 
-static void signed_digest(const struct sgx_sigstruct *sig, u8 digest[SHA256_SIZE])
+void sigstruct_digest(const struct sgx_sigstruct *sig, u8 digest[SHA256_SIZE])
 {
 	const u8 *bytes = (const u8 *)sig;
 	struct sha256 h;
@@ -72,7 +70,7 @@ static void padded_message(const struct sgx_sigstruct *sig, u8 message[SGX_RSA_S
 	message[1] = 1;
 	message[SGX_RSA_SIZE - tail - 1] = 0;
 	memcpy(message + SGX_RSA_SIZE - tail, digest_info, sizeof(digest_info));
-	signed_digest(sig, message + SGX_RSA_SIZE - SHA256_SIZE);
+	sigstruct_digest(sig, message + SGX_RSA_SIZE - SHA256_SIZE);
 }
 
 /* What follows from signature and modulus. */
@@ -116,66 +114,6 @@ end:
 	return err;
 }
 
-static int take_modulus(struct sgx_sigstruct *sig, EVP_PKEY *key, struct enclave_error *error)
-{
-	BIGNUM *n = NULL, *e = NULL;
-	int err = -EINVAL;
-
-	if (!EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_get_bits(key) != 8 * SGX_RSA_SIZE ||
-	    !EVP_PKEY_get_bn_param(key, "n", &n) || !EVP_PKEY_get_bn_param(key, "e", &e) ||
-	    !BN_is_word(e, 3) || BN_bn2lebinpad(n, sig->modulus, SGX_RSA_SIZE) < 0)
-		enclave_error_set(error, "the signing key is no RSA key of 3072 bits with public "
-					 "exponent 3");
-	else
-		err = 0;
-	BN_free(n);
-	BN_free(e);
-	return err;
-}
-
-int sigstruct_attach(struct sgx_sigstruct *sig, EVP_PKEY *public_key,
-		     const u8 signature[SGX_RSA_SIZE], struct enclave_error *error)
-{
-	struct quotients q;
-	int err = take_modulus(sig, public_key, error);
-
-	if (err < 0)
-		return err;
-	for (size_t i = 0; i < SGX_RSA_SIZE; i++)
-		sig->signature[i] = signature[SGX_RSA_SIZE - 1 - i];
-	err = compute_quotients(sig, &q);
-	if (err < 0) {
-		enclave_error_set(error, "the signature does not belong to the key");
-		return err;
-	}
-	memcpy(sig->q1, q.q1, sizeof(sig->q1));
-	memcpy(sig->q2, q.q2, sizeof(sig->q2));
-	return sigstruct_verify(sig, error);
-}
-
-int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key, struct enclave_error *error)
-{
-	u8 digest[SHA256_SIZE], signature[SGX_RSA_SIZE];
-	size_t size = sizeof(signature);
-	EVP_PKEY_CTX *ctx;
-	int err = take_modulus(sig, key, error);
-
-	if (err < 0)
-		return err;
-	signed_digest(sig, digest);
-	ctx = EVP_PKEY_CTX_new(key, NULL);
-	if (!ctx || EVP_PKEY_sign_init(ctx) <= 0 ||
-	    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) <= 0 ||
-	    EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) <= 0 ||
-	    EVP_PKEY_sign(ctx, signature, &size, digest, sizeof(digest)) <= 0 ||
-	    size != sizeof(signature)) {
-		enclave_error_set(error, "signing failed (is this a private key?)");
-		err = -EIO;
-	}
-	EVP_PKEY_CTX_free(ctx);
-	return err < 0 ? err : sigstruct_attach(sig, key, signature, error);
-}
-
 int sigstruct_verify(const struct sgx_sigstruct *sig, struct enclave_error *error)
 {
 	u8 message[SGX_RSA_SIZE];
@@ -200,6 +138,18 @@ int sigstruct_verify(const struct sgx_sigstruct *sig, struct enclave_error *erro
 		enclave_error_set(error, "the enclave's signature (SIGSTRUCT) has wrong Q1 or Q2");
 		return -EBADMSG;
 	}
+	return 0;
+}
+
+int sigstruct_set_quotients(struct sgx_sigstruct *sig)
+{
+	struct quotients q;
+	int err = compute_quotients(sig, &q);
+
+	if (err < 0)
+		return err;
+	memcpy(sig->q1, q.q1, sizeof(sig->q1));
+	memcpy(sig->q2, q.q2, sizeof(sig->q2));
 	return 0;
 }
 

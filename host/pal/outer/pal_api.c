@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include "host/pal/inner/inner.h"
@@ -128,8 +127,8 @@ static int boot(const char *instance_dir, u32 log_level, struct enclave_error *e
 /* Threads that left a dead instance need a moment; those that hang keep the memory mapped. */
 static void unload(void)
 {
-	for (int i = 0; i < 200 && !inner_threads_stop(); i++)
-		usleep(10000);
+	for (int i = 0; i < 2000 && !inner_threads_stop(); i++)
+		usleep(i < 100 ? 50 : 1000);
 	if (!inner_threads_stop()) {
 		service_stop();
 		return;
@@ -308,7 +307,7 @@ int occlum_pal_destroy(void)
 	if (!inner.is_dead)
 		inner_ecall(ECALL_KILL, (u64)UINT32_MAX | (u64)SIGKILL << 32);
 	while (__atomic_load_n(&ecalls_running, __ATOMIC_ACQUIRE))
-		sched_yield();
+		usleep(100);
 	if (!inner.is_dead)
 		result = inner_ecall(ECALL_SHUTDOWN, 0);
 	pthread_mutex_lock(&lock);
