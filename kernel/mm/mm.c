@@ -306,3 +306,50 @@ long mm_read_foreign(struct mm *mm, void *to, u64 address, size_t size)
 
 	return done || !size ? (long)done : -EFAULT;
 }
+
+int mm_write_foreign(struct mm *mm, u64 address, const void *from, size_t size)
+{
+	return uaccess_write(mm, address, from, size);
+}
+
+/* --- exec --- */
+
+void mm_set_loading(struct mm *mm, bool is_loading)
+{
+	mm->is_loading = is_loading;
+}
+
+long mm_reserve(struct mm *mm, u64 size, u64 align)
+{
+	struct map_request r = {.size = ALIGN_UP(size, PAGE_SIZE),
+				.prot = PROT_NONE,
+				.flags = MAP_PRIVATE | MAP_ANONYMOUS,
+				.align = align,
+				.may = PROT_READ | PROT_WRITE | PROT_EXEC};
+	long ret;
+
+	if (size == 0 || size > zone_end())
+		return -ENOMEM;
+	mutex_lock(&mm->lock);
+	ret = mm_map_locked(mm, &r);
+	mutex_unlock(&mm->lock);
+	return ret;
+}
+
+long mm_map_stack(struct mm *mm, u64 size, u32 prot)
+{
+	struct map_request r = {.prot = prot,
+				.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+				.may = PROT_READ | PROT_WRITE | PROT_EXEC,
+				.name = VMA_STACK};
+	long base = mm_reserve(mm, size + PAGE_SIZE, PAGE_SIZE), ret;
+
+	if (base < 0)
+		return base;
+	r.address = base + PAGE_SIZE;
+	r.size = ALIGN_UP(size, PAGE_SIZE);
+	mutex_lock(&mm->lock);
+	ret = mm_map_locked(mm, &r);
+	mutex_unlock(&mm->lock);
+	return ret < 0 ? ret : ret + (long)r.size;
+}

@@ -29,7 +29,17 @@ int mm_msync(struct mm *mm, u64 address, u64 size, u32 flags);
 int mm_mincore(struct mm *mm, u64 address, u64 size, u8 *vec);
 long mm_brk(struct mm *mm, u64 new_break); /* Linux: the break after the call */
 
-int mm_lock_pages(struct mm *mm, u64 address, u64 size); /* populates all; -ENOMEM: unmapped */
+/*
+ * exec: while an address space is being filled no thread of a program looks at it, so that pages
+ * need not appear at once.
+ */
+void mm_set_loading(struct mm *mm, bool is_loading);
+/* Addresses for an image: a PROT_NONE mapping, aligned. Address or -errno. */
+long mm_reserve(struct mm *mm, u64 size, u64 align);
+/* The first stack, with a guard page below. Its end (exclusive) or -errno. */
+long mm_map_stack(struct mm *mm, u64 size, u32 prot);
+/* Writes memory of any process that it could write itself; from NULL: zeroes. 0 or -EFAULT. */
+int __must_check mm_write_foreign(struct mm *mm, u64 address, const void *from, size_t size);
 
 /*
  * exec: reserves room for the heap (near 0: anywhere, else at or after it); brk starts there and

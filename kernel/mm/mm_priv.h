@@ -178,6 +178,7 @@ u64 uaccess_advance(void); /* a new epoch; call after the mapping is gone */
 
 /* Like the copies of uaccess.h, for any address space. Bytes copied, short at the first fault. */
 size_t uaccess_read(struct mm *mm, void *to, u64 address, size_t size);
+int __must_check uaccess_write(struct mm *mm, u64 address, const void *from, size_t size);
 
 /* Tests: what mm_init() does, over an arbitrary range. */
 int __must_check mm_init_range(u64 start, u64 end, u64 movable, u64 limit, bool strict, u32 slots);

@@ -211,16 +211,3 @@ int mm_handle_fault(struct mm *mm, u64 address, u32 access)
 	}
 	return ++t->spurious_faults > SPURIOUS_FAULTS_MAX ? -EACCES : 0;
 }
-
-int mm_lock_pages(struct mm *mm, u64 address, u64 size)
-{
-	u64 end = address + size;
-	int err;
-
-	if (size == 0)
-		return 0;
-	if (end < address)
-		return -EINVAL;
-	err = mm_populate(mm, address, end, PAGE_READ);
-	return err == -EFAULT || err == -EACCES ? -ENOMEM : err;
-}

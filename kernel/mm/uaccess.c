@@ -96,7 +96,7 @@ static inline struct section *enter(struct mm *mm)
 		raise_top(slot);
 	s = &sections[slot];
 	__atomic_store_n(&s->epoch, __atomic_load_n(&epoch, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
-	__atomic_exchange_n(&s->inside, mm, __ATOMIC_SEQ_CST);
+	(void)__atomic_exchange_n(&s->inside, mm, __ATOMIC_SEQ_CST);
 	return s;
 }
 
@@ -240,6 +240,14 @@ size_t uaccess_read(struct mm *mm, void *to, u64 address, size_t size)
 
 	/* Short is as good as an error here: the count says it. */
 	return transfer(mm, FROM_USER, address, to, size, &left) ? size - left : size;
+}
+
+int uaccess_write(struct mm *mm, u64 address, const void *from, size_t size)
+{
+	size_t left;
+
+	return transfer(mm, from ? TO_USER : ZERO_USER, address, (u8 *)(uintptr_t)from, size,
+			&left);
 }
 
 int copy_from_user(void *to, const void __user *from, size_t size)

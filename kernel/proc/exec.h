@@ -10,6 +10,7 @@ struct fs_context;
 struct mm;
 struct process;
 
+#define EXEC_ARG_MAX  KIB(128) /* one string with its NUL: else -E2BIG */
 #define EXEC_ARGS_MAX MIB(2) /* strings and pointers of argv and envp together: else -E2BIG */
 
 /* argv and envp in kernel memory: NUL-terminated strings, one after the other. */
@@ -19,6 +20,7 @@ struct exec_args {
 	size_t argc, envc; /* the first argc strings are arguments */
 };
 
+/* Arguments come before the environment. */
 int __must_check exec_args_add(struct exec_args *a, const char *s, size_t len, bool is_env);
 int __must_check exec_args_from_user(struct exec_args *a, u64 argv, u64 envp);
 void exec_args_free(struct exec_args *a);
@@ -33,7 +35,8 @@ struct exec_image {
 };
 
 /*
- * Opens `path` (relative to ctx), resolves scripts, loads into a fresh mm and lays out the stack.
+ * Opens `path` (relative to the process's directory), resolves scripts, loads into a fresh mm and
+ * lays out the stack. `args` stay the caller's to free and may change (scripts).
  * On failure nothing changed: -ENOENT, -EACCES, -ENOEXEC, -ENOMEM, -E2BIG, -ELOOP, -EIO...
  */
 int __must_check exec_load(struct process *p, const char *path, struct exec_args *args,
