@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The B-tree alone: random puts, replacements and deletes of many keys against a sorted array, with
+ * a node cache that holds next to nothing, commits, reopenings and crashes in between. And nodes:
+ * what is encoded is decoded, what is malformed is refused.
+ */
+#include "tests/unit.h"
+
+#include <stdio.h>
+
+#include "lib/secvol/secvol_priv.h"
+#include "tests/fakes/secvol_fixture.h"
+
+#define KEYS 60000u
+
+struct value {
+	u16 size; /* 0: absent; else size - 1 bytes */
+	u8 seed;
+};
+
+static struct fixture f;
+static struct secvol *v;
+static struct value now[KEYS], committed[KEYS];
+static u64 seed;
+
+static u32 rnd(u32 n)
+{
+	return (u32)(fixture_next(&seed) >> 20) % n;
+}
+
+/* Spreads the keys over objects and offsets, in ascending order of k. */
+static struct sv_key key_of(u32 k)
+{
+	return sv_key(100 + k / 300, SV_XATTR, (u64)(k % 300) * 0x123456789abull);
+}
+
+static void bytes_of(const struct value *val, u8 *to)
+{
+	for (u32 i = 0; i + 1 < val->size; i++)
+		to[i] = (u8)(val->seed + i);
+}
+
+static void compare(void)
+{
+	struct sv_key key = sv_key(100, 0, 0);
+	u8 want[SV_ITEM_MAX];
+	const u8 *val;
+	u32 size;
+
+	for (u32 k = 0; k < KEYS; k++) {
+		struct sv_key expect = key_of(k);
+
+		if (!now[k].size)
+			continue;
+		assert_int_equal(sv_tree_next(v, &v->fs, &key, &val, &size), 0);
+		assert_int_equal(sv_key_cmp(&key, &expect), 0);
+		assert_int_equal(size, now[k].size - 1);
+		bytes_of(&now[k], want);
+		assert_memory_equal(val, want, size);
+		key.off++;
+		if (k % 64 == 0)
+			sv_nodes_trim(v);
+	}
+	assert_int_equal(sv_tree_next(v, &v->fs, &key, &val, &size), -ENOENT);
+}
+
+static void change(u32 k, bool del, u32 max)
+{
+	struct sv_key key = key_of(k);
+	u8 val[SV_ITEM_MAX];
+
+	if (del) {
+		assert_int_equal(sv_tree_delete(v, &v->fs, &key), now[k].size ? 0 : -ENOENT);
+		now[k].size = 0;
+	} else {
+		now[k].size = (u16)(1 + rnd(rnd(20) ? max / 8 : max));
+		now[k].seed = (u8)rnd(256);
+		bytes_of(&now[k], val);
+		assert_int_equal(sv_tree_put(v, &v->fs, &key, val, now[k].size - 1u), 0);
+	}
+	v->dirty = true;
+}
+
+static void phase(u32 ops, u32 del_percent, bool sequential)
+{
+	u32 at = rnd(KEYS);
+
+	for (u32 i = 0; i < ops; i++) {
+		u32 k = sequential ? (at + i) % KEYS : rnd(KEYS);
+
+		change(k, rnd(100) < del_percent, 600);
+		if (v->dirty_nodes > 350 || rnd(10000) == 0) {
+			assert_int_equal(secvol_commit(v), 0);
+			memcpy(committed, now, sizeof(now));
+		}
+		if (i % 16 == 0)
+			sv_nodes_trim(v);
+	}
+	compare();
+	if (rnd(3) == 0) {
+		secvol_abandon(v);
+		memcpy(now, committed, sizeof(now));
+	} else {
+		assert_int_equal(secvol_close(v), 0);
+		memcpy(committed, now, sizeof(now));
+	}
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	compare();
+}
+
+static void random_changes_equal_a_sorted_array(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 60000};
+
+	for (u32 round = 1; round <= 2; round++) {
+		seed = 0x9e3779b97f4a7c15ull * round;
+		memset(now, 0, sizeof(now));
+		memset(committed, 0, sizeof(now));
+		assert_int_equal(fixture_init(&f, 60000), 0);
+		f.params.node_cache_bytes = 200000;
+		fmt.node_log2 = round == 2 ? 15 : 14;
+		assert_int_equal(secvol_format(&f.params, &fmt), 0);
+		assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+		phase(60000, 10, false);
+		phase(60000, 0, true);
+		assert_int_equal(v->fs.root.level, fmt.node_log2 == 14 ? 2 : 1);
+		phase(60000, 75, false);
+		phase(50000, 95, true);
+		phase(30000, 20, false);
+		phase(KEYS, 100, true);
+		phase(25000, 30, true);
+		for (u32 k = 0; k < KEYS; k++) {
+			if (now[k].size)
+				change(k, true, 0);
+		}
+		assert_int_equal(secvol_check(v, NULL, NULL), 0);
+		assert_int_equal(secvol_close(v), 0);
+		fixture_fini(&f);
+		assert_int_equal(f.in_use, 0);
+	}
+}
+
+/* Any change of a node's bytes is either refused or decodes to something that encodes the same. */
+static void malformed_nodes_are_refused(void **state)
+{
+	static u8 bytes[16384], again[16384], scratch[16384];
+	struct sv_node_expect expect = {.tree = SV_TREE_FS, .level = 0, .gen = 9};
+	struct sv_node *n, *m;
+	u32 refused = 0, gap_end;
+
+	assert_int_equal(fixture_init(&f, 16), 0);
+	n = sv_node_new(&f.env, SV_TREE_FS, 0, 100, 16384);
+	seed = 42;
+	for (u32 i = 0; i < 60; i++) {
+		struct sv_key key = sv_key(5 + i / 20, SV_XATTR, i * 77777ull);
+
+		sv_node_insert(n, i, &key, bytes, rnd(100), scratch);
+	}
+	sv_node_encode(n, 9, bytes, sizeof(bytes));
+	assert_int_equal(sv_node_decode(&f.env, bytes, sizeof(bytes), &expect, &m), 0);
+	assert_int_equal(m->n, n->n);
+	assert_int_equal(m->used, n->used);
+	sv_node_free(&f.env, m);
+	gap_end = sizeof(bytes) - (n->used - 48 - n->n * 6);
+	for (u32 i = 0; i < 20000; i++) {
+		u32 at = rnd(3) ? rnd(48 + 60 * 6) : rnd(sizeof(bytes));
+		u8 old = bytes[at];
+
+		bytes[at] = (u8)rnd(256);
+		if (sv_node_decode(&f.env, bytes, sizeof(bytes), &expect, &m) == 0) {
+			sv_node_encode(m, 9, again, sizeof(again));
+			/* But for the gap between slots and records, which nothing reads. */
+			assert_memory_equal(again, bytes, 48 + n->n * 6);
+			assert_memory_equal(again + gap_end, bytes + gap_end,
+					    sizeof(bytes) - gap_end);
+			sv_node_free(&f.env, m);
+		} else {
+			refused++;
+		}
+		bytes[at] = old;
+	}
+	assert_true(refused > 9000);
+	sv_node_free(&f.env, n);
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+}
+
+UNIT_TESTS(random_changes_equal_a_sorted_array, malformed_nodes_are_refused)
