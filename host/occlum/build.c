@@ -391,12 +391,17 @@ static void say_inputs(const struct build *b)
 	inform("SGX mode: %s", b->mode == SGX_MODE_SIM ? "SIM" : "HW");
 }
 
+/* The template's; any other value is somebody's wish. */
+#define DEFAULT_MMAP_SIZE MIB(100)
+
 static void warn_of_choices(const struct build *b)
 {
 	const struct config_stage *app = &b->config.app;
 
 	if (b->options.buildin_image_key)
 		warn("the image key is built into the initfs, which the host can read");
+	if (b->config.default_mmap_size != DEFAULT_MMAP_SIZE)
+		warn("process.default_mmap_size is obsolete and limits nothing");
 	if (b->config.debuggable)
 		return;
 	for (u32 i = 0; i < app->entry_point_count; i++)

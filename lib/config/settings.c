@@ -115,7 +115,7 @@ static const struct row rows[FIELD_COUNT] = {
 	[PKRU] = {SECTION_FEATURE, "pkru", KIND_OFF_NUMBER, 0, 2, 0},
 	[IO_URING] = {SECTION_FEATURE, "io_uring", KIND_OFF_NUMBER, 0, 0, 0},
 	[ENABLE_EDMM] = {SECTION_FEATURE, "enable_edmm", KIND_OFF_FLAG},
-	[ENABLE_POSIX_SHM] = {SECTION_FEATURE, "enable_posix_shm", KIND_BOOL},
+	[ENABLE_POSIX_SHM] = {SECTION_FEATURE, "enable_posix_shm", KIND_BOOL, 0, 0, true},
 	[STRICT_MEMORY] = {SECTION_FEATURE, "strict_memory", KIND_BOOL},
 };
 

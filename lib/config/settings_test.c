@@ -59,6 +59,7 @@ static void empty_object_gives_the_defaults(void **state)
 	assert_true(config.debuggable);
 	assert_false(config.disable_log);
 	assert_false(config.strict_memory);
+	assert_true(config.enable_posix_shm);
 	assert_string_equal(config.env_default[0], "OCCLUM=yes");
 	assert_int_equal(config.env_untrusted_count, 0);
 	assert_string_equal(config.app.entry_points[0], "/bin");

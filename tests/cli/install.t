@@ -1,0 +1,27 @@
+# needs: build no-sgx
+# Installed elsewhere, everything finds the rest from its own place.
+$ DESTDIR=$SCRATCH/dest meson install -C $BUILD --no-rebuild >/dev/null 2>&1; readlink dest/usr/local/bin/occlum | sed 's#.*/build/bin#PREFIX/build/bin#'
+PREFIX/build/bin/occlum
+$ mv "$(dirname "$(dirname "$(dirname "$(find dest -path '*/build/bin/occlum')")")")" prefix; cd prefix; find build etc share toolchains ! -type d | sort; cd ..
+build/bin/occlum
+build/bin/occlum-run
+build/bin/occlum-sign
+build/lib/init
+build/lib/libocclum-libos_sim.so
+build/lib/libocclum-pal.so
+etc/template/Occlum.json
+share/man/man1/occlum.1
+share/man/man5/Occlum.json.5
+toolchains/gcc/bin/occlum-gcc
+$ PATH=$SCRATCH/prefix/build/bin:$PATH; command -v occlum; occlum new inst && cd inst && occlum build --sgx-mode SIM 2>&1 | sed -n '1p;$p'; readlink build/bin/occlum-run
+SCRATCH/prefix/build/bin/occlum
+SCRATCH/inst initialized as an Occlum instance
+Enclave sign-tool: SCRATCH/prefix/build/bin/occlum-sign
+Built the Occlum image and enclave successfully
+SCRATCH/prefix/build/bin/occlum-run
+$ rm $SCRATCH/prefix/build/lib/libocclum-libos_sim.so; PATH=$SCRATCH/prefix/build/bin:$PATH; occlum build --sgx-mode SIM --force 2>&1 >/dev/null
+occlum: build: cannot open 'SCRATCH/prefix/build/lib/libocclum-libos_sim.so': No such file or directory
+[1]
+$ cp $SCRATCH/prefix/build/bin/occlum $SCRATCH/alone && $SCRATCH/alone build --sgx-mode SIM
+! occlum: build: SCRATCH/alone is neither in an installation (PREFIX/build/bin) nor in a build folder
+[1]
