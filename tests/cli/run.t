@@ -1,37 +1,66 @@
 # needs: enclave no-sgx
 # Running: what is said besides what the program says.
 $ occlum new inst && cd inst && cp /bin/busybox image/bin/ && occlum build --sgx-mode SIM >/dev/null
+SCRATCH/inst initialized as an Occlum instance
 $ occlum run /bin/busybox echo hello
+hello
 $ occlum run /bin/busybox false
+[1]
 $ occlum run /bin/busybox sh -c 'exit 200'
+[200]
 $ occlum run /bin/nothing
+! occlum: run: cannot run '/bin/nothing': No such file or directory
+[127]
 $ occlum run busybox
+! occlum: run: 'busybox' is not an absolute path inside the instance
+[127]
 $ occlum run /sbin/nothing
+! occlum: run: cannot run '/sbin/nothing': No such file or directory
+[127]
 $ occlum status
+built
 
 # A program outside entry_points is refused with the list and the field's name.
 $ occlum run /lib64/ld-linux-x86-64.so.2 --help
+! '/lib64/ld-linux-x86-64.so.2' is not under any of the entry_points in Occlum.json: /bin
+[127]
 $ occlum run /bin/../lib64/ld-linux-x86-64.so.2 --help
+! '/bin/../lib64/ld-linux-x86-64.so.2' is not under any of the entry_points in Occlum.json: /bin
+[127]
 
 # Names and arguments reach the program as they are.
 $ ln image/bin/busybox image/bin/echo && occlum build --sgx-mode SIM >/dev/null && occlum run /bin/echo '' 'a b' '*' -- "it's"
+ a b * -- it's
 
 # Environment: only what env.untrusted names.
 $ EXAMPLE=1 OTHER=2 LD_PRELOAD=/host/x.so occlum run /bin/busybox env | grep -E 'EXAMPLE|OTHER|LD_PRELOAD|OCCLUM'
+OCCLUM=yes
+EXAMPLE=1
 
 # Running what is older than its sources warns.
 $ touch image/root/new && occlum run /bin/busybox true
+! occlum: run: warning: changed since the last `occlum build`: image; running what was built then
 $ echo '// changed' >> Occlum.json && occlum run /bin/busybox true
+! occlum: run: warning: changed since the last `occlum build`: Occlum.json, image; running what was built then
 $ occlum build --sgx-mode SIM >/dev/null && occlum run /bin/busybox true
 
 # One at a time.
 $ mkfifo go && (occlum run /bin/busybox cat < go > out &) ; exec 3> go; while ! [ "$(occlum status)" = running ]; do sleep 0.1; done; occlum run /bin/busybox true; occlum build --sgx-mode SIM 2>&1; echo passed >&3; exec 3>&-; while ! [ "$(occlum status)" = built ]; do sleep 0.1; done; cat out
+Error: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.
+passed
+! Error: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.
 
 # An encrypted image needs its key.
 $ occlum gen-image-key ../key && occlum build --sgx-mode SIM --image-key ../key --reset >/dev/null && occlum run /bin/busybox echo hello
+! init: the image is encrypted and its key is not here; build with --buildin-image-key, or give initfs an init that fetches the key
+[1]
 $ occlum build --sgx-mode SIM --image-key ../key --buildin-image-key >/dev/null 2>&1 && occlum run /bin/busybox echo hello
+hello
 $ grep -c busybox build/mount/__ROOT/* | cut -d: -f2 | sort -u
+0
 $ occlum gen-image-key ../key2 && mv build/initfs ../initfs && occlum build --sgx-mode SIM --image-key ../key2 --buildin-image-key >/dev/null 2>&1 && rm -r build/initfs && mv ../initfs build/ && occlum run /bin/busybox echo hello
 
 # The tool alone, as packages use it.
 $ build/bin/occlum-run
+! [ERROR] occlum-run: at least one argument must be provided
+[1]

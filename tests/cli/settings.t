@@ -86,3 +86,6 @@ $ yes '[' | head -n 100 > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:17: nested too deeply
 [1]
 $ ls -A build
+
+# The manual knows every field.
+$ for s in '' resource_limits process env metadata feature; do if [ "$s" ]; then echo "{\"$s\": {\"?\": 1}}"; else echo '{"?": 1}'; fi > Occlum.json; for w in $(occlum build --sgx-mode SIM 2>&1 | sed 's/.*accepted are: //; s/,//g'); do grep -qF -- "$w" $TOP/docs/man/Occlum.json.5 || echo "not in Occlum.json.5: $w"; done; done

@@ -99,3 +99,7 @@ $ occlum help >/dev/full
 $ occlum new inst >/dev/null && cd inst && occlum status >/dev/full
 ! occlum: status: cannot write the output
 [1]
+
+# The manual knows every command and option.
+$ for c in $(occlum help | sed -n 's/^  \([a-z-]*\)  *.*/\1/p'); do for w in $c $(occlum help $c | grep -oE -e '--[a-z-]+'); do grep -qF -- "$w" $TOP/docs/man/occlum.1 || echo "not in occlum.1: $w"; done; done
+not in occlum.1: --debug
