@@ -45,6 +45,7 @@ int settings_load(struct occlum_config *config, u8 text_digest[32])
 	free(text);
 	if (err == 0)
 		return 0;
+	free(memory.strings);
 	if (error.line)
 		return complain("%s:%u: %s", INSTANCE_SETTINGS, error.line, error.text);
 	return complain("%s: %s", INSTANCE_SETTINGS, error.text);
