@@ -283,20 +283,25 @@ static bool alloc_in(struct secvol *v, struct sv_ag *ag, u32 want, bool broken_o
 	return true;
 }
 
+/* Groups that data leaves alone as long as there are other blocks: for the nodes of commits. */
+static u64 groups_kept(const struct secvol *v, bool last_resort)
+{
+	return last_resort ? v->dirty_nodes + SV_SLACK_NODES / 2
+			   : v->dirty_nodes + 2 * SV_SLACK_NODES + sv_held_back(v) / v->node_blocks;
+}
+
 int sv_alloc_blocks(struct secvol *v, u32 want, u64 *ret_addr, u32 *ret_count)
 {
+	u64 whole = (want + v->node_blocks - 1) / v->node_blocks;
 	struct sv_ag *ag;
 	int err;
 
-	for (u32 tries = 0; tries <= v->ag_count; tries++) {
+	for (u32 tries = 0; tries < 2 * v->ag_count; tries++) {
 		err = sv_ag_load(v, v->data_ag, &ag);
 		if (err)
 			return err;
-		/* Whole groups are kept back for the nodes of the next commit. */
 		if (ag->avail &&
-		    alloc_in(v, ag, want,
-			     v->quads <= v->dirty_nodes + SV_SLACK_NODES +
-						 (want + v->node_blocks - 1) / v->node_blocks,
+		    alloc_in(v, ag, want, v->quads <= groups_kept(v, tries >= v->ag_count) + whole,
 			     ret_addr, ret_count))
 			return 0;
 		v->data_ag = (v->data_ag + 1) % v->ag_count;

@@ -221,6 +221,7 @@ int sv_fail(struct secvol *v, int err);
 int __must_check sv_begin(struct secvol *v);
 int __must_check sv_begin_write(struct secvol *v, u64 data, u32 nodes, bool freeing);
 void sv_end(struct secvol *v);
+u64 sv_held_back(const struct secvol *v);
 int __must_check sv_make_room(struct secvol *v, u64 data, u32 nodes, bool freeing);
 static inline bool sv_fault(const struct secvol *v, u32 fault)
 {

@@ -84,10 +84,15 @@ static bool frees_wait(const struct secvol *v)
 	return false;
 }
 
+/* Blocks held back so that unlink, truncate and commit always work. */
+u64 sv_held_back(const struct secvol *v)
+{
+	return MAX(MIN((u64)128, v->capacity / 4), v->capacity / 100);
+}
+
 int sv_make_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
 {
-	/* What is held back so that unlink, truncate and commit always work. */
-	u64 held = freeing ? 0 : MAX(MIN((u64)64, v->capacity / 8), v->capacity / 100);
+	u64 held = freeing ? 0 : sv_held_back(v);
 	u64 groups, need;
 	int err = 0;
 
@@ -462,8 +467,7 @@ int secvol_statfs(struct secvol *v, struct secvol_statfs *ret)
 	ret->name_max = SECVOL_NAME_MAX;
 	memcpy(&ret->fsid, v->uuid, 8);
 	if (v->rw) {
-		held = MAX(MIN((u64)64, v->capacity / 8), v->capacity / 100) +
-		       (u64)SV_SLACK_NODES * v->node_blocks;
+		held = sv_held_back(v) + (u64)SV_SLACK_NODES * v->node_blocks;
 		ret->blocks = v->capacity;
 		ret->blocks_free = v->capacity - v->used;
 		ret->blocks_free -= MIN(ret->blocks_free, (u64)v->dirty_pages);

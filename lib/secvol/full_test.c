@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Volumes that are full nearly all the time, under random operations: the only error is ENOSPC,
+ * unlink, truncate and commit always work, and in the end all space comes back. And stores that
+ * fail: the volume becomes read-only, and the last commit is what a later open finds.
+ */
+#include "tests/unit.h"
+
+#include <stdio.h>
+
+#include "tests/fakes/secvol_fixture.h"
+
+static struct fixture f;
+static struct secvol *v;
+static u64 seed;
+static u8 buf[500000];
+
+static u32 rnd(u32 n)
+{
+	return (u32)(fixture_next(&seed) >> 20) % n;
+}
+
+static void report_damage(void *arg, u64 obj, const char *what, int err)
+{
+	print_error("object %llu: %s (%d)\n", (unsigned long long)obj, what, err);
+}
+
+static void step(u32 names)
+{
+	struct secvol_attr a;
+	char name[64];
+	u64 obj;
+	long n;
+
+	snprintf(name, sizeof(name), "a-name-that-is-not-too-short-%u", rnd(names));
+	if (secvol_lookup(v, SECVOL_ROOT_OBJ, name, strlen(name), &obj, &a)) {
+		n = secvol_create(v, SECVOL_ROOT_OBJ, name, strlen(name), 0100644, 0, 0, 0, false,
+				  &a);
+		assert_true(n == 0 || n == -ENOSPC);
+		if (n)
+			return;
+		obj = a.obj;
+		a.size = 0;
+	}
+	switch (rnd(12)) {
+	case 0:
+		assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, name, strlen(name), false), 0);
+		break;
+	case 1: assert_int_equal(secvol_truncate(v, obj, rnd(2) ? 0 : a.size / 2), 0); break;
+	case 2: assert_int_equal(secvol_commit(v), 0); break;
+	case 3:
+		n = secvol_punch(v, obj, rnd(200000), rnd(100000));
+		assert_true(n == 0 || n == -ENOSPC);
+		break;
+	default:
+		n = 1 + rnd(rnd(3) ? 8000 : (u32)sizeof(buf) - 1);
+		n = secvol_write(v, obj, rnd(4) ? a.size : rnd(2000000), buf, (size_t)n);
+		assert_true(n > 0 || n == -ENOSPC);
+		break;
+	}
+}
+
+static void run(u64 start, u64 blocks, u32 names, u32 steps)
+{
+	struct secvol_format_params fmt = {.size_blocks = blocks};
+	struct secvol_statfs before, after;
+	u32 full = 0;
+
+	seed = start * 0x9e3779b97f4a7c15ull | 1;
+	assert_int_equal(fixture_init(&f, blocks), 0);
+	f.params.cache_bytes = rnd(2) ? 0 : 1000000;
+	if (rnd(2))
+		fmt.ag_log2 = 21 + (u8)rnd(3); /* many small groups */
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(secvol_statfs(v, &before), 0);
+	for (u32 i = 0; i < steps; i++) {
+		step(names);
+		if (i % 400 == 399) {
+			assert_int_equal(secvol_check(v, report_damage, NULL), 0);
+			assert_int_equal(secvol_statfs(v, &after), 0);
+			full += after.blocks_avail < blocks / 10;
+			assert_int_equal(secvol_close(v), 0);
+			assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+		}
+	}
+	assert_true(full > 0);
+	for (u32 i = 0; i < names; i++) {
+		char name[64];
+		int err;
+
+		snprintf(name, sizeof(name), "a-name-that-is-not-too-short-%u", i);
+		err = secvol_unlink(v, SECVOL_ROOT_OBJ, name, strlen(name), false);
+		assert_true(err == 0 || err == -ENOENT);
+	}
+	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
+	assert_int_equal(secvol_statfs(v, &after), 0);
+	assert_true(after.blocks_free + 24 >= before.blocks_free);
+	assert_int_equal(after.files, 1);
+	assert_int_equal(secvol_close(v), 0);
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+}
+
+static void full_volumes_work_on(void **state)
+{
+	const char *more = getenv("SECVOL_SEEDS");
+	u64 count = more ? strtoull(more, NULL, 10) : 6;
+
+	for (u64 s = 1; s <= count; s++)
+		run(s, 700 + s % 5 * 900, s % 3 ? 40 : 2000, 3000);
+}
+
+/* ---- failing stores ---- */
+
+struct failing {
+	struct bs bs;
+	struct bs *below;
+	long writes_left; /* then writes fail; -1: never */
+	bool flush_fails;
+};
+
+static int failing_submit(struct bs *bs, struct bs_batch *batch)
+{
+	struct failing *x = (struct failing *)bs;
+	int err = x->below->ops->submit(x->below, batch);
+
+	for (u32 i = 0; i < batch->count; i++) {
+		if (batch->reqs[i].op == BS_FLUSH && x->flush_fails)
+			batch->reqs[i].result = -5;
+		if (batch->reqs[i].op == BS_WRITE && x->writes_left >= 0 && x->writes_left-- == 0) {
+			batch->reqs[i].result = -5;
+			x->writes_left = 0;
+		}
+	}
+	return err;
+}
+
+static int failing_reap(struct bs *bs, struct bs_batch *batch)
+{
+	return 0;
+}
+
+static u64 failing_size(struct bs *bs)
+{
+	struct failing *x = (struct failing *)bs;
+
+	return x->below->ops->size(x->below);
+}
+
+static void *failing_alloc(struct bs *bs, size_t size)
+{
+	return malloc(size);
+}
+
+static void failing_free(struct bs *bs, void *p, size_t size)
+{
+	free(p);
+}
+
+static const struct bs_ops failing_ops = {.submit = failing_submit,
+					  .reap = failing_reap,
+					  .size = failing_size,
+					  .buf_alloc = failing_alloc,
+					  .buf_free = failing_free};
+
+static void failing_stores_make_it_read_only(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 4096};
+	struct failing x = {.bs = {.ops = &failing_ops, .max_blocks = BS_MAX_BLOCKS},
+			    .writes_left = -1};
+	struct secvol_attr a, b;
+	u64 obj;
+
+	assert_int_equal(fixture_init(&f, 4096), 0);
+	x.below = f.bs;
+	f.params.bs = &x.bs;
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	for (long n = 0; n < 12; n++) {
+		int err;
+
+		x.writes_left = -1;
+		x.flush_fails = false;
+		assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+		err = secvol_create(v, SECVOL_ROOT_OBJ, "kept", 4, 0100644, 0, 0, 0, false, &a);
+		assert_true(err == 0 || err == -EEXIST);
+		assert_int_equal(secvol_lookup(v, SECVOL_ROOT_OBJ, "kept", 4, &obj, NULL), 0);
+		assert_int_equal(secvol_write(v, obj, 0, "kept content", 12), 12);
+		assert_int_equal(secvol_commit(v), 0);
+		assert_int_equal(secvol_write(v, obj, 0, buf, 100000), 100000);
+		assert_int_equal(
+			secvol_create(v, SECVOL_ROOT_OBJ, "lost", 4, 0100644, 0, 0, 0, false, &b),
+			0);
+		if (n == 11)
+			x.flush_fails = true;
+		else
+			x.writes_left = n % 6;
+		if (secvol_commit(v)) {
+			assert_int_equal(secvol_commit(v), -EIO);
+			assert_int_equal(secvol_write(v, obj, 0, "x", 1), -EIO);
+			assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, "kept", 4, false), -EIO);
+			assert_int_equal(secvol_lookup(v, SECVOL_ROOT_OBJ, "kept", 4, &obj, NULL),
+					 0);
+			assert_true(secvol_close(v) != 0);
+		} else {
+			secvol_abandon(v);
+		}
+		x.writes_left = -1;
+		x.flush_fails = false;
+		assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+		assert_int_equal(secvol_check(v, report_damage, NULL), 0);
+		if (secvol_lookup(v, SECVOL_ROOT_OBJ, "lost", 4, &obj, NULL) == 0)
+			assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, "lost", 4, false), 0);
+		assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, "kept", 4, false), 0);
+		assert_int_equal(secvol_close(v), 0);
+	}
+	f.params.bs = f.bs;
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+}
+
+UNIT_TESTS(full_volumes_work_on, failing_stores_make_it_read_only)
