@@ -162,7 +162,8 @@ const u8 (*image_cache_find(const struct image_cache *c, const char *path,
 			    const struct tree_identity *id, const struct secvol_site **ret_sites,
 			    u32 *ret_site_count))[32]
 {
-	const struct cached *f = bsearch(path, c->files, c->count, sizeof(*f), by_path);
+	const struct cached *f =
+		c->count ? bsearch(path, c->files, c->count, sizeof(*f), by_path) : NULL;
 
 	if (!f || memcmp(&f->entry->id, id, sizeof(*id)) != 0 ||
 	    f->entry->blocks != (id->size + 4095) / 4096)

@@ -409,7 +409,8 @@ static int list_names(DIR *dir, char ***ret_names, size_t *ret_count)
 		free_names(names, count);
 		return -err;
 	}
-	qsort(names, count, sizeof(*names), compare_names);
+	if (count > 0)
+		qsort(names, count, sizeof(*names), compare_names);
 	*ret_names = names;
 	*ret_count = count;
 	return 0;
