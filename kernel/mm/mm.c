@@ -309,6 +309,14 @@ long mm_read_foreign(struct mm *mm, void *to, u64 address, size_t size)
 
 int mm_write_foreign(struct mm *mm, u64 address, const void *from, size_t size)
 {
+	int err;
+
+	if (address + size < address)
+		return -EFAULT;
+	/* First, because a copy only knows -EFAULT. */
+	err = mm_populate(mm, address, address + size, PAGE_WRITE);
+	if (err)
+		return err == -EACCES ? -EFAULT : err;
 	return uaccess_write(mm, address, from, size);
 }
 

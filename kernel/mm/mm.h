@@ -38,7 +38,7 @@ void mm_set_loading(struct mm *mm, bool is_loading);
 long mm_reserve(struct mm *mm, u64 size, u64 align);
 /* The first stack, with a guard page below. Its end (exclusive) or -errno. */
 long mm_map_stack(struct mm *mm, u64 size, u32 prot);
-/* Writes memory of any process that it could write itself; from NULL: zeroes. 0 or -EFAULT. */
+/* Writes memory of any process that it could write itself; from NULL: zeroes. 0, -EFAULT, -ENOMEM, -EIO. */
 int __must_check mm_write_foreign(struct mm *mm, u64 address, const void *from, size_t size);
 
 /*

@@ -106,8 +106,9 @@ static int place(struct mm *mm, const struct elf_header *h, const struct elf_lay
 		return 0;
 	}
 	if (at == -EEXIST)
-		log_always("A program linked at a fixed address cannot start while another one uses "
-			   "these addresses; link it as a position-independent executable.");
+		log_always(
+			"A program linked at a fixed address cannot start while another one uses "
+			"these addresses; link it as a position-independent executable.");
 	else if (at == -EPERM)
 		log_always("A program linked at a fixed address cannot start: the enclave does not "
 			   "have that address; link it as a position-independent executable.");
