@@ -99,7 +99,7 @@ void file_put(struct file *f)
 
 /* --- standard operations ------------------------------------------------------------------- */
 
-static long vnode_file_read(struct file *f, struct uio *uio, u64 offset)
+long vnode_file_read(struct file *f, struct uio *uio, u64 offset)
 {
 	if (S_ISDIR(f->vnode->mode))
 		return -EISDIR;
@@ -148,7 +148,7 @@ static s64 seek_data(struct file *f, u64 offset, bool hole)
 	return err ? err : (s64)at;
 }
 
-static s64 vnode_file_seek(struct file *f, s64 offset, u32 whence)
+s64 vnode_file_seek(struct file *f, s64 offset, u32 whence)
 {
 	struct vattr attr;
 	s64 base;
@@ -190,7 +190,7 @@ static int vnode_file_readdir(struct file *f, u64 cookie, struct dir_sink *sink)
 	return f->vnode->ops->readdir(f->vnode, cookie, sink);
 }
 
-static int vnode_file_sync(struct file *f, bool data_only)
+int vnode_file_sync(struct file *f, bool data_only)
 {
 	int err = shared_object_flush(f->vnode);
 

@@ -79,6 +79,10 @@ int __must_check file_new_beside(struct file *f, const struct file_ops *ops, u32
 int __must_check anon_fs_init(void);
 
 extern const struct file_ops vnode_file_ops;
+/* Its parts, for those who replace only one. */
+long vnode_file_read(struct file *f, struct uio *uio, u64 offset);
+s64 vnode_file_seek(struct file *f, s64 offset, u32 whence);
+int vnode_file_sync(struct file *f, bool data_only);
 
 int __must_check file_getattr(struct file *f, struct vattr *ret);
 s64 file_seek(struct file *f, s64 offset, u32 whence);

@@ -74,6 +74,31 @@ int mount_at(struct dentry *root, const char *path, struct filesystem *fs)
 	return 0;
 }
 
+int mount_file_at(struct dentry *root, const char *path, struct filesystem *fs)
+{
+	struct walk_last w;
+	struct dentry *point;
+	struct mount *m;
+	int err = walk_parent(NULL, root, path, 0, &w);
+
+	if (err)
+		return err;
+	err = w.kind == WALK_NAME ? dentry_lookup(w.dir, w.name, &point) : -EEXIST;
+	walk_last_free(&w);
+	if (err)
+		return err;
+	m = point->vnode || point->covered ? NULL : mount_new(fs);
+	if (!m) {
+		err = point->vnode || point->covered ? -EEXIST : -ENOMEM;
+		dentry_put(point);
+		return err;
+	}
+	m->point = point;
+	__atomic_store_n(&point->covered, m, __ATOMIC_RELEASE);
+	mount_publish(m);
+	return 0;
+}
+
 int mount_for_each(int (*visit)(struct mount *m, void *arg), void *arg)
 {
 	struct mount *m;

@@ -17,6 +17,12 @@ int __must_check mount_root(struct filesystem *fs, struct dentry **ret_root);
 /* Mounts `fs` on the directory `path` below `root`. -ENOENT, -ENOTDIR, -EBUSY. */
 int __must_check mount_at(struct dentry *root, const char *path, struct filesystem *fs);
 
+/*
+ * Mounts `fs`, whose root is a regular file, at a name that does not exist below `root`: the name
+ * is there while the mount is, and nothing is written to the file system below.
+ */
+int __must_check mount_file_at(struct dentry *root, const char *path, struct filesystem *fs);
+
 /* In the order of mounting. */
 int mount_for_each(int (*visit)(struct mount *m, void *arg), void *arg);
 int mount_unmount_all(void); /* shutdown; first error */

@@ -83,7 +83,7 @@ static int find_free(struct walk_last *w, bool is_dir, struct dentry **ret)
 	err = dentry_lookup(w->dir, w->name, &d);
 	if (err)
 		return err;
-	if (d->vnode)
+	if (d->vnode || d->covered)
 		err = -EEXIST;
 	else if (w->wants_dir && !is_dir)
 		err = -ENOENT;
@@ -205,6 +205,8 @@ static int unlink_locked(struct dentry *dir, struct dentry *d, bool is_dir)
 	struct vnode *v = d->vnode;
 	int err;
 
+	if (d->covered)
+		return -EBUSY;
 	if (!v || !d->hashed)
 		return -ENOENT;
 	err = may_remove(dir, v);
@@ -214,8 +216,6 @@ static int unlink_locked(struct dentry *dir, struct dentry *d, bool is_dir)
 		return -ENOTDIR;
 	if (!is_dir && S_ISDIR(v->mode))
 		return -EISDIR;
-	if (d->covered)
-		return -EBUSY;
 	if (!dir->vnode->ops->unlink)
 		return -EPERM;
 	err = dir->vnode->ops->unlink(dir->vnode, name_of(d), v, is_dir);
@@ -270,6 +270,8 @@ static int rename_check(struct rename *r)
 	bool exchange = r->flags & RENAME_EXCHANGE;
 	int err;
 
+	if (r->d->covered || r->to_d->covered)
+		return -EBUSY;
 	if (!v || !r->d->hashed)
 		return -ENOENT;
 	if (!r->to_d->hashed || (exchange && !to_v))
@@ -295,8 +297,6 @@ static int rename_check(struct rename *r)
 		if (!S_ISDIR(v->mode) && S_ISDIR(to_v->mode))
 			return -EISDIR;
 	}
-	if (r->d->covered || r->to_d->covered)
-		return -EBUSY;
 	return r->dir->vnode->ops->rename ? 0 : -EPERM;
 }
 

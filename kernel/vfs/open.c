@@ -90,8 +90,7 @@ static int open_last(struct fs_context *ctx, struct walk_last *w, u32 flags, u32
 		err = dentry_lookup(w->dir, w->name, &d);
 		if (err)
 			return err;
-		if (d->vnode)
-			d = dentry_cross(d);
+		d = dentry_cross(d);
 		fresh = false;
 		if (!d->vnode) {
 			err = w->wants_dir ? -EISDIR : create_at(ctx, w->dir, d, mode);

@@ -156,7 +156,7 @@ static int find(struct walk *w, struct vfs_name name, struct dentry **ret)
 
 	if (err)
 		return err;
-	if (!d->vnode) {
+	if (!d->vnode && !d->covered) {
 		dentry_put(d);
 		return -ENOENT;
 	}

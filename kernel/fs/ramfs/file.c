@@ -257,6 +257,7 @@ static void ram_file_release(struct vnode *v)
 	drop_pages(n, 0, UINT64_MAX);
 	pagetree_free(&n->file.pages);
 	__atomic_fetch_sub(&ram_fs_of(v)->files, 1, __ATOMIC_RELAXED);
+	ram_xattrs_free(ram_of(v));
 	kfree(n);
 }
 
@@ -264,6 +265,10 @@ const struct vnode_ops ram_file_ops = {
 	.release = ram_file_release,
 	.getattr = ram_getattr,
 	.setattr = ram_setattr,
+	.getxattr = ram_getxattr,
+	.setxattr = ram_setxattr,
+	.listxattr = ram_listxattr,
+	.removexattr = ram_removexattr,
 	.read = ram_read,
 	.write = ram_write,
 	.truncate = ram_truncate,

@@ -38,6 +38,7 @@ struct ram_node *ram_node_new(struct ram_fs *fs, u32 mode, u32 uid, u32 gid, u64
 	vnode_init(&n->v, &fs->fs, ops, __atomic_fetch_add(&fs->next_ino, 1, __ATOMIC_RELAXED),
 		   mode, uid, gid);
 	spin_init(&n->meta_lock);
+	list_init(&n->xattrs);
 	n->nlink = S_ISDIR(mode) ? 2 : 1;
 	n->rdev = rdev;
 	vtime_now(&n->mtime);
@@ -390,6 +391,7 @@ static int ram_readdir(struct vnode *v, u64 cookie, struct dir_sink *sink)
 static void ram_dir_release(struct vnode *v)
 {
 	__atomic_fetch_sub(&ram_fs_of(v)->files, 1, __ATOMIC_RELAXED);
+	ram_xattrs_free(ram_of(v));
 	kfree(ram_of(v)); /* empty: it was removed, or emptied by ram_shutdown() */
 }
 
@@ -405,6 +407,7 @@ static long ram_readlink(struct vnode *v, char *buf, size_t size)
 static void ram_link_release(struct vnode *v)
 {
 	__atomic_fetch_sub(&ram_fs_of(v)->files, 1, __ATOMIC_RELAXED);
+	ram_xattrs_free(ram_of(v));
 	kfree(ram_of(v)->link.target);
 	kfree(ram_of(v));
 }
@@ -412,6 +415,7 @@ static void ram_link_release(struct vnode *v)
 static void ram_special_release(struct vnode *v)
 {
 	__atomic_fetch_sub(&ram_fs_of(v)->files, 1, __ATOMIC_RELAXED);
+	ram_xattrs_free(ram_of(v));
 	kfree(ram_of(v));
 }
 
@@ -419,6 +423,10 @@ const struct vnode_ops ram_dir_ops = {
 	.release = ram_dir_release,
 	.getattr = ram_getattr,
 	.setattr = ram_setattr,
+	.getxattr = ram_getxattr,
+	.setxattr = ram_setxattr,
+	.listxattr = ram_listxattr,
+	.removexattr = ram_removexattr,
 	.lookup = ram_lookup,
 	.create = ram_create,
 	.create_unnamed = ram_create_unnamed,
@@ -433,6 +441,10 @@ const struct vnode_ops ram_link_ops = {
 	.release = ram_link_release,
 	.getattr = ram_getattr,
 	.setattr = ram_setattr,
+	.getxattr = ram_getxattr,
+	.setxattr = ram_setxattr,
+	.listxattr = ram_listxattr,
+	.removexattr = ram_removexattr,
 	.readlink = ram_readlink,
 };
 
@@ -440,6 +452,10 @@ const struct vnode_ops ram_special_ops = {
 	.release = ram_special_release,
 	.getattr = ram_getattr,
 	.setattr = ram_setattr,
+	.getxattr = ram_getxattr,
+	.setxattr = ram_setxattr,
+	.listxattr = ram_listxattr,
+	.removexattr = ram_removexattr,
 	.open = fifo_vnode_open,
 };
 
@@ -483,14 +499,15 @@ static void ram_empty(struct ram_node *root)
 
 static int ram_shutdown(struct filesystem *f)
 {
-	ram_empty(ram_of(f->root));
+	if (S_ISDIR(f->root->mode))
+		ram_empty(ram_of(f->root));
 	vnode_put(f->root);
 	if (container_of(f, struct ram_fs, fs)->files == 0)
 		kfree(container_of(f, struct ram_fs, fs));
 	return 0;
 }
 
-int ramfs_new(const char *type, u32 mode, u32 flags, struct filesystem **ret)
+static int new_fs(const char *type, u32 mode, u32 flags, struct filesystem **ret)
 {
 	static const struct fs_ops ops = {.statfs = ram_statfs, .shutdown = ram_shutdown};
 	struct ram_fs *fs = kzalloc(sizeof(*fs));
@@ -501,13 +518,37 @@ int ramfs_new(const char *type, u32 mode, u32 flags, struct filesystem **ret)
 	fs_init(&fs->fs, &ops, type, type, TMPFS_MAGIC, flags | FS_CACHE_NAMES);
 	mutex_init(&fs->lock);
 	fs->next_ino = 1;
-	root = ram_node_new(fs, S_IFDIR | (mode & S_IALL), 0, 0, 0);
+	root = ram_node_new(fs, mode, 0, 0, 0);
 	if (!root) {
 		kfree(fs);
 		return -ENOMEM;
 	}
 	fs->fs.root = &root->v;
 	*ret = &fs->fs;
+	return 0;
+}
+
+int ramfs_new(const char *type, u32 mode, u32 flags, struct filesystem **ret)
+{
+	return new_fs(type, S_IFDIR | (mode & S_IALL), flags, ret);
+}
+
+int ramfs_new_text(const char *text, u32 mode, struct filesystem **ret)
+{
+	struct uio uio = uio_kernel((void *)text, strlen(text));
+	struct filesystem *fs;
+	u64 offset = 0;
+	long n;
+	int err = new_fs("tmpfs", S_IFREG | (mode & S_IALL), FS_NOEXEC | FS_NOSUID | FS_NODEV, &fs);
+
+	if (err)
+		return err;
+	n = vnode_write(fs->root, &uio, &offset, false, UINT64_MAX);
+	if (n < 0) {
+		ram_shutdown(fs);
+		return n;
+	}
+	*ret = fs;
 	return 0;
 }
 

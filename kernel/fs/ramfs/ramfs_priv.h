@@ -22,6 +22,8 @@ struct ram_node {
 	u32 nlink; /* meta_lock */
 	u64 rdev;
 	struct vtime atime, mtime, ctime, btime; /* meta_lock */
+	struct list_node xattrs;		 /* struct ram_xattr; fs.lock */
+	size_t xattr_bytes;
 	union {
 		struct { /* directories: ram_fs.lock */
 			struct rb_root names;
@@ -62,4 +64,10 @@ struct ram_node *ram_node_new(struct ram_fs *fs, u32 mode, u32 uid, u32 gid, u64
 void ram_touch(struct ram_node *n, u32 which); /* VATTR_* times become now */
 int ram_getattr(struct vnode *v, struct vattr *ret);
 int ram_setattr(struct vnode *v, const struct vattr *a, u32 set);
-void ram_file_clear(struct ram_node *n);
+
+/* xattr.c */
+long ram_getxattr(struct vnode *v, const char *name, void *value, size_t size);
+int ram_setxattr(struct vnode *v, const char *name, const void *value, size_t size, u32 flags);
+long ram_listxattr(struct vnode *v, char *names, size_t size);
+int ram_removexattr(struct vnode *v, const char *name);
+void ram_xattrs_free(struct ram_node *n);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The autokey. A slot records which security versions its key was asked for with; opening asks for
+ * exactly that key, which the CPU grants to this version and later ones. The slot's numbers are
+ * not authenticated yet when they are used: all they can do is derive another key, which then does
+ * not open the slot; the minimum comes from the measured configuration.
+ */
+#include "kernel/fs/secvol/keys.h"
+
+#include "abi/errno.h"
+#include "kernel/arch/arch.h"
+#include "kernel/core/config.h"
+#include "lib/base/string.h"
+#include "lib/sgx/sgx.h"
+
+static int describe(void *arg, struct secvol_slot_info *slot)
+{
+	alignas(512) struct sgx_targetinfo target = {0};
+	alignas(128) u8 data[SGX_REPORTDATA_SIZE] = {0};
+	alignas(512) struct sgx_report report;
+
+	if (arch_ereport(&target, data, &report))
+		return -EIO;
+	slot->type = SECVOL_SLOT_EGETKEY;
+	slot->flags = 0;
+	slot->policy = SGX_KEYPOLICY_MRSIGNER;
+	slot->isvsvn = report.body.isvsvn;
+	slot->configsvn = report.body.configsvn;
+	memcpy(slot->cpusvn, report.body.cpusvn, sizeof(slot->cpusvn));
+	return 0;
+}
+
+static int get(void *arg, const struct secvol_slot_info *slot, u8 ikm[64], size_t *ret_size)
+{
+	const struct auto_key *key = arg;
+	alignas(512) struct sgx_keyrequest request = {0};
+	alignas(16) u8 seal[SGX_KEY_SIZE];
+
+	if (slot->type != SECVOL_SLOT_EGETKEY || slot->policy != SGX_KEYPOLICY_MRSIGNER)
+		return -ENOENT;
+	if (slot->isvsvn < key->min_isvsvn || slot->epoch < key->min_epoch)
+		return -ENOENT;
+	request.keyname = SGX_KEYNAME_SEAL;
+	request.keypolicy = slot->policy;
+	request.isvsvn = slot->isvsvn;
+	request.configsvn = slot->configsvn;
+	memcpy(request.cpusvn, slot->cpusvn, sizeof(request.cpusvn));
+	memcpy(request.keyid, slot->keyid, sizeof(slot->keyid));
+	/* INIT, DEBUG and the architecture's bits: a debug enclave never gets a release key. */
+	request.attributemask.flags = ~0ull & ~(u64)SGX_ATTR_PROVISIONKEY;
+	request.attributemask.xfrm = 0;
+	request.miscmask = 0;
+	if (arch_egetkey(&request, seal))
+		return -EKEYREJECTED;
+	memcpy(ikm, seal, sizeof(seal));
+	*ret_size = sizeof(seal);
+	mem_wipe(seal, sizeof(seal));
+	return 0;
+}
+
+void auto_key_source(struct secvol_key_source *src, struct auto_key *key)
+{
+	*src = (struct secvol_key_source){.arg = key, .describe = describe, .get = get};
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the keys of volumes come from: the enclave's seal key, the image key, randomness. */
+#pragma once
+
+#include "lib/secvol/secvol.h"
+
+/*
+ * The autokey: EGETKEY(SEAL, MRSIGNER), which also covers product id and the machine. Key slots
+ * made under a lower security version than min_isvsvn are not opened.
+ */
+struct auto_key {
+	u16 min_isvsvn, min_epoch;
+};
+void auto_key_source(struct secvol_key_source *src, struct auto_key *key);

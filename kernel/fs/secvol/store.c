@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Block stores over host files. Requests run one after the other in submit(), in pieces of at most
+ * 64 KiB, which is what one host call carries. Segment files are opened when first touched and
+ * stay open; a file that is missing reads as zeros until it is written. A failed flush is
+ * remembered: later flushes fail too, so that nobody takes lost writes for durable.
+ */
+#include "kernel/fs/secvol/store.h"
+
+#include "abi/errno.h"
+#include "abi/fs.h"
+#include "edge/hostcall_gen.h"
+#include "kernel/core/kmem.h"
+#include "kernel/sync/mutex.h"
+#include "lib/base/fmt.h"
+#include "lib/base/overflow.h"
+#include "lib/base/string.h"
+#include "lib/secvol/segment.h"
+
+#define CALL_MAX    65536u
+#define FILES_MAX   4096u /* 4 TiB */
+#define RETRIES_MAX 64u
+
+struct store_file {
+	s32 fd; /* -1: not open */
+	bool missing;
+	bool dirty;
+};
+
+struct store {
+	struct bs bs;
+	bool is_dir;
+	u32 flags;
+	struct mutex lock;
+	struct store_file *files; /* lock */
+	u32 file_count;		  /* lock */
+	bool dir_dirty;		  /* lock: a file was created since the last flush */
+	int failed;		  /* lock: first error of a flush */
+	char path[];
+};
+
+static struct store *store_of(struct bs *bs)
+{
+	return container_of(bs, struct store, bs);
+}
+
+/* Host calls that were interrupted by a signal are made again, a bounded number of times. */
+#define RETRY(call)                                                                                \
+	({                                                                                         \
+		long _n;                                                                           \
+		u32 _tries = 0;                                                                    \
+		do                                                                                 \
+			_n = (call);                                                               \
+		while (_n == -EINTR && ++_tries < RETRIES_MAX);                                    \
+		_n == -EINTR ? -EIO : _n;                                                          \
+	})
+
+static int open_path(struct store *s, u32 index, u32 flags, s32 *ret_fd)
+{
+	char *path = kmalloc(PATH_MAX_SIZE);
+	size_t len = 0;
+	s64 fd;
+
+	if (!path)
+		return -ENOMEM;
+	fmt_append(path, PATH_MAX_SIZE, &len, "%s", s->path);
+	if (s->is_dir) {
+		char name[SEGMENT_NAME_SIZE];
+
+		segment_name(index, name);
+		fmt_append(path, PATH_MAX_SIZE, &len, "/%s", name);
+	}
+	fd = host_file_open(path, len, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+	kfree(path);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+static int grow_table(struct store *s, u32 index)
+{
+	u32 count = MAX(index + 1, 2 * s->file_count);
+	struct store_file *files;
+
+	if (index < s->file_count)
+		return 0;
+	if (index >= FILES_MAX)
+		return -ENOSPC;
+	files = krealloc(s->files, array_size(count, sizeof(*files)));
+	if (!files)
+		return -ENOMEM;
+	for (u32 i = s->file_count; i < count; i++)
+		files[i] = (struct store_file){.fd = -1};
+	s->files = files;
+	s->file_count = count;
+	return 0;
+}
+
+/* The descriptor of a segment; -ENOENT when it is missing and not to be made. */
+static int segment_fd(struct store *s, u32 index, bool create, s32 *ret_fd)
+{
+	u32 flags = s->flags & STORE_READ_ONLY ? O_RDONLY : O_RDWR;
+	struct store_file *f;
+	int err;
+
+	mutex_lock(&s->lock);
+	err = grow_table(s, index);
+	if (err)
+		goto out;
+	f = &s->files[index];
+	if (f->fd < 0 && f->missing && !create) {
+		err = -ENOENT;
+	} else if (f->fd < 0) {
+		err = open_path(s, index, flags, &f->fd);
+		if (err == -ENOENT && create) {
+			err = open_path(s, index, flags | O_CREAT | O_EXCL, &f->fd);
+			s->dir_dirty |= !err;
+		}
+		f->missing = err == -ENOENT;
+	}
+	if (!err) {
+		f->dirty |= create;
+		*ret_fd = f->fd;
+	}
+out:
+	mutex_unlock(&s->lock);
+	return err;
+}
+
+static int read_piece(struct store *s, const struct segment_place *at, u8 *buf)
+{
+	size_t size = at->blocks * (size_t)BS_BLOCK, done = 0;
+	s32 fd;
+	int err = segment_fd(s, at->file, false, &fd);
+
+	if (err == -ENOENT) {
+		memset(buf, 0, size);
+		return 0;
+	}
+	if (err)
+		return err;
+	while (done < size) {
+		size_t part = MIN(size - done, (size_t)CALL_MAX);
+		long n = RETRY(host_file_pread(fd, buf + done, part, at->offset + done));
+
+		if (n < 0)
+			return n;
+		if (n == 0) {
+			memset(buf + done, 0, size - done); /* behind the end of the file */
+			break;
+		}
+		done += n;
+	}
+	return 0;
+}
+
+static int write_piece(struct store *s, const struct segment_place *at, const u8 *buf)
+{
+	size_t size = at->blocks * (size_t)BS_BLOCK, done = 0;
+	s32 fd;
+	int err = segment_fd(s, at->file, true, &fd);
+
+	if (err)
+		return err;
+	while (done < size) {
+		size_t part = MIN(size - done, (size_t)CALL_MAX);
+		long n = RETRY(host_file_pwrite(fd, buf + done, part, at->offset + done));
+
+		if (n <= 0)
+			return n ? (int)n : -EIO;
+		done += n;
+	}
+	/* Again, now that the data is in: a flush in between took the mark away. */
+	mutex_lock(&s->lock);
+	s->files[at->file].dirty = true;
+	mutex_unlock(&s->lock);
+	return 0;
+}
+
+static int trim_piece(struct store *s, const struct segment_place *at)
+{
+	s32 fd;
+	int err = segment_fd(s, at->file, false, &fd);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	err = host_file_punch(fd, at->offset, at->blocks * (u64)BS_BLOCK);
+	return err == -EOPNOTSUPP ? 0 : err;
+}
+
+static int transfer(struct store *s, const struct bs_req *r)
+{
+	u64 block = r->block;
+	u32 left = r->count;
+	u8 *buf = r->buf;
+
+	while (left) {
+		struct segment_place at = {.blocks = left, .offset = block * BS_BLOCK};
+		int err = s->is_dir ? segment_find(block, left, &at) : 0;
+
+		if (!err && r->op == BS_READ)
+			err = read_piece(s, &at, buf);
+		else if (!err && r->op == BS_WRITE)
+			err = write_piece(s, &at, buf);
+		else if (!err)
+			err = trim_piece(s, &at);
+		if (err)
+			return err;
+		block += at.blocks;
+		left -= at.blocks;
+		if (buf)
+			buf += at.blocks * (size_t)BS_BLOCK;
+	}
+	return 0;
+}
+
+static int flush_dir(struct store *s)
+{
+	s64 fd = host_file_open(s->path, strlen(s->path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int err, closed;
+
+	if (fd < 0)
+		return fd;
+	err = RETRY(host_file_sync(fd, 0));
+	closed = host_file_close(fd);
+	return err ? err : closed;
+}
+
+static int flush(struct store *s)
+{
+	u32 count;
+	int err = 0;
+
+	mutex_lock(&s->lock);
+	err = s->failed;
+	count = s->file_count;
+	for (u32 i = 0; i < count && !err; i++) {
+		struct store_file *f = &s->files[i];
+		s32 fd = f->fd;
+
+		if (!f->dirty || fd < 0)
+			continue;
+		f->dirty = false;
+		mutex_unlock(&s->lock);
+		err = RETRY(host_file_sync(fd, 1));
+		mutex_lock(&s->lock);
+	}
+	if (!err && s->dir_dirty) {
+		s->dir_dirty = false;
+		err = flush_dir(s);
+	}
+	if (err && !s->failed)
+		s->failed = err;
+	mutex_unlock(&s->lock);
+	return err;
+}
+
+static int store_submit(struct bs *bs, struct bs_batch *batch)
+{
+	struct store *s = store_of(bs);
+
+	for (u32 i = 0; i < batch->count; i++) {
+		struct bs_req *r = &batch->reqs[i];
+
+		if (r->op == BS_FLUSH)
+			r->result = flush(s);
+		else if (r->op != BS_READ && (s->flags & STORE_READ_ONLY))
+			r->result = -EROFS;
+		else
+			r->result = transfer(s, r);
+	}
+	return 0;
+}
+
+static int store_reap(struct bs *bs, struct bs_batch *batch)
+{
+	return 0;
+}
+
+static u64 store_size(struct bs *bs)
+{
+	return store_of(bs)->is_dir ? SEGMENT_ROOT_BLOCKS + (u64)(FILES_MAX - 1) * SEGMENT_BLOCKS
+				    : 1ull << 40;
+}
+
+static int store_grow(struct bs *bs, u64 blocks)
+{
+	return blocks <= store_size(bs) ? 0 : -ENOSPC; /* files grow as they are written */
+}
+
+static void *store_buf_alloc(struct bs *bs, size_t size)
+{
+	return kpages_alloc((size + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
+static void store_buf_free(struct bs *bs, void *buf, size_t size)
+{
+	if (buf)
+		kpages_free(buf, (size + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
+static void close_files(struct store *s)
+{
+	for (u32 i = 0; i < s->file_count; i++) {
+		if (s->files[i].fd >= 0 && host_file_close(s->files[i].fd))
+			s->failed = -EIO; /* nothing more can be done */
+	}
+}
+
+static void store_close(struct bs *bs)
+{
+	struct store *s = store_of(bs);
+
+	close_files(s);
+	kfree(s->files);
+	kfree(s);
+}
+
+static const struct bs_ops store_ops = {
+	.submit = store_submit,
+	.reap = store_reap,
+	.size = store_size,
+	.grow = store_grow,
+	.buf_alloc = store_buf_alloc,
+	.buf_free = store_buf_free,
+	.close = store_close,
+};
+
+/* Makes `path` and the directories above it. */
+static int make_dirs(const char *path)
+{
+	size_t len = strlen(path);
+	int err = 0;
+
+	for (size_t i = 1; i <= len; i++) {
+		if (i < len && path[i] != '/')
+			continue;
+		err = host_file_mkdir(path, i, 0700);
+		if (err && err != -EEXIST)
+			return err;
+	}
+	return 0;
+}
+
+/* Deletes what an earlier temporary volume left. Only files with segment names are touched. */
+static int delete_segments(struct store *s)
+{
+	char *path = kmalloc(PATH_MAX_SIZE);
+	int err = 0;
+
+	if (!path)
+		return -ENOMEM;
+	for (u32 i = 0; i < FILES_MAX && !err; i++) {
+		char name[SEGMENT_NAME_SIZE];
+		size_t len = 0;
+
+		segment_name(i, name);
+		fmt_append(path, PATH_MAX_SIZE, &len, "%s/%s", s->path, name);
+		err = host_file_unlink(path, len);
+		if (err == -ENOENT && i <= 1)
+			err = 0; /* a root without segments, or the other way round */
+	}
+	kfree(path);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int store_new(const char *path, u32 flags, bool is_dir, struct store **ret)
+{
+	size_t len = strlen(path);
+	struct store *s = kzalloc(sizeof(*s) + len + 1);
+
+	if (!s)
+		return -ENOMEM;
+	memcpy(s->path, path, len);
+	s->bs.ops = &store_ops;
+	s->bs.caps = BS_CAP_TRIM | BS_CAP_GROW;
+	s->bs.max_blocks = BS_MAX_BLOCKS;
+	s->flags = flags;
+	s->is_dir = is_dir;
+	mutex_init(&s->lock);
+	*ret = s;
+	return 0;
+}
+
+int store_dir_open(const char *path, u32 flags, struct bs **ret)
+{
+	struct store *s;
+	s32 fd;
+	int err = store_new(path, flags, true, &s);
+
+	if (err)
+		return err;
+	if (flags & STORE_CREATE)
+		err = make_dirs(path);
+	if (!err && (flags & STORE_FRESH))
+		err = delete_segments(s);
+	/* A missing root is an error for those who may not create. */
+	if (!err && !(flags & STORE_CREATE))
+		err = segment_fd(s, 0, false, &fd);
+	if (err) {
+		store_close(&s->bs);
+		return err;
+	}
+	*ret = &s->bs;
+	return 0;
+}
+
+int store_file_open(const char *path, u32 flags, struct bs **ret)
+{
+	struct store *s;
+	s32 fd;
+	int err = store_new(path, flags, false, &s);
+
+	if (err)
+		return err;
+	if (flags & STORE_FRESH) {
+		err = host_file_unlink(path, strlen(path));
+		if (err == -ENOENT)
+			err = 0;
+	}
+	if (!err)
+		err = segment_fd(s, 0, flags & STORE_CREATE, &fd);
+	if (err) {
+		store_close(&s->bs);
+		return err;
+	}
+	*ret = &s->bs;
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Block stores of the kernel: where volumes keep their (sealed or pinned) blocks on the host. What
+ * comes back is copied into the enclave by the host call and believed in nothing.
+ */
+#pragma once
+
+#include "lib/secvol/blockstore.h"
+
+enum store_flags {
+	STORE_READ_ONLY = 1 << 0,
+	STORE_CREATE = 1 << 1, /* make the directory and files that are missing */
+	STORE_FRESH = 1 << 2,  /* whatever lies there is deleted first (temporary volumes) */
+};
+
+/* A directory of segments (lib/secvol/segment.h), relative to the instance. */
+int __must_check store_dir_open(const char *path, u32 flags, struct bs **ret);
+/* One file. */
+int __must_check store_file_open(const char *path, u32 flags, struct bs **ret);

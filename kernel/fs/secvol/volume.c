@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening and closing volumes. Everything that decides how a volume is opened (role, mode, cipher,
+ * digest, whether it may be made) comes from the measured configuration; nothing on the host's
+ * side makes the kernel format anything: a volume is created only where none exists and the
+ * configuration permits it.
+ */
+#include "abi/errno.h"
+#include "kernel/core/kmem.h"
+#include "kernel/core/random.h"
+#include "kernel/fs/secvol/store.h"
+#include "kernel/fs/secvol/volume_priv.h"
+#include "lib/base/string.h"
+
+#define LOG_TAG "secvol"
+#include "kernel/core/log.h"
+
+#define CACHE_IMAGE   MIB(1) /* the page cache lies above it */
+#define CACHE_SEALED  MIB(4)
+#define NODE_CACHE    MIB(1)
+#define VOLUME_BLOCKS ((u64)1 << 28) /* 1 TiB, sparse */
+
+static void *env_alloc(void *arg, size_t size)
+{
+	return kmalloc(size);
+}
+
+static void env_free(void *arg, void *p, size_t size)
+{
+	kfree(p);
+}
+
+static int env_random(void *arg, void *bytes, size_t size)
+{
+	return random_bytes(bytes, size);
+}
+
+static void env_now(void *arg, s64 *sec, u32 *nsec)
+{
+	struct vtime t;
+
+	vtime_now(&t);
+	*sec = t.sec;
+	*nsec = t.nsec;
+}
+
+static void *env_lock_new(void *arg)
+{
+	struct mutex *m = kzalloc(sizeof(*m));
+
+	if (m)
+		mutex_init(m);
+	return m;
+}
+
+static void env_lock_free(void *arg, void *lock)
+{
+	kfree(lock);
+}
+
+static void env_lock(void *arg, void *lock)
+{
+	mutex_lock(lock);
+}
+
+static void env_unlock(void *arg, void *lock)
+{
+	mutex_unlock(lock);
+}
+
+static const struct secvol_env env = {
+	.alloc = env_alloc,
+	.free = env_free,
+	.random = env_random,
+	.now = env_now,
+	.lock_new = env_lock_new,
+	.lock_free = env_lock_free,
+	.lock = env_lock,
+	.unlock = env_unlock,
+};
+
+static int volume_statfs(struct filesystem *fs, struct vfs_statfs *ret)
+{
+	struct secvol_statfs s;
+	int err = secvol_statfs(container_of(fs, struct volume, fs)->sv, &s);
+
+	if (err)
+		return err;
+	ret->bsize = BS_BLOCK;
+	ret->blocks = s.blocks;
+	ret->bfree = s.blocks_free;
+	ret->bavail = s.blocks_avail;
+	ret->files = s.files + s.blocks_free;
+	ret->ffree = s.blocks_free;
+	return 0;
+}
+
+static int volume_sync(struct filesystem *fs)
+{
+	struct volume *vol = container_of(fs, struct volume, fs);
+
+	if (vol->is_image || vol->is_temporary || !secvol_is_dirty(vol->sv))
+		return 0;
+	return secvol_commit(vol->sv);
+}
+
+static void volume_free(struct volume *vol)
+{
+	if (vol->store)
+		vol->store->ops->close(vol->store);
+	mem_wipe(&vol->fixed_key, sizeof(vol->fixed_key));
+	kfree(vol);
+}
+
+static int volume_shutdown(struct filesystem *fs)
+{
+	struct volume *vol = container_of(fs, struct volume, fs);
+	int err = 0;
+
+	vnode_put(fs->root);
+	if (vol->is_temporary)
+		secvol_abandon(vol->sv);
+	else
+		err = secvol_close(vol->sv);
+	if (err)
+		log_always("The volume %s could not be committed (error %d).", vol->source, -err);
+	volume_free(vol);
+	return err;
+}
+
+static const struct fs_ops volume_ops = {
+	.statfs = volume_statfs,
+	.sync = volume_sync,
+	.shutdown = volume_shutdown,
+};
+
+/* Says what is wrong in words; the caller passes the code on. */
+static void explain(const struct volume *vol, int err)
+{
+	const char *why = "cannot be read";
+
+	switch (-err) {
+	case EKEYREJECTED:
+		why = "does not open with this enclave's key: it belongs to another signer, "
+		      "product "
+		      "or machine, or is another kind of volume";
+		break;
+	case EBADMSG: why = "was changed by someone: a digest or tag does not fit"; break;
+	case EUCLEAN: why = "is not a volume, or is damaged"; break;
+	case ESTALE: why = "was made over another image; occlum build --reset removes it"; break;
+	case ENOENT: why = "does not exist and may not be created"; break;
+	case ENOKEY: why = "is encrypted and init gave no image key"; break;
+	case ENOMEM:
+		why = "does not fit the kernel heap; raise resource_limits.kernel_space_heap_size";
+		break;
+	case EIO: why = "cannot be read: the host reports an I/O error"; break;
+	case EACCES:
+	case EPERM: why = "is not accessible: the host refuses permission"; break;
+	case ENOSPC: why = "cannot be written: the host's disk is full"; break;
+	}
+	log_always("The file system %s %s (error %d).", vol->source, why, -err);
+}
+
+static int set_keys(struct volume *vol, const struct config_volume *c, const u8 *image_key,
+		    struct secvol_key_source *src)
+{
+	switch (c->role) {
+	case CONFIG_ROLE_IMAGE:
+	case CONFIG_ROLE_INITFS:
+		if (c->image_type == CONFIG_IMAGE_INTEGRITY)
+			return 0;
+		if (!image_key)
+			return -ENOKEY;
+		vol->fixed_key.type = SECVOL_SLOT_USER;
+		vol->fixed_key.size = 16;
+		memcpy(vol->fixed_key.key, image_key, 16);
+		secvol_fixed_key_source(src, &vol->fixed_key);
+		return 0;
+	case CONFIG_ROLE_TEMPORARY:
+		vol->fixed_key.type = SECVOL_SLOT_RANDOM;
+		vol->fixed_key.size = 32;
+		secvol_fixed_key_source(src, &vol->fixed_key);
+		return random_bytes(vol->fixed_key.key, 32);
+	default:
+		vol->auto_key.min_isvsvn = c->min_isvsvn;
+		vol->auto_key.min_epoch = c->min_epoch;
+		auto_key_source(src, &vol->auto_key);
+		return 0;
+	}
+}
+
+static int make_if_missing(struct volume *vol, const struct config_volume *c,
+			   const struct secvol_params *p)
+{
+	struct secvol_format_params f = {.size_blocks = VOLUME_BLOCKS, .root_mode = 0755};
+	bool exists;
+	int err = secvol_probe(&env, vol->store, &exists);
+
+	if (err || exists)
+		return err;
+	if (!c->may_create && !vol->is_temporary)
+		return -ENOENT;
+	return secvol_format(p, &f);
+}
+
+static int open_secvol(struct volume *vol, const struct config_volume *c, const u8 *image_key,
+		       const u8 *lower, u64 cache_size)
+{
+	struct secvol_key_source keys;
+	struct secvol_params p = {
+		.env = &env,
+		.bs = vol->store,
+		.mode = !vol->is_image				  ? SECVOL_SEALED
+			: c->image_type == CONFIG_IMAGE_ENCRYPTED ? SECVOL_PINNED
+								  : SECVOL_HASH,
+		.role = (enum secvol_role)c->role,
+		.keys = &keys,
+		.read_only = vol->is_image,
+		.cache_bytes = cache_size      ? cache_size
+			       : vol->is_image ? CACHE_IMAGE
+					       : CACHE_SEALED,
+		.node_cache_bytes = NODE_CACHE,
+	};
+	struct secvol_report report;
+	int err = set_keys(vol, c, image_key, &keys);
+
+	if (err)
+		return err;
+	p.suite = p.mode == SECVOL_HASH ? SECVOL_SUITE_NONE : (enum secvol_suite)c->suite;
+	if (!mem_is_zero(c->volume_id, sizeof(c->volume_id))) {
+		p.volume_id = c->volume_id;
+		p.volume_id_size = sizeof(c->volume_id);
+	}
+	if (vol->is_image)
+		p.pinned_sha256 = c->digest;
+	if (c->role == CONFIG_ROLE_ROOT) {
+		p.lower_sha256 = lower;
+		p.keep_upper = c->keep_upper;
+	}
+	if (!vol->is_image) {
+		err = make_if_missing(vol, c, &p);
+		if (err)
+			return err;
+	}
+	err = secvol_open(&p, &vol->sv, &report);
+	if (!err && report.lower_differs)
+		log_always("The files below %s are of another build; what was written before lies "
+			   "above them.",
+			   vol->source);
+	return err;
+}
+
+int volume_open(const struct config_volume *c, const u8 *image_key, const u8 *lower, u64 cache_size,
+		struct filesystem **ret)
+{
+	size_t len = strlen(c->source);
+	struct volume *vol = kzalloc(sizeof(*vol) + len + 1);
+	u32 flags, store_flags;
+	int err;
+
+	if (!vol)
+		return -ENOMEM;
+	memcpy(vol->source, c->source, len);
+	vol->is_image = config_role_is_pinned(c->role);
+	vol->is_temporary = c->role == CONFIG_ROLE_TEMPORARY;
+	flags = FS_CACHE_NAMES | FS_CACHE_ATTR | (vol->is_image ? FS_READ_ONLY : 0);
+	fs_init(&vol->fs, &volume_ops, "sefs", vol->source, SECVOL_MAGIC, flags);
+	store_flags = vol->is_image	  ? STORE_READ_ONLY
+		      : vol->is_temporary ? STORE_CREATE | STORE_FRESH
+		      : c->may_create	  ? STORE_CREATE
+					  : 0;
+	err = store_dir_open(vol->source, store_flags, &vol->store);
+	if (!err)
+		err = open_secvol(vol, c, image_key, lower, cache_size);
+	if (err)
+		goto fail;
+	err = volume_vnode(vol, SECVOL_ROOT_OBJ, NULL, false, &vol->fs.root);
+	if (err) {
+		secvol_abandon(vol->sv);
+		goto fail;
+	}
+	*ret = &vol->fs;
+	return 0;
+fail:
+	explain(vol, err);
+	volume_free(vol);
+	return err;
+}

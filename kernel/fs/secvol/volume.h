@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Volumes of the secure file system (lib/secvol) as file systems of the kernel. */
+#pragma once
+
+#include "kernel/vfs/vnode.h"
+#include "lib/config/config.h"
+
+/*
+ * Opens the volume that `v` describes, creating it where the configuration permits. `image_key`
+ * (16 bytes or NULL) opens encrypted images; `lower` is the digest of the image below, for root
+ * layers. Errors as secvol.h says, logged with the reason and the volume's source.
+ */
+int __must_check volume_open(const struct config_volume *v, const u8 *image_key, const u8 *lower,
+			     u64 cache_size, struct filesystem **ret);

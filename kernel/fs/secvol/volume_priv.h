@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the opening of volumes and the operations on their objects. */
+#pragma once
+
+#include "kernel/fs/secvol/keys.h"
+#include "kernel/fs/secvol/volume.h"
+#include "lib/secvol/secvol.h"
+
+struct volume {
+	struct filesystem fs;
+	struct secvol *sv;
+	struct bs *store;
+	bool is_image; /* pinned, read-only: its pages may be shared and remembered */
+	bool is_temporary;
+	struct auto_key auto_key;
+	struct secvol_fixed_key fixed_key;
+	char source[]; /* for messages */
+};
+
+static inline struct volume *volume_of(const struct vnode *v)
+{
+	return container_of(v->fs, struct volume, fs);
+}
+
+extern const struct vnode_ops volume_vnode_ops;
+
+/* The vnode of an object, counted. attr may be NULL. */
+int __must_check volume_vnode(struct volume *vol, u64 obj, const struct secvol_attr *attr,
+			      bool is_held, struct vnode **ret);

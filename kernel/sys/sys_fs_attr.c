@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changing attributes: mode, owner, times, extended attributes. */
+#include "kernel/core/kmem.h"
+#include "kernel/mm/uaccess.h"
+#include "kernel/sys/fs_args.h"
+#include "kernel/sys/syscalls_gen.h"
+#include "lib/base/string.h"
+
+static long change_mode(struct vnode *v, u32 mode)
+{
+	struct vattr a = {.mode = mode & S_IALL};
+	int err = vnode_owner_or_root(v);
+
+	if (err)
+		return err;
+	if (S_ISLNK(v->mode))
+		return -EOPNOTSUPP;
+	if (!vfs_caller_is_root() && !vfs_caller_in_group(v->gid))
+		a.mode &= ~S_ISGID;
+	return vnode_setattr(v, &a, VATTR_MODE);
+}
+
+static long chmod_at(int dirfd, const char __user *path, u32 mode, u32 flags)
+{
+	struct dentry *d;
+	long ret = arg_walk(dirfd, path, flags, &d);
+
+	if (ret)
+		return ret;
+	ret = change_mode(d->vnode, mode);
+	dentry_put(d);
+	return ret;
+}
+
+long sys_chmod(const char __user *path, u32 mode)
+{
+	return chmod_at(AT_FDCWD, path, mode, 0);
+}
+
+long sys_fchmodat(int dirfd, const char __user *path, u32 mode)
+{
+	return chmod_at(dirfd, path, mode, 0);
+}
+
+long sys_fchmodat2(int dirfd, const char __user *path, u32 mode, u32 flags)
+{
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return chmod_at(dirfd, path, mode, flags);
+}
+
+long sys_fchmod(u32 fd, u32 mode)
+{
+	struct file *f = arg_file(fd);
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	ret = change_mode(f->vnode, mode);
+	file_put(f);
+	return ret;
+}
+
+static long change_owner(struct vnode *v, u32 uid, u32 gid)
+{
+	struct vattr a = {.uid = uid, .gid = gid};
+	u32 set = (uid != UINT32_MAX ? VATTR_UID : 0) | (gid != UINT32_MAX ? VATTR_GID : 0);
+
+	if (!vfs_caller_is_root()) {
+		if (vnode_owner_or_root(v) || (set & VATTR_UID && uid != v->uid) ||
+		    (set & VATTR_GID && !vfs_caller_in_group(gid)))
+			return -EPERM;
+	}
+	if (S_ISREG(v->mode) && set && (v->mode & (S_ISUID | S_ISGID))) {
+		a.mode = v->mode & S_IALL & ~S_ISUID;
+		if (v->mode & 0010)
+			a.mode &= ~S_ISGID;
+		set |= VATTR_MODE;
+	}
+	return vnode_setattr(v, &a, set);
+}
+
+static long chown_at(int dirfd, const char __user *path, u32 uid, u32 gid, u32 flags)
+{
+	struct dentry *d;
+	long ret = arg_walk(dirfd, path, flags, &d);
+
+	if (ret)
+		return ret;
+	ret = change_owner(d->vnode, uid, gid);
+	dentry_put(d);
+	return ret;
+}
+
+long sys_chown(const char __user *path, u32 uid, u32 gid)
+{
+	return chown_at(AT_FDCWD, path, uid, gid, 0);
+}
+
+long sys_lchown(const char __user *path, u32 uid, u32 gid)
+{
+	return chown_at(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW);
+}
+
+long sys_fchownat(int dirfd, const char __user *path, u32 uid, u32 gid, int flags)
+{
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return chown_at(dirfd, path, uid, gid, flags);
+}
+
+long sys_fchown(u32 fd, u32 uid, u32 gid)
+{
+	struct file *f = arg_file(fd);
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	ret = change_owner(f->vnode, uid, gid);
+	file_put(f);
+	return ret;
+}
+
+/* --- times --------------------------------------------------------------------------------- */
+
+/* One of the two times: now, unchanged, or given. */
+static int one_time(const struct abi_timespec *t, struct vtime *to, u32 bit, u32 *set, bool *given)
+{
+	if (t->nsec == UTIME_OMIT)
+		return 0;
+	*set |= bit;
+	if (t->nsec == UTIME_NOW) {
+		vtime_now(to);
+		return 0;
+	}
+	if (t->nsec < 0 || t->nsec >= 1000000000)
+		return -EINVAL;
+	*given = true;
+	to->sec = t->sec;
+	to->nsec = t->nsec;
+	return 0;
+}
+
+static long change_times(struct vnode *v, const struct abi_timespec *times)
+{
+	struct vattr a = {0};
+	u32 set = 0;
+	bool given = false;
+	int err = one_time(&times[0], &a.atime, VATTR_ATIME, &set, &given);
+
+	if (!err)
+		err = one_time(&times[1], &a.mtime, VATTR_MTIME, &set, &given);
+	if (err || !set)
+		return err;
+	if (vnode_owner_or_root(v)) {
+		if (given || set != (VATTR_ATIME | VATTR_MTIME))
+			return -EPERM;
+		err = vnode_permission(v, W_OK);
+		if (err)
+			return err;
+	}
+	return vnode_setattr(v, &a, set);
+}
+
+static long times_at(int dirfd, const char __user *path, const struct abi_timespec *times,
+		     u32 flags)
+{
+	struct dentry *d;
+	struct file *f;
+	long ret;
+
+	if (!path && dirfd != AT_FDCWD) {
+		f = arg_file(dirfd);
+		ret = f ? change_times(f->vnode, times) : -EBADF;
+		file_put(f);
+		return ret;
+	}
+	ret = arg_walk(dirfd, path, flags, &d);
+	if (ret)
+		return ret;
+	ret = change_times(d->vnode, times);
+	dentry_put(d);
+	return ret;
+}
+
+static const struct abi_timespec both_now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+
+long sys_utimensat(int dirfd, const char __user *path, const void __user *user, int flags)
+{
+	struct abi_timespec t[2];
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	if (user && copy_from_user(t, user, sizeof(t)))
+		return -EFAULT;
+	return times_at(dirfd, path, user ? t : both_now, flags);
+}
+
+static long from_timeval(const void __user *user, struct abi_timespec t[2])
+{
+	struct abi_timeval tv[2];
+
+	if (copy_from_user(tv, user, sizeof(tv)))
+		return -EFAULT;
+	for (u32 i = 0; i < 2; i++) {
+		if (tv[i].usec < 0 || tv[i].usec >= 1000000)
+			return -EINVAL;
+		t[i] = (struct abi_timespec){tv[i].sec, tv[i].usec * 1000};
+	}
+	return 0;
+}
+
+long sys_futimesat(int dirfd, const char __user *path, const void __user *user)
+{
+	struct abi_timespec t[2];
+	long ret = user ? from_timeval(user, t) : 0;
+
+	return ret ? ret : times_at(dirfd, path, user ? t : both_now, 0);
+}
+
+long sys_utimes(const char __user *path, const void __user *user)
+{
+	return sys_futimesat(AT_FDCWD, path, user);
+}
+
+long sys_utime(const char __user *path, const void __user *user)
+{
+	struct abi_timespec t[2] = {0};
+	s64 seconds[2];
+
+	if (!user)
+		return times_at(AT_FDCWD, path, both_now, 0);
+	if (copy_from_user(seconds, user, sizeof(seconds)))
+		return -EFAULT;
+	t[0].sec = seconds[0];
+	t[1].sec = seconds[1];
+	return times_at(AT_FDCWD, path, t, 0);
+}
+
+/* --- extended attributes ------------------------------------------------------------------- */
+
+static int get_name(char name[XATTR_NAME_MAX + 1], const char __user *user)
+{
+	long len = copy_string_from_user(name, user, XATTR_NAME_MAX + 1);
+
+	if (len < 0)
+		return len == -ENAMETOOLONG ? -ERANGE : len;
+	return len ? 0 : -ERANGE;
+}
+
+/* Which names there are, and who may use them. */
+static int check_name(struct vnode *v, const char *name, bool write)
+{
+	if (str_has_prefix(name, "trusted."))
+		return vfs_caller_is_root() ? 0 : write ? -EPERM : -ENODATA;
+	if (str_has_prefix(name, "user.")) {
+		if (!S_ISREG(v->mode) && !S_ISDIR(v->mode))
+			return write ? -EPERM : -ENODATA;
+		return name[5] ? vnode_permission(v, write ? W_OK : R_OK) : -EINVAL;
+	}
+	if (str_has_prefix(name, "security."))
+		return write ? vnode_owner_or_root(v) : 0;
+	return -EOPNOTSUPP;
+}
+
+static long set_xattr(struct vnode *v, const char *name, const void __user *user, u64 size,
+		      u32 flags)
+{
+	void *value;
+	long ret = check_name(v, name, true);
+
+	if (ret)
+		return ret;
+	if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
+		return -EINVAL;
+	if (size > XATTR_SIZE_MAX)
+		return -E2BIG;
+	if (v->fs->flags & FS_READ_ONLY)
+		return -EROFS;
+	if (!v->ops->setxattr)
+		return -EOPNOTSUPP;
+	value = kmalloc(MAX(size, (u64)1));
+	if (!value)
+		return -ENOMEM;
+	if (copy_from_user(value, user, size)) {
+		ret = -EFAULT;
+	} else {
+		mutex_lock(&v->lock);
+		ret = v->ops->setxattr(v, name, value, size, flags);
+		vnode_forget_attr(v);
+		mutex_unlock(&v->lock);
+	}
+	kfree(value);
+	return ret;
+}
+
+static long get_xattr(struct vnode *v, const char *name, void __user *user, u64 size)
+{
+	void *value;
+	long ret = check_name(v, name, false);
+
+	if (ret)
+		return ret;
+	if (!v->ops->getxattr)
+		return -EOPNOTSUPP;
+	size = MIN(size, (u64)XATTR_SIZE_MAX);
+	value = kmalloc(MAX(size, (u64)1));
+	if (!value)
+		return -ENOMEM;
+	ret = v->ops->getxattr(v, name, value, size);
+	if (ret > 0 && size && copy_to_user(user, value, ret))
+		ret = -EFAULT;
+	kfree(value);
+	return ret;
+}
+
+static long list_xattr(struct vnode *v, void __user *user, u64 size)
+{
+	char *names;
+	long ret;
+
+	if (!v->ops->listxattr)
+		return 0;
+	size = MIN(size, (u64)XATTR_LIST_MAX);
+	names = kmalloc(MAX(size, (u64)1));
+	if (!names)
+		return -ENOMEM;
+	ret = v->ops->listxattr(v, names, size);
+	if (ret > 0 && size && copy_to_user(user, names, ret))
+		ret = -EFAULT;
+	kfree(names);
+	return ret;
+}
+
+static long remove_xattr(struct vnode *v, const char *name)
+{
+	long ret = check_name(v, name, true);
+
+	if (ret)
+		return ret;
+	if (v->fs->flags & FS_READ_ONLY)
+		return -EROFS;
+	if (!v->ops->removexattr)
+		return -EOPNOTSUPP;
+	mutex_lock(&v->lock);
+	ret = v->ops->removexattr(v, name);
+	vnode_forget_attr(v);
+	mutex_unlock(&v->lock);
+	return ret;
+}
+
+enum xattr_op { XATTR_SET, XATTR_GET, XATTR_LIST, XATTR_REMOVE };
+
+static long xattr_op(struct vnode *v, enum xattr_op op, const char __user *user_name, u64 buf,
+		     u64 size, u32 flags)
+{
+	char name[XATTR_NAME_MAX + 1];
+	long ret = op == XATTR_LIST ? 0 : get_name(name, user_name);
+
+	if (ret)
+		return ret;
+	switch (op) {
+	case XATTR_SET: return set_xattr(v, name, (const void __user *)buf, size, flags);
+	case XATTR_GET: return get_xattr(v, name, (void __user *)buf, size);
+	case XATTR_LIST: return list_xattr(v, (void __user *)buf, size);
+	default: return remove_xattr(v, name);
+	}
+}
+
+static long xattr_path(const char __user *path, u32 at, enum xattr_op op, const char __user *name,
+		       u64 buf, u64 size, u32 flags)
+{
+	struct dentry *d;
+	long ret = arg_walk(AT_FDCWD, path, at, &d);
+
+	if (ret)
+		return ret;
+	ret = xattr_op(d->vnode, op, name, buf, size, flags);
+	dentry_put(d);
+	return ret;
+}
+
+static long xattr_fd(int fd, enum xattr_op op, const char __user *name, u64 buf, u64 size,
+		     u32 flags)
+{
+	struct file *f = arg_file(fd);
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	ret = xattr_op(f->vnode, op, name, buf, size, flags);
+	file_put(f);
+	return ret;
+}
+
+long sys_setxattr(const char __user *path, const char __user *name, const void __user *value,
+		  u64 size, int flags)
+{
+	return xattr_path(path, 0, XATTR_SET, name, (u64)value, size, flags);
+}
+
+long sys_lsetxattr(const char __user *path, const char __user *name, const void __user *value,
+		   u64 size, int flags)
+{
+	return xattr_path(path, AT_SYMLINK_NOFOLLOW, XATTR_SET, name, (u64)value, size, flags);
+}
+
+long sys_fsetxattr(int fd, const char __user *name, const void __user *value, u64 size, int flags)
+{
+	return xattr_fd(fd, XATTR_SET, name, (u64)value, size, flags);
+}
+
+long sys_getxattr(const char __user *path, const char __user *name, void __user *value, u64 size)
+{
+	return xattr_path(path, 0, XATTR_GET, name, (u64)value, size, 0);
+}
+
+long sys_lgetxattr(const char __user *path, const char __user *name, void __user *value, u64 size)
+{
+	return xattr_path(path, AT_SYMLINK_NOFOLLOW, XATTR_GET, name, (u64)value, size, 0);
+}
+
+long sys_fgetxattr(int fd, const char __user *name, void __user *value, u64 size)
+{
+	return xattr_fd(fd, XATTR_GET, name, (u64)value, size, 0);
+}
+
+long sys_listxattr(const char __user *path, void __user *list, u64 size)
+{
+	return xattr_path(path, 0, XATTR_LIST, NULL, (u64)list, size, 0);
+}
+
+long sys_llistxattr(const char __user *path, void __user *list, u64 size)
+{
+	return xattr_path(path, AT_SYMLINK_NOFOLLOW, XATTR_LIST, NULL, (u64)list, size, 0);
+}
+
+long sys_flistxattr(int fd, void __user *list, u64 size)
+{
+	return xattr_fd(fd, XATTR_LIST, NULL, (u64)list, size, 0);
+}
+
+long sys_removexattr(const char __user *path, const char __user *name)
+{
+	return xattr_path(path, 0, XATTR_REMOVE, name, 0, 0, 0);
+}
+
+long sys_lremovexattr(const char __user *path, const char __user *name)
+{
+	return xattr_path(path, AT_SYMLINK_NOFOLLOW, XATTR_REMOVE, name, 0, 0, 0);
+}
+
+long sys_fremovexattr(int fd, const char __user *name)
+{
+	return xattr_fd(fd, XATTR_REMOVE, name, 0, 0, 0);
+}
