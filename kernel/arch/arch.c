@@ -12,10 +12,12 @@
 #include "kernel/core/panic.h"
 #include "kernel/host/host_call.h"
 #include "kernel/sched/thread.h"
+#include "lib/base/fmt.h"
 #include "lib/base/string.h"
 
 #define RANDOM_RETRIES 64
 #define PROTECT_READ   1
+#define TRACE_DEPTH    16
 
 int arch_init(const struct cpuid_hint *hints, size_t count)
 {
@@ -203,9 +205,33 @@ int arch_ereport(const void *target_info, const void *report_data, void *ret_rep
 
 #endif
 
+/*
+ * What looks like return addresses on the kernel stack, as offsets in the image: they say where,
+ * without telling where the enclave lies. For the line of a debuggable instance.
+ */
+static void trace_stack(const struct thread_block *b, char *text, size_t size)
+{
+	u64 top = b->kernel_sp, at = ALIGN_UP(b->panic_sp, 8ul);
+	size_t len = 0;
+
+	text[0] = '\0';
+	if (at > top || top - at > arch_measured()->stack_size)
+		return;
+	for (u32 n = 0; at < top && n < TRACE_DEPTH; at += 8) {
+		u64 word = *(const u64 *)at;
+
+		if (word <= (u64)text_start || word >= (u64)text_end)
+			continue;
+		fmt_append(text, size, &len, " 0x%lx", word - (u64)image_start);
+		n++;
+	}
+}
+
 void kernel_fault(struct thread_block *b)
 {
-	/* The offset in the image says where, without telling where the enclave lies. */
-	panic("exception %u in the kernel at image offset 0x%lx (error %lx)", b->trap_vector,
-	      b->panic_ip - (u64)image_start, b->trap_error);
+	char trace[160];
+
+	trace_stack(b, trace, sizeof(trace));
+	panic("exception %u in the kernel at image offset 0x%lx (error %lx), called from%s",
+	      b->trap_vector, b->panic_ip - (u64)image_start, b->trap_error, trace);
 }

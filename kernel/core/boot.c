@@ -260,6 +260,14 @@ static int run_init(const struct boot_info *info, s32 *ret_status)
 	return err;
 }
 
+/* The kernel's own threads walk paths from the root that is mounted now. */
+static int kernel_look_at_root(void)
+{
+	fs_context_put(kernel_process.fs);
+	kernel_process.fs = fs_context_new();
+	return kernel_process.fs ? 0 : -ENOMEM;
+}
+
 s64 boot_main(u64 boot_info_address)
 {
 	const struct measured_params *m = arch_measured();
@@ -285,14 +293,17 @@ s64 boot_main(u64 boot_info_address)
 	clock_init(info.tsc_hz);
 	mm_init();
 	err = vfs_mount_init();
-	if (err)
-		return err;
-	err = run_init(&info, &status);
+	if (!err)
+		err = kernel_look_at_root();
+	if (!err)
+		err = run_init(&info, &status);
 	if (err)
 		return err;
 	if (status)
 		log_always("%s failed (wait status 0x%x)", INIT_PATH, status);
-	return status;
+	else
+		err = kernel_look_at_root(); /* the one that init has mounted */
+	return err ? err : status;
 }
 
 /* ---- programs of the host's choice ---- */
@@ -492,5 +503,7 @@ s64 boot_kill(u64 pid_and_signal)
 
 s64 boot_shutdown(void)
 {
+	fs_context_put(kernel_process.fs);
+	kernel_process.fs = NULL;
 	return vfs_shutdown();
 }

@@ -15,7 +15,7 @@
 void panic(const char *format, ...)
 {
 	static u32 entered;
-	char line[256];
+	char line[400];
 	va_list args;
 	int n;
 
