@@ -57,7 +57,7 @@ struct bs_ops {
 	void (*buf_free)(struct bs *bs, void *buf, size_t size);
 	/*
 	 * Optional: the store's own memory of [block, block + count), where it has the blocks in
-	 * memory in one piece (mapped files, `mem`); NULL: use a request. Untrusted like transfer
+	 * memory in one piece (mapped files, `mem`), valid until close; NULL: use a request. Untrusted like transfer
 	 * memory. With `write` the caller overwrites all of it, which counts as a completed WRITE.
 	 */
 	void *(*map)(struct bs *bs, u64 block, u32 count, bool write);

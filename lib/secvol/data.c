@@ -430,6 +430,31 @@ static u32 missing_run(struct secvol *v, u64 obj, u64 block, u64 max)
 	return n;
 }
 
+/*
+ * Whole blocks straight into the caller's memory, without the mutex while it lasts: what `i` points
+ * to may be gone afterwards.
+ */
+static int read_direct(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
+		       u8 *const *dst)
+{
+	struct sv_reader *r = block == 0 && i->inlined ? NULL : sv_reader_get(v);
+	u64 obj = i->attr.obj;
+	int err;
+
+	if (!r)
+		return fill(v, i, block, count, dst);
+	err = sv_reader_plan(v, r, obj, block, count);
+	if (!err) {
+		sv_unlock(v);
+		err = sv_reader_run(v, r, dst);
+		sv_lock(v);
+		if (err) /* perhaps the blocks have changed hands meanwhile */
+			err = sv_extent_read(v, obj, block, count, dst);
+	}
+	sv_reader_put(v, r);
+	return err;
+}
+
 /* One step of a read: returns the bytes done. */
 static long read_some(struct secvol *v, struct sv_inode_mem *i, u64 off, u8 *buf, size_t size)
 {
@@ -443,7 +468,7 @@ static long read_some(struct secvol *v, struct sv_inode_mem *i, u64 off, u8 *buf
 	if (in == 0 && n >= DIRECT_READ) {
 		for (u32 k = 0; k < n; k++)
 			dst[k] = buf + (size_t)k * SV_BLOCK;
-		err = fill(v, i, block, n, dst);
+		err = read_direct(v, i, block, n, dst);
 		return err ? err : (long)n * SV_BLOCK;
 	}
 	if (missing_run(v, i->attr.obj, block, 1)) {
@@ -472,20 +497,22 @@ long secvol_read(struct secvol *v, u64 obj, u64 off, void *buf, size_t size)
 	if (err)
 		return err;
 	err = get_file(v, obj, &i);
-	if (!err && off < i->attr.size) {
-		size = MIN((u64)size, i->attr.size - off);
-		size = MIN(size, (size_t)INT32_MAX & ~4095ul);
-		while (done < size) {
-			n = read_some(v, i, off + done, (u8 *)buf + done, size - done);
-			if (n < 0) {
-				err = (int)n;
-				break;
-			}
-			done += (size_t)n;
-			sv_chunks_trim(v);
+	size = MIN(size, (size_t)INT32_MAX & ~4095ul);
+	/* Each step may have given up the mutex: the object is looked up again. */
+	while (!err && done < size && off + done < i->attr.size) {
+		size_t left = (size_t)MIN((u64)(size - done), i->attr.size - off - done);
+
+		n = read_some(v, i, off + done, (u8 *)buf + done, left);
+		if (n < 0) {
+			err = (int)n;
+			break;
 		}
-		i->next_read = (off + done + SV_BLOCK - 1) / SV_BLOCK;
+		done += (size_t)n;
+		sv_chunks_trim(v);
+		err = get_file(v, obj, &i);
 	}
+	if (!err)
+		i->next_read = (off + done + SV_BLOCK - 1) / SV_BLOCK;
 	sv_end(v);
 	return done || !err ? (long)done : err;
 }

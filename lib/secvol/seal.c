@@ -168,7 +168,7 @@ int sv_open_unit(struct secvol *v, u8 domain, u8 level, const struct sv_key *own
 	return aes_gcm_open(ctx, nonce, &aad, sizeof(aad), buf, buf, size, p->mac);
 }
 
-static void fill_units(struct secvol *v, u64 obj, u64 block, u32 n, u64 ctr, u64 birth,
+static void fill_units(const struct secvol *v, u64 obj, u64 block, u32 n, u64 ctr, u64 birth,
 		       struct aes_gcm_unit *units, struct sv_aad *aads)
 {
 	for (u32 i = 0; i < n; i++) {
@@ -225,14 +225,13 @@ int sv_seal_blocks(struct secvol *v, u64 obj, u64 block, u32 count, const u8 *co
 	return 0;
 }
 
-static int open_batch(struct secvol *v, const struct aes_gcm *ctx, struct aes_gcm_unit *units,
-		      u32 n, const u8 *macs)
+static int open_batch(const struct secvol *v, const struct aes_gcm *ctx, const u8 *bounce,
+		      struct aes_gcm_unit *units, u32 n, const u8 *macs)
 {
 	u8 digests[SV_SEAL_BATCH][32];
-	int err;
 
 	if (sv_hashed(v)) {
-		sha256_units(v->bounce, SV_BLOCK, n, digests);
+		sha256_units(bounce, SV_BLOCK, n, digests);
 		if (!crypto_equal(digests, macs, n * 32) && !sv_fault(v, SECVOL_FAULT_NO_TAG_CHECK))
 			return -EBADMSG;
 	}
@@ -247,31 +246,28 @@ static int open_batch(struct secvol *v, const struct aes_gcm *ctx, struct aes_gc
 	}
 	for (u32 i = 0; i < n; i++)
 		memcpy(units[i].tag, macs + i * 16, 16);
-	err = aes_gcm_open_units(ctx, units, n, NULL);
-	return err;
+	return aes_gcm_open_units(ctx, units, n, NULL);
 }
 
-int sv_open_blocks(struct secvol *v, u64 obj, u64 block, u32 count, const u8 *from, u8 *const *dst,
-		   const struct sv_ptr *ext, const u8 *macs)
+int sv_open_blocks(const struct secvol *v, u8 *bounce, const struct aes_gcm *ctx, u64 obj,
+		   u64 block, u32 count, const u8 *from, u8 *const *dst, const struct sv_ptr *ext,
+		   const u8 *macs)
 {
 	struct aes_gcm_unit units[SV_SEAL_BATCH];
 	struct sv_aad aads[SV_SEAL_BATCH];
-	const struct aes_gcm *ctx = NULL;
 	u32 mac_size = sv_mac_size(v);
 	int err = 0;
 
-	if (sv_sealed(v))
-		err = sv_session_ctx(v, ext->kid, &ctx);
 	for (u32 at = 0; !err && at < count; at += SV_SEAL_BATCH) {
 		u32 n = MIN(count - at, SV_SEAL_BATCH);
 
-		memcpy(v->bounce, from + at * SV_BLOCK, n * SV_BLOCK);
+		memcpy(bounce, from + at * SV_BLOCK, n * SV_BLOCK);
 		fill_units(v, obj, block + at, n, ext->ctr + at, ext->birth, units, aads);
 		for (u32 i = 0; i < n; i++) {
-			units[i].in = v->bounce + i * SV_BLOCK;
+			units[i].in = bounce + i * SV_BLOCK;
 			units[i].out = dst[at + i];
 		}
-		err = open_batch(v, ctx, units, n, macs + at * mac_size);
+		err = open_batch(v, ctx, bounce, units, n, macs + at * mac_size);
 	}
 	return err;
 }

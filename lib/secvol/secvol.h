@@ -19,7 +19,7 @@
  * No error path formats anything.
  *
  * Threads: all functions may be called concurrently on one volume. One mutex guards it; its I/O
- * happens under it, except that large reads of data fetch and decrypt outside of it. Callbacks of
+ * happens under it, except that reads of four and more whole blocks fetch and decrypt outside of it. Callbacks of
  * `struct secvol_env` are called with the mutex held and must not call back.
  */
 #pragma once

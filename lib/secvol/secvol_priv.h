@@ -9,6 +9,7 @@
  *   alloc.c    allocation groups          commit.c  the checkpoint
  *   inode.c    objects in memory          dir.c     names
  *   data.c     pages and their cache      extent.c  where file blocks lie
+ *   read.c     plans of reads             blockstore.c  the store's contract
  *   xattr.c    attributes, call sites     check.c   the whole volume compared with itself
  *
  * Changes are made in two steps: "prepare" loads and dirties every node a change will touch and
@@ -96,6 +97,30 @@ struct sv_ag {
 	struct sv_ptr ptr; /* of the committed bitmap: kid, birth, ctr, mac */
 	u8 *cur;	   /* blocks the present tree refers to */
 	u8 *used;	   /* cur, and blocks that older roots refer to */
+};
+
+struct sv_read_part {
+	u32 to; /* block within the read */
+	u32 count;
+	struct sv_ptr ptr;
+	const struct aes_gcm *ctx;
+	const u8 *from; /* untrusted */
+};
+
+/* One read of up to a chunk's blocks: the plan and its buffers. */
+struct sv_reader {
+	struct sv_reader *next;
+	bool shared; /* the buffers are the volume's */
+	u8 *io;	     /* untrusted, SV_IO_BLOCKS */
+	u8 *bounce;  /* trusted, SV_SEAL_BATCH blocks */
+	u64 obj;
+	u64 block;
+	u32 count;
+	u32 parts;
+	u32 reqs;
+	struct sv_read_part part[SV_EXTENT_BLOCKS];
+	struct bs_req req[SV_EXTENT_BLOCKS];
+	u8 macs[SV_EXTENT_BLOCKS * 32];
 };
 
 struct sv_chunk {
@@ -194,12 +219,14 @@ struct secvol {
 	u32 keep_roots;
 
 	/* buffers */
-	u8 *io;		     /* transfer memory, untrusted: SV_IO_BLOCKS blocks */
-	u8 *bounce;	     /* trusted, 64 KiB: ciphertext on its way */
-	u8 *node_buf;	     /* trusted, node_size */
-	u8 *scratch;	     /* trusted, node_size: compaction */
-	u8 *val[3];	     /* trusted, SV_ITEM_MAX each: values being built */
-	struct bs_req *reqs; /* SV_EXTENT_BLOCKS */
+	u8 *io;				/* transfer memory, untrusted: SV_IO_BLOCKS blocks */
+	u8 *bounce;			/* trusted, 64 KiB: ciphertext on its way */
+	u8 *node_buf;			/* trusted, node_size */
+	u8 *scratch;			/* trusted, node_size: compaction */
+	u8 *val[3];			/* trusted, SV_ITEM_MAX each: values being built */
+	struct sv_reader *reader;	/* for reads under the mutex */
+	struct sv_reader *idle_readers; /* for those outside of it */
+	u32 reader_count;
 };
 
 /* ---- volume.c ---- */
@@ -260,8 +287,9 @@ int __must_check sv_open_unit(struct secvol *v, u8 domain, u8 level, const struc
  * (transfer memory); macs: count of sv_mac_size(). ext: addr, birth set; ctr0 and kid filled. */
 int __must_check sv_seal_blocks(struct secvol *v, u64 obj, u64 block, u32 count,
 				const u8 *const *src, u8 *to, struct sv_ptr *ext, u8 *macs);
-int __must_check sv_open_blocks(struct secvol *v, u64 obj, u64 block, u32 count, const u8 *from,
-				u8 *const *dst, const struct sv_ptr *ext, const u8 *macs);
+int __must_check sv_open_blocks(const struct secvol *v, u8 *bounce, const struct aes_gcm *ctx,
+				u64 obj, u64 block, u32 count, const u8 *from, u8 *const *dst,
+				const struct sv_ptr *ext, const u8 *macs);
 
 /* ---- keys.c ---- */
 int __must_check sv_session_find(struct secvol *v, u32 kid, struct sv_session **ret_s);
@@ -360,7 +388,18 @@ int __must_check sv_extent_decode(const struct secvol *v, const struct sv_key *k
 int __must_check sv_extent_prepare(struct secvol *v, const struct sv_inode_mem *i, u64 block);
 int __must_check sv_extent_replace(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
 				   const struct sv_ptr *ext, const u8 *macs);
-/* Reads file blocks of one chunk into pages; holes become zeros. dst[k] for block + k. */
+
+/* ---- read.c ---- */
+struct sv_reader *sv_reader_new(struct secvol *v, bool shared);
+void sv_reader_free(struct secvol *v, struct sv_reader *r);
+struct sv_reader *sv_reader_get(struct secvol *v); /* NULL: read under the mutex */
+void sv_reader_put(struct secvol *v, struct sv_reader *r);
+/* Under the mutex: where [block, block + count), within one chunk, lies. */
+int __must_check sv_reader_plan(struct secvol *v, struct sv_reader *r, u64 obj, u64 block,
+				u32 count);
+/* With or without it: reads and opens into pages, dst[k] for block + k; holes become zeros. */
+int __must_check sv_reader_run(struct secvol *v, struct sv_reader *r, u8 *const *dst);
+/* Both, under the mutex. */
 int __must_check sv_extent_read(struct secvol *v, u64 obj, u64 block, u32 count, u8 *const *dst);
 
 /* ---- data.c ---- */

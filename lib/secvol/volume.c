@@ -144,12 +144,19 @@ void sv_volume_free(struct secvol *v)
 	sv_nodes_free(v);
 	sv_alloc_fini(v);
 	sv_sessions_free(v);
+	if (v->reader)
+		sv_reader_free(v, v->reader);
+	while (v->idle_readers) {
+		struct sv_reader *r = v->idle_readers;
+
+		v->idle_readers = r->next;
+		sv_reader_free(v, r);
+	}
 	if (v->io)
 		v->bs->ops->buf_free(v->bs, v->io, SV_IO_BLOCKS * SV_BLOCK);
 	sv_free(v, v->bounce, 2 * SV_SEAL_BATCH * SV_BLOCK);
 	sv_free(v, v->node_buf, 1 << 15);
 	sv_free(v, v->scratch, 1 << 15);
-	sv_free(v, v->reqs, SV_EXTENT_BLOCKS * sizeof(*v->reqs));
 	for (u32 i = 0; i < ARRAY_SIZE(v->val); i++)
 		sv_free(v, v->val[i], SV_ITEM_MAX);
 	if (v->lock)
@@ -208,8 +215,9 @@ int sv_volume_new(const struct secvol_params *p, struct secvol **ret_v)
 	v->bounce = sv_alloc(v, 2 * SV_SEAL_BATCH * SV_BLOCK);
 	v->node_buf = sv_alloc(v, 1 << 15);
 	v->scratch = sv_alloc(v, 1 << 15);
-	v->reqs = sv_alloc(v, SV_EXTENT_BLOCKS * sizeof(*v->reqs));
-	if (!v->io || !v->bounce || !v->node_buf || !v->scratch || !v->reqs)
+	if (v->io && v->bounce)
+		v->reader = sv_reader_new(v, true);
+	if (!v->reader || !v->node_buf || !v->scratch)
 		err = -ENOMEM;
 	for (u32 i = 0; i < ARRAY_SIZE(v->val); i++) {
 		v->val[i] = sv_alloc(v, SV_ITEM_MAX);
