@@ -442,7 +442,9 @@ bool file_is_writable(struct file *f)
 
 long file_path(struct file *f, char *buf, size_t size)
 {
-	struct dentry *root = fs_context_root(current_process()->fs);
+	struct process *p = current_process();
+	/* The kernel's own threads have no context: they see the instance's root. */
+	struct dentry *root = p->fs ? fs_context_root(p->fs) : fs_context_system_root();
 	long ret = dentry_path(f->dentry, root, buf, size);
 
 	dentry_put(root);
