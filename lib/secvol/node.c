@@ -128,6 +128,39 @@ int sv_node_reserve(const struct secvol_env *env, struct sv_node *n, u32 items, 
 	return 0;
 }
 
+bool sv_node_shrink(const struct secvol_env *env, struct sv_node *n)
+{
+	struct sv_item *items;
+	u8 *heap;
+	u32 at = 0;
+
+	if (n->cap == n->n && n->heap_size == MAX(n->heap_live, 1u))
+		return false;
+	items = env->alloc(env->arg, n->n * sizeof(*items));
+	heap = env->alloc(env->arg, MAX(n->heap_live, 1u));
+	if (!items || !heap) {
+		if (items)
+			env->free(env->arg, items, n->n * sizeof(*items));
+		if (heap)
+			env->free(env->arg, heap, MAX(n->heap_live, 1u));
+		return false;
+	}
+	for (u32 i = 0; i < n->n; i++) {
+		items[i] = n->items[i];
+		items[i].pos = at;
+		memcpy(heap + at, sv_node_value(n, i), items[i].size);
+		at += items[i].size;
+	}
+	env->free(env->arg, n->items, n->cap * sizeof(*items));
+	env->free(env->arg, n->heap, n->heap_size);
+	n->items = items;
+	n->cap = n->n;
+	n->heap = heap;
+	n->heap_size = MAX(n->heap_live, 1u);
+	n->heap_used = at;
+	return true;
+}
+
 size_t sv_node_memory(const struct sv_node *n)
 {
 	return sizeof(*n) + n->cap * sizeof(*n->items) + n->heap_size;

@@ -67,6 +67,8 @@ void sv_node_free(const struct secvol_env *env, struct sv_node *n);
 /* Room for `items` more items and a heap of at least `heap_size`. -ENOMEM changes nothing. */
 int __must_check sv_node_reserve(const struct secvol_env *env, struct sv_node *n, u32 items,
 				 u32 heap_size);
+/* Gives back what a clean node does not need; false when there is nothing or no memory. */
+bool sv_node_shrink(const struct secvol_env *env, struct sv_node *n);
 size_t sv_node_memory(const struct sv_node *n);
 
 /* First index whose key is >= key; *ret_equal tells. */

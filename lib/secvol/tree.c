@@ -72,8 +72,20 @@ void sv_node_drop(struct secvol *v, struct sv_node *n)
 
 void sv_nodes_trim(struct secvol *v)
 {
-	while (v->node_bytes > v->p.node_cache_bytes && !list_is_empty(&v->node_lru) && !v->failed)
-		sv_node_drop(v, list_first_entry(&v->node_lru, struct sv_node, lru));
+	while (v->node_bytes > v->p.node_cache_bytes && !list_is_empty(&v->node_lru) &&
+	       !v->failed) {
+		struct sv_node *n = list_first_entry(&v->node_lru, struct sv_node, lru);
+		size_t before = sv_node_memory(n);
+
+		/* What was dirty has room for more; giving that back comes before forgetting. */
+		if (!sv_node_shrink(&v->env, n)) {
+			sv_node_drop(v, n);
+			continue;
+		}
+		v->node_bytes -= before - sv_node_memory(n);
+		list_del(&n->lru);
+		list_add_tail(&v->node_lru, &n->lru);
+	}
 }
 
 void sv_nodes_free(struct secvol *v)
