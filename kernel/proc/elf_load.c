@@ -54,7 +54,8 @@ static int map_bss(struct mm *mm, const struct elf_phdr *p, u64 bias, u32 prot)
 
 	/* As on Linux, read-only pages keep whatever the file has behind the segment. */
 	if (p->filesz && end > file_end && (prot & PROT_WRITE) && file_end < page) {
-		err = mm_write_foreign(mm, file_end, NULL, MIN(page, end) - file_end);
+		/* To the page's end: glibc's loader allocates from what lies behind its bss. */
+		err = mm_write_foreign(mm, file_end, NULL, page - file_end);
 		if (err)
 			return err == -EFAULT ? -EIO : err;
 	}

@@ -123,6 +123,12 @@ void thread_leave(void)
 
 void thread_init_kernel(struct thread *t)
 {
+	/*
+	 * Who woke the slot's last ecall may not have put its reference yet: the thread is made
+	 * once, in the zeroed block, and keeps its first reference for ever.
+	 */
+	if (__atomic_load_n(&t->refs, __ATOMIC_ACQUIRE))
+		return;
 	memset(t, 0, sizeof(*t));
 	t->refs = 1;
 	t->process = &kernel_process;
