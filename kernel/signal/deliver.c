@@ -112,17 +112,18 @@ static void take_default_action(struct thread *t, int signo)
 	process_notify_parent(p, CLD_STOPPED, signo);
 }
 
-static void force_segv(struct thread *t, int signo)
+/* No room for a frame: that is a fault of its own, and fatal when SIGSEGV's frame was refused. */
+static void force_segv(struct thread *t, struct user_regs *regs, int signo)
 {
 	struct process *p = t->process;
 	const struct signal_info info = {.signo = SIGSEGV, .code = SI_KERNEL};
 
-	process_lock(p);
-	if (signo == SIGSEGV || (t->blocked & SIG_BIT(SIGSEGV)))
+	if (signo == SIGSEGV) {
+		process_lock(p);
 		p->actions[SIGSEGV - 1] = (struct sigaction_k){0};
-	t->blocked &= ~SIG_BIT(SIGSEGV);
-	(void)signal_queue_thread(t, &info);
-	process_unlock(p);
+		process_unlock(p);
+	}
+	signal_fault(&info, regs);
 }
 
 static void run_handler(struct thread *t, struct user_regs *regs, const struct signal_info *info,
@@ -141,7 +142,7 @@ static void run_handler(struct thread *t, struct user_regs *regs, const struct s
 		process_unlock(p);
 	}
 	if (signal_frame_push(regs, info, action, old_mask)) {
-		force_segv(t, info->signo);
+		force_segv(t, regs, info->signo);
 		return;
 	}
 	t->has_saved_blocked = false;

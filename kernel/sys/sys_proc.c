@@ -220,13 +220,7 @@ long sys_gettid(void)
 
 long sys_getppid(void)
 {
-	struct process *p = current_process();
-	s32 pid;
-
-	process_lock(p);
-	pid = p->parent_pid;
-	process_unlock(p);
-	return pid;
+	return __atomic_load_n(&current_process()->parent_pid, __ATOMIC_RELAXED);
 }
 
 long sys_getpgrp(void)

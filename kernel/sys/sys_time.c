@@ -42,12 +42,22 @@ long sys_clock_getres(int clock, void __user *resolution)
 /* The host's wall time is not the instance's to change; as for a user without CAP_SYS_TIME. */
 long sys_clock_settime(int clock, const void __user *time)
 {
-	return clock == CLOCK_REALTIME ? -EPERM : -EINVAL;
+	struct abi_timespec t;
+
+	if (clock != CLOCK_REALTIME)
+		return -EINVAL;
+	if (copy_from_user(&t, time, sizeof(t)))
+		return -EFAULT;
+	return timespec_is_valid(&t) ? -EPERM : -EINVAL;
 }
 
 long sys_settimeofday(const void __user *time, const void __user *zone)
 {
-	return -EPERM;
+	struct abi_timeval t;
+
+	if (time && copy_from_user(&t, time, sizeof(t)))
+		return -EFAULT;
+	return time && !timeval_is_valid(&t) ? -EINVAL : -EPERM;
 }
 
 long sys_gettimeofday(void __user *time, void __user *zone)
