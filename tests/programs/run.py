@@ -130,7 +130,7 @@ class Machine(Instance):
 
     def run_native(self, argv, stdin):
         script = ('mount --bind /dev "$0/dev" && mount -t proc proc "$0/proc" && root=$0 && '
-                  'exec chroot "$root" "$@"')
+                  'exec /usr/sbin/chroot "$root" "$@"')
         unshare = ["unshare", "-m"] + ([] if os.getuid() == 0 else ["-r", "-p", "-f"])
         return subprocess.run(unshare + ["sh", "-c", script, self.native] + argv, input=stdin,
                               capture_output=True, timeout=TIMEOUT,
