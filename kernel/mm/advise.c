@@ -17,7 +17,6 @@
 static int forget_pages(struct vma *v, u64 start, u64 end)
 {
 	u64 at = start;
-	int err;
 
 	if (v->kind == VMA_OBJECT)
 		return 0; /* the object keeps them, as on Linux */
@@ -37,10 +36,7 @@ static int forget_pages(struct vma *v, u64 start, u64 end)
 		return 0;
 	v->lazy = true;
 	mm_changed(v->mm);
-	err = pages_drop(start, end);
-	if (err || v->kind == VMA_FILE)
-		return err;
-	return pages_clean(start, end);
+	return pages_drop(start, end);
 }
 
 static int advise_dontneed(struct mm *mm, u64 start, u64 end, u32 advice)

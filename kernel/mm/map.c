@@ -194,11 +194,9 @@ static int prepare_pages(struct vma *v, bool absent)
 		v->lazy = false;
 		return pages_commit(v->start, v->end, v->prot);
 	}
+	/* What a former owner left stays until a touch; populate.c and mprotect deal with it. */
 	v->lazy = true;
-	/* Nobody touches PROT_NONE; mprotect commits small ranges, and zeroes them then. */
-	if (v->prot == PROT_NONE && v->kind == VMA_ANON && vma_size(v) <= COMMIT_AT_ONCE_MAX)
-		return pages_hide(v->start, v->end);
-	return pages_clean(v->start, v->end);
+	return pages_hide(v->start, v->end);
 }
 
 static void attach(struct vma *v, const struct map_request *r)

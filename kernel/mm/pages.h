@@ -4,8 +4,8 @@
  * A page belongs to the owner of its address (zone.h), who calls these with its own lock held; so
  * no two calls meet on one page. Ranges are page aligned and within the zone.
  *
- * A page that is not present is either unreachable (no protection at all, so that a touch
- * faults) or in a mapping where nothing waits to be filled.
+ * A page that is not present is unreachable (no protection at all, so that a touch faults) when
+ * its mapping waits to be filled; it may hold what a former owner left.
  */
 #pragma once
 

@@ -33,11 +33,18 @@ static void step_around(u64 at, u64 step, u64 low, u64 high, u64 *ret_start, u64
 
 static int populate_anon(struct vma *v, u64 start, u64 end)
 {
+	bool shared = mm_has_siblings(v->mm);
+
 	while (start < end) {
 		u8 present;
 		u64 until = pages_run(start, end, PAGE_PRESENT, &present);
-		int err = present ? 0 : pages_commit(start, until, v->prot);
+		int err = 0;
 
+		/* Alone, zeroing in place is cheaper than new pages from the host. */
+		if (!present && shared)
+			err = pages_clean(start, until);
+		if (!err && !present)
+			err = pages_commit(start, until, v->prot);
 		if (err)
 			return err;
 		start = until;

@@ -25,9 +25,8 @@ static int protect_anon(struct vma *v, u32 prot)
 			v->lazy = false;
 		return err;
 	}
-	/* From now on pages appear by touch: what is not there must be clean. */
-	err = pages_clean(v->start, v->end);
-	return err ? err : pages_protect(v->start, v->end, prot);
+	/* From now on pages appear by touch. */
+	return pages_protect(v->start, v->end, prot);
 }
 
 static int protect_vma(struct vma *v, u32 prot)
