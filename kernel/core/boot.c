@@ -299,8 +299,8 @@ s64 boot_main(u64 boot_info_address)
 		err = run_init(&info, &status);
 	if (err)
 		return err;
-	if (status)
-		log_always("%s failed (wait status 0x%x)", INIT_PATH, status);
+	if (status & 0x7f) /* an init that exits has said why */
+		log_always("%s was killed by signal %d", INIT_PATH, status & 0x7f);
 	else
 		err = kernel_look_at_root(); /* the one that init has mounted */
 	return err ? err : status;

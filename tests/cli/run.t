@@ -22,18 +22,20 @@ built
 
 # A program outside entry_points is refused with the list and the field's name.
 $ occlum run /lib64/ld-linux-x86-64.so.2 --help
-! '/lib64/ld-linux-x86-64.so.2' is not under any of the entry_points in Occlum.json: /bin
+! occlum: '/lib64/ld-linux-x86-64.so.2' is not under any of the entry_points in Occlum.json: /bin
 [127]
 $ occlum run /bin/../lib64/ld-linux-x86-64.so.2 --help
-! '/bin/../lib64/ld-linux-x86-64.so.2' is not under any of the entry_points in Occlum.json: /bin
+! occlum: '/bin/../lib64/ld-linux-x86-64.so.2' is not under any of the entry_points in Occlum.json: /bin
 [127]
 
 # Names and arguments reach the program as they are.
 $ ln image/bin/busybox image/bin/echo && occlum build --sgx-mode SIM >/dev/null && occlum run /bin/echo '' 'a b' '*' -- "it's"
  a b * -- it's
+! occlum: build: the image below run/ has changed; the files that earlier runs wrote are kept (`occlum build --reset` deletes them)
+! occlum: The files below run/mount/__ROOT are of another build; what was written before lies above them.
 
 # Environment: only what env.untrusted names.
-$ EXAMPLE=1 OTHER=2 LD_PRELOAD=/host/x.so occlum run /bin/busybox env | grep -E 'EXAMPLE|OTHER|LD_PRELOAD|OCCLUM'
+$ EXAMPLE=1 OTHER=2 PYTHONPATH=/host occlum run /bin/busybox env | grep -E 'EXAMPLE|OTHER|PYTHONPATH|OCCLUM'
 OCCLUM=yes
 EXAMPLE=1
 
@@ -43,6 +45,8 @@ $ touch image/root/new && occlum run /bin/busybox true
 $ echo '// changed' >> Occlum.json && occlum run /bin/busybox true
 ! occlum: run: warning: changed since the last `occlum build`: Occlum.json, image; running what was built then
 $ occlum build --sgx-mode SIM >/dev/null && occlum run /bin/busybox true
+! occlum: build: the image below run/ has changed; the files that earlier runs wrote are kept (`occlum build --reset` deletes them)
+! occlum: The files below run/mount/__ROOT are of another build; what was written before lies above them.
 
 # One at a time.
 $ mkfifo go && (occlum run /bin/busybox cat < go > out &) ; exec 3> go; while ! [ "$(occlum status)" = running ]; do sleep 0.1; done; occlum run /bin/busybox true; occlum build --sgx-mode SIM 2>&1; echo passed >&3; exec 3>&-; while ! [ "$(occlum status)" = built ]; do sleep 0.1; done; cat out
@@ -53,12 +57,16 @@ passed
 # An encrypted image needs its key.
 $ occlum gen-image-key ../key && occlum build --sgx-mode SIM --image-key ../key --reset >/dev/null && occlum run /bin/busybox echo hello
 ! init: the image is encrypted and its key is not here; build with --buildin-image-key, or give initfs an init that fetches the key
+! [ERROR] occlum-pal: the init process ended with exit status 1
 [1]
 $ occlum build --sgx-mode SIM --image-key ../key --buildin-image-key >/dev/null 2>&1 && occlum run /bin/busybox echo hello
 hello
 $ grep -c busybox build/mount/__ROOT/* | cut -d: -f2 | sort -u
 0
 $ occlum gen-image-key ../key2 && mv build/initfs ../initfs && occlum build --sgx-mode SIM --image-key ../key2 --buildin-image-key >/dev/null 2>&1 && rm -r build/initfs && mv ../initfs build/ && occlum run /bin/busybox echo hello
+! occlum: The file system build/initfs/__ROOT was changed by someone: a digest or tag does not fit (error 74).
+! [ERROR] occlum-pal: the kernel refuses to boot: Bad message
+[1]
 
 # The tool alone, as packages use it.
 $ build/bin/occlum-run
