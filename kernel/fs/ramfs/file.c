@@ -111,7 +111,7 @@ static long ram_write(struct vnode *v, struct uio *uio, u64 offset)
 	long done = 0;
 	int err = 0;
 
-	if (offset + uio->left > PAGETREE_MAX_INDEX * PAGE_SIZE)
+	if (offset + uio->left > (u64)INT64_MAX)
 		return -EFBIG;
 	while (uio->left && !err) {
 		size_t skip = offset % PAGE_SIZE, part = MIN(uio->left, PAGE_SIZE - skip);
@@ -188,7 +188,7 @@ static int ram_truncate(struct vnode *v, u64 size)
 	struct ram_node *n = ram_of(v);
 	u64 old;
 
-	if (size > PAGETREE_MAX_INDEX * PAGE_SIZE)
+	if (size > (u64)INT64_MAX)
 		return -EFBIG;
 	spin_lock(&n->meta_lock);
 	old = n->file.size;
