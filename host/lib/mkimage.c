@@ -127,7 +127,7 @@ static void hash_options(const struct job *j, struct sha256 *s)
 	hash_u64(s, ag_log2_of(j));
 	hash_u64(s, j->p->role);
 	hash_u64(s, j->p->image_key ? SECVOL_PINNED : SECVOL_HASH);
-	hash_u64(s, j->p->image_key_size);
+	hash_u64(s, j->p->image_key ? j->p->image_key_size : 0);
 	hash_u64(s, j->p->uid);
 	hash_u64(s, j->p->gid);
 	hash_u64(s, (u64)j->p->time);

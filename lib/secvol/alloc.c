@@ -392,10 +392,27 @@ int sv_runs_reserve(struct secvol *v, struct sv_runs *r, u32 more)
 	return 0;
 }
 
+/* Seeded fault: what the last commit refers to may be overwritten before the next is durable. */
+static void fault_reuse(struct secvol *v, u64 addr, u32 count)
+{
+	struct sv_ag *ag;
+	u32 at;
+
+	if (locate(v, addr, count, &ag, &at))
+		return;
+	for (u32 i = at; i < at + count; i++)
+		if (bit_get(ag->used, i))
+			set_used(v, ag, i, false);
+	v->data_ag = ag->index;
+	v->data_hint = at;
+}
+
 void sv_free_run(struct secvol *v, u64 addr, u32 count)
 {
 	struct sv_runs *r = &v->frees;
 
+	if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE))
+		fault_reuse(v, addr, count);
 	if (r->n > v->frees_applied && r->run[r->n - 1].addr + r->run[r->n - 1].count == addr) {
 		r->run[r->n - 1].count += count;
 		return;
@@ -427,7 +444,7 @@ int sv_frees_apply(struct secvol *v)
 				if (!bit_get(ag->cur, i))
 					return -EUCLEAN; /* freed twice */
 				bit_put(ag->cur, i, false);
-				if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE))
+				if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE) && bit_get(ag->used, i))
 					set_used(v, ag, i, false);
 			}
 			ag->free += n;

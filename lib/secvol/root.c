@@ -230,7 +230,7 @@ static int try_slot(struct secvol *v, u32 index, struct secvol_report *report)
 
 	sha256(s, sizeof(*s), digest);
 	if (v->p.pinned_sha256 && !crypto_equal(digest, v->p.pinned_sha256, 32))
-		return -EBADMSG;
+		return mem_is_zero(s, sizeof(*s)) ? -ENOENT : -EBADMSG;
 	err = check_clear(v, s, index);
 	if (!err)
 		err = open_slot(v, s);

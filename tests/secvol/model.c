@@ -346,15 +346,18 @@ static int volume_parent(struct secvol *v, const char *path, u64 *dir, const cha
 	*dir = SECVOL_ROOT_OBJ;
 	for (;;) {
 		const char *slash = strchr(path, '/');
+		struct secvol_attr a;
 		int err;
 
 		if (!slash) {
 			*name = path;
 			return 0;
 		}
-		err = secvol_lookup(v, *dir, path, (size_t)(slash - path), dir, NULL);
+		err = secvol_lookup(v, *dir, path, (size_t)(slash - path), dir, &a);
 		if (err)
 			return err;
+		if (!S_ISDIR(a.mode))
+			return -ENOTDIR;
 		path = slash + 1;
 	}
 }
@@ -397,6 +400,7 @@ static int volume_data(struct secvol *v, const struct op *op)
 int volume_apply(struct secvol *v, const struct op *op)
 {
 	const char *name, *to_name;
+	struct secvol_attr attr;
 	u64 dir, to_dir, obj;
 	int err;
 
@@ -412,9 +416,10 @@ int volume_apply(struct secvol *v, const struct op *op)
 	case OP_MKDIR:
 		return secvol_create(v, dir, name, strlen(name),
 				     op->kind == OP_MKDIR ? S_IFDIR | 0755 : S_IFREG | 0644, 0, 0,
-				     0, false, NULL);
+				     0, false, &attr);
 	case OP_SYMLINK:
-		return secvol_symlink(v, dir, name, strlen(name), op->b, strlen(op->b), 0, 0, NULL);
+		return secvol_symlink(v, dir, name, strlen(name), op->b, strlen(op->b), 0, 0,
+				      &attr);
 	case OP_UNLINK: return secvol_unlink(v, dir, name, strlen(name), false);
 	case OP_RMDIR: return secvol_unlink(v, dir, name, strlen(name), true);
 	default: break;
@@ -485,6 +490,9 @@ void model_dump(const struct model *m, u8 digest[32])
 static int dump_file(struct secvol *v, struct sha256 *s, u64 obj, u64 size)
 {
 	static u8 buf[256 << 10];
+
+	if (size > 64 << 20)
+		return -EFBIG; /* no workload makes such a file; a fuzzer may */
 
 	for (u64 at = 0; at < size;) {
 		long n = secvol_read(v, obj, at, buf, sizeof(buf));

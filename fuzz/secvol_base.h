@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A small volume whose hashes are not checked, for fuzzing what is parsed behind them. */
+#pragma once
+
+#include "lib/secvol/secvol_format.h"
+#include "tests/secvol/explore.h"
+
+struct fuzz_volume {
+	struct explore x;
+	struct sim_state disk;
+	u64 root_block; /* of the newest root slot */
+	u64 node_block; /* of the tree's root node, which is a leaf */
+};
+
+/* Made at the first call. */
+struct fuzz_volume *fuzz_volume_get(void);
+
+/* Opens the store as it is and uses everything in it; whatever it holds, this returns. */
+void fuzz_volume_use(struct fuzz_volume *f, struct bs_sim *sim);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Crashes: short workloads exhaustively, long random ones by samples, and the proof that the explorer
+ * sees each kind of fault it is there to see.
+ */
+#include "tests/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/secvol/explore.h"
+
+#define COMMIT                                                                                     \
+	{                                                                                          \
+		.kind = OP_COMMIT                                                                  \
+	}
+
+static u64 total;
+
+static void expect_clean(struct explore *x)
+{
+	if (x->violations)
+		fail_msg("%llu violations in %llu states; first: %s",
+			 (unsigned long long)x->violations, (unsigned long long)x->states,
+			 x->first);
+	assert_int_equal(nonce_audit_repeated(x), 0);
+	assert_int_equal(x->env.live, 0);
+	total += x->states;
+}
+
+/* Three states of the tree that the short workloads begin with. */
+static const struct op setups[][8] = {
+	{COMMIT},
+	{{.kind = OP_CREATE, .a = "a"},
+	 {.kind = OP_WRITE, .a = "a", .len = 700, .seed = 1},
+	 COMMIT},
+	{{.kind = OP_MKDIR, .a = "d"},
+	 {.kind = OP_CREATE, .a = "a"},
+	 {.kind = OP_WRITE, .a = "a", .len = 20000, .seed = 2},
+	 {.kind = OP_CREATE, .a = "d/a"},
+	 {.kind = OP_SYMLINK, .a = "e", .b = "a"},
+	 COMMIT},
+};
+
+static const struct op changes[] = {
+	{.kind = OP_CREATE, .a = "b"},
+	{.kind = OP_MKDIR, .a = "c"},
+	{.kind = OP_WRITE, .a = "a", .off = 100, .len = 300, .seed = 3},
+	{.kind = OP_WRITE, .a = "a", .off = 4000, .len = 9000, .seed = 4},
+	{.kind = OP_TRUNCATE, .a = "a", .len = 5},
+	{.kind = OP_TRUNCATE, .a = "a", .len = 100000},
+	{.kind = OP_PUNCH, .a = "a", .off = 4096, .len = 8192},
+	{.kind = OP_RENAME, .a = "a", .b = "b"},
+	{.kind = OP_RENAME, .a = "a", .b = "d/a"},
+	{.kind = OP_EXCHANGE, .a = "a", .b = "d"},
+	{.kind = OP_LINK, .a = "a", .b = "l"},
+	{.kind = OP_UNLINK, .a = "a"},
+	{.kind = OP_UNLINK, .a = "d/a"},
+	{.kind = OP_CHMOD, .a = "a", .seed = 0600},
+};
+
+/* Each change, and each pair of changes, then a commit, then an overwrite and another commit. */
+static void short_workloads(void **state)
+{
+	struct explore x;
+
+	explore_init(&x);
+	for (u32 s = 0; s < ARRAY_SIZE(setups); s++)
+		for (u32 i = 0; i < ARRAY_SIZE(changes); i++)
+			for (u32 k = 0; k <= ARRAY_SIZE(changes); k += k == i ? 1 : 3) {
+				struct op ops[16];
+				u32 n = 0;
+
+				while (setups[s][n].kind != OP_COMMIT) {
+					ops[n] = setups[s][n];
+					n++;
+				}
+				ops[n++] = (struct op)COMMIT;
+				ops[n++] = changes[i];
+				if (k < ARRAY_SIZE(changes))
+					ops[n++] = changes[k];
+				ops[n++] = (struct op)COMMIT;
+				ops[n++] = changes[3];
+				ops[n++] = (struct op)COMMIT;
+				explore_run(&x, ops, n);
+			}
+	print_message("short workloads: %llu states, %llu seen before, %llu second crashes\n",
+		      (unsigned long long)x.states, (unsigned long long)x.skipped,
+		      (unsigned long long)x.recrashed);
+	expect_clean(&x);
+	explore_fini(&x);
+}
+
+static void random_workloads(void **state)
+{
+	const char *env = getenv("SECVOL_CRASH_RUNS");
+	u32 runs = env ? (u32)atoi(env) : 12;
+	struct explore x;
+
+	explore_init(&x);
+	x.exhaustive = 6;
+	x.samples = 40;
+	x.torn = 1;
+	for (u32 run = 0; run < runs; run++) {
+		struct op ops[60];
+		u32 seed = 1000 + run;
+
+		for (u32 i = 0; i < ARRAY_SIZE(ops); i++)
+			ops[i] = op_random(&seed, 150000);
+		x.plain = run % 4 == 3;
+		explore_run(&x, ops, ARRAY_SIZE(ops));
+	}
+	print_message("random workloads: %llu states, %llu nonces, none twice\n",
+		      (unsigned long long)x.states, (unsigned long long)nonce_audit_count(&x));
+	expect_clean(&x);
+	explore_fini(&x);
+}
+
+/* A workload in which blocks are freed and new ones wanted. */
+static void faulty_run(struct explore *x, u32 fault)
+{
+	struct op ops[64];
+	u32 n = 0;
+
+	explore_init(x);
+	x->blocks = 512;
+	x->exhaustive = 4;
+	x->samples = 30;
+	x->torn = 0;
+	x->hooks.faults = fault;
+	ops[n++] = (struct op){.kind = OP_CREATE, .a = "a"};
+	ops[n++] = (struct op){.kind = OP_CREATE, .a = "b"};
+	ops[n++] = (struct op){.kind = OP_CREATE, .a = "c"};
+	for (u32 i = 0; i < 5; i++) {
+		ops[n++] = (struct op){.kind = OP_WRITE, .a = "a", .len = 30000, .seed = i};
+		ops[n++] = (struct op){.kind = OP_WRITE, .a = "b", .len = 20000, .seed = 20 + i};
+		ops[n++] = (struct op){.kind = OP_WRITE, .a = "c", .len = 50000, .seed = 40 + i};
+		ops[n++] = (struct op)COMMIT;
+	}
+	explore_run(x, ops, n);
+	print_message("fault %u: %llu violations in %llu states (%s), %llu repeated nonces\n",
+		      fault, (unsigned long long)x->violations, (unsigned long long)x->states,
+		      x->first, (unsigned long long)nonce_audit_repeated(x));
+}
+
+static void no_fault_no_alarm(void **state)
+{
+	struct explore x;
+
+	faulty_run(&x, 0);
+	expect_clean(&x);
+	explore_fini(&x);
+}
+
+static void a_skipped_flush_is_caught(void **state)
+{
+	struct explore x;
+
+	faulty_run(&x, SECVOL_FAULT_SKIP_FLUSH);
+	assert_true(x.violations > 0);
+	explore_fini(&x);
+}
+
+static void an_early_ack_is_caught(void **state)
+{
+	struct explore x;
+
+	faulty_run(&x, SECVOL_FAULT_EARLY_ACK);
+	assert_true(x.violations > 0);
+	explore_fini(&x);
+}
+
+static void a_live_block_overwritten_is_caught(void **state)
+{
+	struct explore x;
+
+	faulty_run(&x, SECVOL_FAULT_REUSE_LIVE);
+	assert_true(x.violations > 0);
+	explore_fini(&x);
+}
+
+static void a_dropped_tag_check_is_caught(void **state)
+{
+	struct explore x;
+
+	faulty_run(&x, SECVOL_FAULT_NO_TAG_CHECK);
+	assert_true(x.violations > 0);
+	explore_fini(&x);
+}
+
+static void a_reused_nonce_is_caught(void **state)
+{
+	struct explore x;
+
+	faulty_run(&x, SECVOL_FAULT_NONCE_REUSE);
+	assert_true(nonce_audit_repeated(&x) > 0);
+	explore_fini(&x);
+}
+
+UNIT_TESTS(no_fault_no_alarm, a_skipped_flush_is_caught, an_early_ack_is_caught,
+	   a_live_block_overwritten_is_caught, a_dropped_tag_check_is_caught,
+	   a_reused_nonce_is_caught, short_workloads, random_workloads)
