@@ -505,19 +505,10 @@ static bool try_a(struct scan *s, struct range *r, const struct found *f, struct
 {
 	u64 len = f->history_count ? f->history[0] : 0;
 	const u8 *mov = r->code + f->at - len;
-	u32 number;
 
-	if (len == 5 && mov[0] == 0xb8)
-		number = le32_at(mov + 1);
-	else if (len == 7 && mov[0] == 0x48 && mov[1] == 0xc7 && mov[2] == 0xc0)
-		number = le32_at(mov + 3);
-	else
+	if (!(len == 5 && mov[0] == 0xb8) &&
+	    !(len == 7 && mov[0] == 0x48 && mov[1] == 0xc7 && mov[2] == 0xc0))
 		return false;
-	if (number == 15) { /* rt_sigreturn */
-		site->kind = SITE_SYSCALL_TRAP;
-		site->len = 0;
-		return true;
-	}
 	if (!patch_is_free(r, f->at - len, len))
 		return false;
 	patch_claim(r, f->at - len, len);
@@ -617,6 +608,21 @@ static u64 relocatable_after(struct scan *s, struct range *r, const struct found
 	return end - f->at - size;
 }
 
+/*
+ * The bytes before a `syscall` read as `mov $15, %eax`, however they were decoded. Unwinders know
+ * signal trampolines by their bytes, so these are never patched.
+ */
+static bool is_sigreturn(const struct range *r, u64 at)
+{
+	static const u8 mov_rax[] = {0x48, 0xc7, 0xc0, 15, 0, 0, 0},
+			mov_eax[] = {0xb8, 15, 0, 0, 0};
+
+	return (at >= sizeof(mov_rax) &&
+		memcmp(r->code + at - sizeof(mov_rax), mov_rax, sizeof(mov_rax)) == 0) ||
+	       (at >= sizeof(mov_eax) &&
+		memcmp(r->code + at - sizeof(mov_eax), mov_eax, sizeof(mov_eax)) == 0);
+}
+
 static struct secvol_site classify(struct scan *s, const struct found *f)
 {
 	struct range *r = &s->ranges[f->range];
@@ -627,6 +633,8 @@ static struct secvol_site classify(struct scan *s, const struct found *f)
 		site.len = (u8)relocatable_after(s, r, f, site_insn_size(f->kind), 3);
 		return site;
 	}
+	if (is_sigreturn(r, f->at))
+		return site;
 	if (try_a(s, r, f, &site) || try_p(s, r, f, &site) || try_b(s, r, f, &site))
 		return site;
 	len = relocatable_after(s, r, f, 2, 1);

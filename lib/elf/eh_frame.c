@@ -41,7 +41,8 @@ struct record {
 struct cie {
 	u8 pointer_encoding;
 	u8 lsda_encoding;
-	bool has_augmentation; /* 'z': FDEs carry augmentation data */
+	bool has_augmentation;
+	bool is_signal_frame; /* 'z': FDEs carry augmentation data */
 };
 
 static u64 leb_read(struct cursor *c, bool is_signed)
@@ -132,7 +133,7 @@ static int cie_parse(struct cursor c, struct cie *ret_cie)
 		case 'R': cie.pointer_encoding = cursor_u8(&c); break;
 		case 'L': cie.lsda_encoding = cursor_u8(&c); break;
 		case 'P': (void)value_read(&c, cursor_u8(&c) & PE_FORMAT); break;
-		case 'S':
+		case 'S': cie.is_signal_frame = true; break;
 		case 'B': break;
 		default: return -ENOEXEC;
 		}
@@ -162,6 +163,9 @@ static int fde_parse(const struct eh_frame *frame, const struct record *r,
 	if ((cie.pointer_encoding & PE_INDIRECT) ||
 	    ((cie.pointer_encoding & PE_APPLICATION) != PE_PCREL &&
 	     (cie.pointer_encoding & PE_APPLICATION) != PE_ABSPTR))
+		return 0;
+	/* That of a signal trampoline begins a byte early, for unwinders: no place to decode from. */
+	if (cie.is_signal_frame)
 		return 0;
 	f.start = value_read(&c, cie.pointer_encoding & PE_FORMAT);
 	if ((cie.pointer_encoding & PE_APPLICATION) == PE_PCREL)
