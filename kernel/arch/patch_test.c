@@ -221,12 +221,16 @@ static void test_wrong_sites_stay(void **state)
 		{.address = 0x105, .class = 77},
 		{.address = 0x205, .class = PATCH_A, .head = 5}, /* no syscall there */
 		{.address = 0x305, .class = PATCH_A, .head = 5}, /* rt_sigreturn */
+		{.address = 0x407,
+		 .class = PATCH_P,
+		 .head = 5}, /* the same, decoded one byte off */
 	};
 	u8 before[TEXT_SIZE];
 
 	setup(state);
 	place(0x100, "\xb8\x27\x00\x00\x00\x0f\x05\xc3", 8);
 	place(0x300, "\xb8\x0f\x00\x00\x00\x0f\x05\xc3", 8);
+	place(0x400, "\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9);
 	memcpy(before, text, TEXT_SIZE);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct patch_site s = bad[i];
