@@ -68,6 +68,21 @@ $ occlum gen-image-key ../key2 && mv build/initfs ../initfs && occlum build --sg
 ! [ERROR] occlum-pal: the kernel refuses to boot: Bad message
 [1]
 
+# A wrong key, a key that is none.
+$ rm -rf build && mkdir build && cp ../key2 initfs/etc/image_key && occlum build --sgx-mode SIM --image-key ../key --reset >/dev/null && occlum run /bin/busybox echo hello
+! occlum: The file system build/mount/__ROOT was changed by someone: a digest or tag does not fit (error 74).
+! init: cannot mount the root file system: error 5
+! [ERROR] occlum-pal: the init process ended with exit status 1
+[1]
+$ echo nonsense > initfs/etc/image_key && occlum build --sgx-mode SIM --image-key ../key >/dev/null && occlum run /bin/busybox echo hello
+! init: /etc/image_key is not 16 pairs of hexadecimal digits joined by '-'
+! [ERROR] occlum-pal: the init process ended with exit status 1
+[1]
+$ rm initfs/etc/image_key && rm initfs/bin/init && occlum build --sgx-mode SIM >/dev/null 2>&1; occlum run /bin/busybox echo hello
+! occlum: /bin/init of initfs could not be loaded (error 2)
+! [ERROR] occlum-pal: the kernel refuses to boot: No such file or directory
+[1]
+
 # The tool alone, as packages use it.
 $ build/bin/occlum-run
 ! [ERROR] occlum-run: at least one argument must be provided
