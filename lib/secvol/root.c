@@ -281,8 +281,9 @@ int sv_root_read(struct secvol *v, struct secvol_report *report)
 		}
 		tried[best] = true;
 		err = try_slot(v, best, report);
-		if (!err)
-			return 0;
+		/* A slot that is the pinned one and does not open says it all. */
+		if (!err || (err == -EKEYREJECTED && v->p.pinned_sha256))
+			return err;
 		if (memcmp(slots[best].clear.magic, SV_MAGIC, 8) == 0)
 			report->bad_slots++;
 		else if (!v->p.pinned_sha256)

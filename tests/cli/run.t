@@ -70,7 +70,7 @@ $ occlum gen-image-key ../key2 && mv build/initfs ../initfs && occlum build --sg
 
 # A wrong key, a key that is none.
 $ rm -rf build && mkdir build && cp ../key2 initfs/etc/image_key && occlum build --sgx-mode SIM --image-key ../key --reset >/dev/null && occlum run /bin/busybox echo hello
-! occlum: The file system build/mount/__ROOT was changed by someone: a digest or tag does not fit (error 74).
+! occlum: The file system build/mount/__ROOT does not open with the image key that init gave (error 129).
 ! init: cannot mount the root file system: error 5
 ! [ERROR] occlum-pal: the init process ended with exit status 1
 [1]
