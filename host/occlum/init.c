@@ -5,6 +5,7 @@
  * taken from the host, so that an ordinary program runs without anything else being copied.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -224,7 +225,7 @@ int command_init(int argc, char **argv)
 
 int command_new(int argc, char **argv)
 {
-	int err;
+	int err, back;
 
 	if (argc < 2)
 		return complain_known("target directory is not set");
@@ -238,7 +239,15 @@ int command_new(int argc, char **argv)
 	err = dir_make(argv[1], 0755);
 	if (err < 0)
 		return complain_errno(err, "cannot make '%s'", argv[1]);
+	back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (chdir(argv[1]) < 0)
-		return complain_errno(errno, "cannot enter '%s'", argv[1]);
-	return init_here();
+		err = complain_errno(errno, "cannot enter '%s'", argv[1]);
+	else
+		err = init_here();
+	/* What could not be initialized is not left behind as an empty directory. */
+	if (err && back >= 0 && fchdir(back) == 0)
+		rmdir(argv[1]);
+	if (back >= 0)
+		close(back);
+	return err;
 }

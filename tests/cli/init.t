@@ -102,6 +102,11 @@ $ touch file && occlum new file/below
 ! occlum: new: cannot make 'file/below': Not a directory
 [1]
 
+# A full disk: one line, and nothing is left.
+$ mkdir full && cd full && (ulimit -f 200; trap '' XFSZ; occlum init; occlum new sub); ls -A; cd ..
+! occlum: init: cannot copy '/lib64/ld-linux-x86-64.so.2' to 'image/lib64/ld-linux-x86-64.so.2': File too large
+! occlum: new: cannot copy '/lib64/ld-linux-x86-64.so.2' to 'image/lib64/ld-linux-x86-64.so.2': File too large
+
 # Commands outside an instance.
 $ mkdir empty && cd empty
 $ occlum build
