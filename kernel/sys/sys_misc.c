@@ -20,7 +20,6 @@
  * built for, so that is what uname() says.
  */
 #define UNAME_SYSNAME	  "Linux"
-#define UNAME_RELEASE	  "6.1.0-occlum"
 
 static char hostname[65] = "occlum-node";
 

@@ -8,6 +8,7 @@
 
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
+#include "kernel/fs/pipefs/pipe.h"
 #include "kernel/proc/process.h"
 #include "kernel/signal/signal.h"
 #include "kernel/vfs/epoll.h"
@@ -479,9 +480,32 @@ static struct filesystem anon_fs;
 static struct mount anon_mount = {.fs = &anon_fs};
 static u64 anon_next = 1;
 
+struct anon_node {
+	struct vnode v;
+	int (*reopen)(struct file *f, u64 arg); /* open() through /proc/self/fd */
+	u64 arg;
+};
+
 static void anon_release(struct vnode *v)
 {
-	kfree(v);
+	kfree(container_of(v, struct anon_node, v));
+}
+
+static int anon_open(struct vnode *v, struct file *f)
+{
+	struct anon_node *n = container_of(v, struct anon_node, v);
+
+	if (S_ISFIFO(v->mode) && !n->reopen)
+		return fifo_vnode_open(v, f);
+	return n->reopen ? n->reopen(f, n->arg) : -ENXIO;
+}
+
+void file_set_reopen(struct file *f, int (*reopen)(struct file *f, u64 arg), u64 arg)
+{
+	struct anon_node *n = container_of(f->vnode, struct anon_node, v);
+
+	n->reopen = reopen;
+	n->arg = arg;
 }
 
 static int anon_getattr(struct vnode *v, struct vattr *ret)
@@ -499,14 +523,16 @@ static int anon_getattr(struct vnode *v, struct vattr *ret)
 static const struct vnode_ops anon_vnode_ops = {
 	.release = anon_release,
 	.getattr = anon_getattr,
+	.open = anon_open,
 };
 
 static struct vnode *anon_vnode(u32 mode)
 {
-	struct vnode *v = kmalloc(sizeof(*v));
+	struct anon_node *n = kzalloc(sizeof(*n));
+	struct vnode *v = &n->v;
 	u32 uid, gid;
 
-	if (!v)
+	if (!n)
 		return NULL;
 	vfs_caller_ids(&uid, &gid);
 	vnode_init(v, &anon_fs, &anon_vnode_ops,

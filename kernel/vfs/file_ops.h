@@ -73,6 +73,8 @@ int __must_check file_open(struct dentry *d, u32 flags, struct file **ret);
  */
 int __must_check file_new_anon(const struct file_ops *ops, const char *name, u32 mode, u32 flags,
 			       void *priv, struct file **ret);
+/* Lets the nameless file be opened again through /proc/self/fd (fifos can be anyway). */
+void file_set_reopen(struct file *f, int (*reopen)(struct file *f, u64 arg), u64 arg);
 /* A second file on the vnode of `f` (the other end of a pipe). */
 int __must_check file_new_beside(struct file *f, const struct file_ops *ops, u32 flags, void *priv,
 				 struct file **ret);

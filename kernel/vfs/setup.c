@@ -7,6 +7,7 @@
 #include "kernel/core/config.h"
 #include "kernel/core/kmem.h"
 #include "kernel/fs/devfs/devfs.h"
+#include "kernel/fs/procfs/procfs.h"
 #include "kernel/fs/ramfs/ramfs.h"
 #include "kernel/fs/secvol/volume.h"
 #include "kernel/fs/unionfs/unionfs.h"
@@ -68,7 +69,7 @@ static int open_fs(const struct config_mount *m, const u8 *key, bool is_init,
 	case CONFIG_FS_SEFS: return volume_open(&m->layers[0], key, NULL, m->cache_size, ret);
 	case CONFIG_FS_HOSTFS: return -ENODEV;
 	case CONFIG_FS_RAMFS: return ramfs_new("tmpfs", 01777, FS_NOSUID | FS_NODEV, ret);
-	case CONFIG_FS_PROCFS: return -ENODEV;
+	case CONFIG_FS_PROCFS: return procfs_new(ret);
 	case CONFIG_FS_DEVFS: return devfs_new(ret);
 	}
 	return -EINVAL;

@@ -291,6 +291,7 @@ int pipe_new(u32 flags, struct file **ret_read, struct file **ret_write)
 		file_put(r);
 		return err;
 	}
+	r->vnode->pipe = p;
 	*ret_read = r;
 	*ret_write = w;
 	return 0;

@@ -231,6 +231,26 @@ static int host_file_new(s32 fd, struct host_file **ret)
 	return 0;
 }
 
+/* /dev/stdin and the like: the same host descriptor once more. */
+static int host_reopen(struct file *f, u64 fd)
+{
+	struct host_file *h;
+	int err = host_file_new((s32)fd, &h);
+
+	if (err)
+		return err;
+	f->ops = &host_ops;
+	f->priv = h;
+	return 0;
+}
+
+int stdio_open_tty(struct file *f)
+{
+	s32 fd;
+
+	return terminal_recall(&fd) ? host_reopen(f, fd) : -ENXIO;
+}
+
 int host_stdio_file(s32 host_fd, struct file **ret_file)
 {
 	struct host_file *h;
@@ -258,21 +278,7 @@ int host_stdio_file(s32 host_fd, struct file **ret_file)
 	err = file_new_anon(&host_ops, name, h->mode | 0620, flags, h, ret_file);
 	if (err)
 		kfree(h);
+	else
+		file_set_reopen(*ret_file, host_reopen, host_fd);
 	return err;
-}
-
-int stdio_open_tty(struct file *f)
-{
-	struct host_file *h;
-	s32 fd;
-	int err;
-
-	if (!terminal_recall(&fd))
-		return -ENXIO;
-	err = host_file_new(fd, &h);
-	if (err)
-		return err;
-	f->ops = &host_ops;
-	f->priv = h;
-	return 0;
 }

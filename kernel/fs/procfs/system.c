@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What /proc tells about the instance. Nothing here is the host's word but the wall clock. */
+#include "abi/errno.h"
+#include "kernel/arch/arch.h"
+#include "kernel/core/kmem.h"
+#include "kernel/core/random.h"
+#include "kernel/fs/procfs/proc_priv.h"
+#include "kernel/mm/mm.h"
+#include "kernel/sys/cpus.h"
+#include "kernel/sys/hostname.h"
+#include "kernel/time/clock.h"
+#include "kernel/vfs/context.h"
+#include "kernel/vfs/mount.h"
+#include "kernel/vfs/pagecache.h"
+#include "lib/base/fmt.h"
+#include "lib/base/string.h"
+
+#define NSEC	1000000000ull
+#define PID_MAX 32768
+
+static int render_meminfo(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	struct kmem_stats heap;
+	u64 total, free;
+
+	mm_system_totals(&total, &free);
+	kmem_stats(&heap);
+	proc_add(t,
+		 "MemTotal:       %8llu kB\nMemFree:        %8llu kB\nMemAvailable:   %8llu kB\n",
+		 (unsigned long long)total / 1024, (unsigned long long)free / 1024,
+		 (unsigned long long)free / 1024);
+	proc_add(t,
+		 "Buffers:               0 kB\nCached:         %8llu kB\nSwapCached:            0 "
+		 "kB\n",
+		 (unsigned long long)page_cache_used() / 1024);
+	proc_add(t, "SwapTotal:             0 kB\nSwapFree:              0 kB\nShmem:              "
+		    "   0 kB\n");
+	proc_add(
+		t,
+		"KernelHeapTotal:%8llu kB\nKernelHeapPeakUsed:%5llu kB\nKernelHeapInUse:%8llu kB\n",
+		(unsigned long long)heap.total / 1024, (unsigned long long)heap.peak / 1024,
+		(unsigned long long)heap.used / 1024);
+	return 0;
+}
+
+/* The flags that programs look for, by register and bit. */
+static const struct {
+	u32 leaf;
+	u8 reg, bit;
+	const char *name;
+} cpu_flags[] = {
+	{1, 3, 0, "fpu"},	   {1, 3, 4, "tsc"},
+	{1, 3, 8, "cx8"},	   {1, 3, 15, "cmov"},
+	{1, 3, 19, "clflush"},	   {1, 3, 23, "mmx"},
+	{1, 3, 24, "fxsr"},	   {1, 3, 25, "sse"},
+	{1, 3, 26, "sse2"},	   {0x80000001, 3, 11, "syscall"},
+	{0x80000001, 3, 20, "nx"}, {0x80000001, 3, 29, "lm"},
+	{1, 2, 0, "pni"},	   {1, 2, 1, "pclmulqdq"},
+	{1, 2, 9, "ssse3"},	   {1, 2, 12, "fma"},
+	{1, 2, 13, "cx16"},	   {1, 2, 19, "sse4_1"},
+	{1, 2, 20, "sse4_2"},	   {1, 2, 22, "movbe"},
+	{1, 2, 23, "popcnt"},	   {1, 2, 25, "aes"},
+	{1, 2, 26, "xsave"},	   {1, 2, 28, "avx"},
+	{1, 2, 29, "f16c"},	   {1, 2, 30, "rdrand"},
+	{7, 1, 0, "fsgsbase"},	   {7, 1, 3, "bmi1"},
+	{7, 1, 5, "avx2"},	   {7, 1, 8, "bmi2"},
+	{7, 1, 9, "erms"},	   {7, 1, 16, "avx512f"},
+	{7, 1, 18, "rdseed"},	   {7, 1, 19, "adx"},
+	{7, 1, 29, "sha_ni"},
+};
+
+static void add_brand(struct proc_text *t)
+{
+	u32 text[13] = {0};
+
+	for (u32 i = 0; i < 3; i++)
+		arch_cpuid(0x80000002 + i, 0, text + 4 * i);
+	proc_add(t, "model name\t: %s\n", (char *)text);
+}
+
+static int render_cpuinfo(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	u32 id[4], vendor[4], sizes[4], family, model;
+
+	arch_cpuid(0, 0, vendor);
+	arch_cpuid(1, 0, id);
+	arch_cpuid(0x80000008, 0, sizes);
+	family = (id[0] >> 8) & 15;
+	model = (id[0] >> 4) & 15;
+	if (family == 15)
+		family += (id[0] >> 20) & 255;
+	if (family >= 6)
+		model |= (id[0] >> 12) & 0xf0;
+	for (u32 cpu = 0; cpu < cpu_count(); cpu++) {
+		proc_add(t, "processor\t: %u\nvendor_id\t: %.4s%.4s%.4s\n", cpu, (char *)&vendor[1],
+			 (char *)&vendor[3], (char *)&vendor[2]);
+		proc_add(t, "cpu family\t: %u\nmodel\t\t: %u\n", family, model);
+		add_brand(t);
+		proc_add(t,
+			 "stepping\t: %u\nphysical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\n"
+			 "cpu cores\t: %u\nfpu\t\t: yes\nflags\t\t:",
+			 id[0] & 15, cpu_count(), cpu, cpu_count());
+		for (u32 i = 0; i < ARRAY_SIZE(cpu_flags); i++) {
+			u32 regs[4];
+
+			arch_cpuid(cpu_flags[i].leaf, 0, regs);
+			if (regs[cpu_flags[i].reg] >> cpu_flags[i].bit & 1)
+				proc_add(t, " %s", cpu_flags[i].name);
+		}
+		proc_add(t,
+			 "\nclflush size\t: 64\ncache_alignment\t: 64\n"
+			 "address sizes\t: %u bits physical, %u bits virtual\n\n",
+			 sizes[0] & 255, (sizes[0] >> 8) & 255);
+	}
+	return 0;
+}
+
+static int render_uptime(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	u64 up = (clock_monotonic_ns() - clock_boot_ns()) / (NSEC / 100);
+
+	proc_add(t, "%llu.%02llu 0.00\n", (unsigned long long)up / 100,
+		 (unsigned long long)up % 100);
+	return 0;
+}
+
+struct counts {
+	u32 processes, threads;
+	s32 last;
+};
+
+static int count_one(struct process *p, void *arg)
+{
+	struct counts *c = arg;
+
+	c->processes++;
+	c->threads += p->thread_count;
+	c->last = MAX(c->last, p->pid);
+	return 0;
+}
+
+static int count_all(struct counts *c)
+{
+	*c = (struct counts){0};
+	return process_for_each(count_one, c);
+}
+
+static int render_loadavg(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	struct counts c;
+	int err = count_all(&c);
+
+	proc_add(t, "0.00 0.00 0.00 1/%u %d\n", c.threads, c.last);
+	return err;
+}
+
+static int render_stat(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	u64 up = clock_monotonic_ns() - clock_boot_ns();
+	struct counts c;
+	int err = count_all(&c);
+
+	proc_add(t, "cpu  0 0 0 %llu 0 0 0 0 0 0\n",
+		 (unsigned long long)(up / (NSEC / 100) * cpu_count()));
+	for (u32 cpu = 0; cpu < cpu_count(); cpu++)
+		proc_add(t, "cpu%u 0 0 0 %llu 0 0 0 0 0 0\n", cpu,
+			 (unsigned long long)(up / (NSEC / 100)));
+	proc_add(t, "intr 0\nctxt 0\nbtime %llu\nprocesses %d\nprocs_running 1\nprocs_blocked 0\n",
+		 (unsigned long long)((clock_realtime_ns() - up) / NSEC), c.last);
+	return err;
+}
+
+static int render_version(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	proc_add(t, "Linux version %s (occlum) #1 Occlum %s\n", UNAME_RELEASE, OCCLUM_VERSION);
+	return 0;
+}
+
+static int render_filesystems(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	proc_add(t, "nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\toverlay\nnodev\tsefs\n"
+		    "nodev\thostfs\n");
+	return 0;
+}
+
+/* --- mounts -------------------------------------------------------------------------------- */
+
+struct mount_text {
+	struct proc_text *t;
+	struct dentry *root;
+	bool is_info;
+};
+
+static void add_options(struct proc_text *t, u32 flags)
+{
+	proc_add(t, "%s%s%s%s", flags & FS_READ_ONLY ? "ro" : "rw",
+		 flags & FS_NOSUID ? ",nosuid" : "", flags & FS_NODEV ? ",nodev" : "",
+		 flags & FS_NOEXEC ? ",noexec" : "");
+}
+
+static int add_mount(struct mount *m, void *arg)
+{
+	struct mount_text *mt = arg;
+	char path[512];
+
+	if (!dentry_is_above(mt->root, m->root) ||
+	    dentry_path(m->root, mt->root, path, sizeof(path)) < 0)
+		return 0; /* of another root: init's */
+	if (mt->is_info) {
+		proc_add(mt->t, "%u %u %u:%u / %s ", m->id, m->point ? m->point->mount->id : 0,
+			 DEV_MAJOR(m->fs->dev), DEV_MINOR(m->fs->dev), path);
+		add_options(mt->t, m->fs->flags);
+		proc_add(mt->t, ",noatime - %s %s ", m->fs->type, m->fs->source);
+	} else {
+		proc_add(mt->t, "%s %s %s ", m->fs->source, path, m->fs->type);
+	}
+	add_options(mt->t, m->fs->flags);
+	proc_add(mt->t, mt->is_info ? "\n" : ",noatime 0 0\n");
+	return 0;
+}
+
+static int render_any_mounts(struct proc_text *t, bool is_info)
+{
+	struct mount_text mt = {t, fs_context_root(current_process()->fs), is_info};
+	int err = mount_for_each(add_mount, &mt);
+
+	dentry_put(mt.root);
+	return err;
+}
+
+int proc_render_mounts(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	return render_any_mounts(t, false);
+}
+
+int proc_render_mountinfo(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	return render_any_mounts(t, true);
+}
+
+/* --- /proc/sys ----------------------------------------------------------------------------- */
+
+#define FIXED(fn, ...)                                                                             \
+	static int fn(struct proc_text *t, struct process *p, struct proc_node *n)                 \
+	{                                                                                          \
+		proc_add(t, __VA_ARGS__);                                                          \
+		return 0;                                                                          \
+	}
+FIXED(render_ostype, "Linux\n")
+FIXED(render_osrelease, "%s\n", UNAME_RELEASE)
+FIXED(render_osversion, "#1 Occlum %s\n", OCCLUM_VERSION)
+FIXED(render_hostname, "%s\n", hostname_get())
+FIXED(render_pid_max, "%d\n", PID_MAX)
+FIXED(render_threads_max, "4096\n")
+FIXED(render_cap_last, "40\n")
+FIXED(render_ngroups, "65536\n")
+FIXED(render_entropy, "256\n")
+FIXED(render_overcommit, "0\n")
+FIXED(render_map_count, "65530\n")
+FIXED(render_mmap_min, "65536\n")
+FIXED(render_file_max, "65536\n")
+FIXED(render_pipe_max, "1048576\n")
+
+static int add_uuid(struct proc_text *t, u8 b[16])
+{
+	b[6] = (b[6] & 15) | 0x40;
+	b[8] = (b[8] & 63) | 0x80;
+	for (u32 i = 0; i < 16; i++)
+		proc_add(t, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
+	proc_add(t, "\n");
+	return 0;
+}
+
+static int render_uuid(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	u8 b[16];
+	int err = random_bytes(b, sizeof(b));
+
+	return err ? err : add_uuid(t, b);
+}
+
+static int render_boot_id(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	static struct spinlock lock = SPINLOCK_INIT;
+	static u8 id[16];
+	static bool is_made;
+	u8 b[16];
+	int err = random_bytes(b, sizeof(b));
+
+	if (err)
+		return err;
+	spin_lock(&lock);
+	if (!is_made)
+		memcpy(id, b, sizeof(id));
+	is_made = true;
+	memcpy(b, id, sizeof(b));
+	spin_unlock(&lock);
+	return add_uuid(t, b);
+}
+
+/* --- self ---------------------------------------------------------------------------------- */
+
+static long self_link(struct process *p, struct proc_node *n, char *buf, size_t size)
+{
+	char text[16];
+	int len = fmt_snprintf(text, sizeof(text), "%d", current_process()->pid);
+
+	len = MIN((size_t)len, size);
+	memcpy(buf, text, len);
+	return len;
+}
+
+static long thread_self_link(struct process *p, struct proc_node *n, char *buf, size_t size)
+{
+	char text[40];
+	int len = fmt_snprintf(text, sizeof(text), "%d/task/%d", current_process()->pid,
+			       current_thread()->tid);
+
+	len = MIN((size_t)len, size);
+	memcpy(buf, text, len);
+	return len;
+}
+
+static long mounts_link(struct process *p, struct proc_node *n, char *buf, size_t size)
+{
+	size_t len = MIN(strlen("self/mounts"), size);
+
+	memcpy(buf, "self/mounts", len);
+	return len;
+}
+
+#define TEXT(name, fn)                                                                             \
+	{                                                                                          \
+		name, 0444, PROC_TEXT, .render = fn                                                \
+	}
+#define DIR(name, children)                                                                        \
+	{                                                                                          \
+		name, 0555, PROC_DIR, children                                                     \
+	}
+
+static const struct proc_entry random_children[] = {TEXT("uuid", render_uuid),
+						    TEXT("boot_id", render_boot_id),
+						    TEXT("entropy_avail", render_entropy),
+						    {NULL}};
+static const struct proc_entry kernel_children[] = {
+	TEXT("ostype", render_ostype),	       TEXT("osrelease", render_osrelease),
+	TEXT("version", render_osversion),     TEXT("hostname", render_hostname),
+	TEXT("pid_max", render_pid_max),       TEXT("threads-max", render_threads_max),
+	TEXT("cap_last_cap", render_cap_last), TEXT("ngroups_max", render_ngroups),
+	DIR("random", random_children),	       {NULL}};
+static const struct proc_entry vm_children[] = {TEXT("overcommit_memory", render_overcommit),
+						TEXT("max_map_count", render_map_count),
+						TEXT("mmap_min_addr", render_mmap_min),
+						{NULL}};
+static const struct proc_entry fs_children[] = {TEXT("file-max", render_file_max),
+						TEXT("nr_open", render_file_max),
+						TEXT("pipe-max-size", render_pipe_max),
+						{NULL}};
+static const struct proc_entry sys_children[] = {
+	DIR("kernel", kernel_children), DIR("vm", vm_children), DIR("fs", fs_children), {NULL}};
+static const struct proc_entry root_children[] = {
+	{"self", 0777, PROC_LINK, .read_link = self_link},
+	{"thread-self", 0777, PROC_LINK, .read_link = thread_self_link},
+	{"mounts", 0777, PROC_LINK, .read_link = mounts_link},
+	TEXT("meminfo", render_meminfo),
+	TEXT("cpuinfo", render_cpuinfo),
+	TEXT("uptime", render_uptime),
+	TEXT("loadavg", render_loadavg),
+	TEXT("stat", render_stat),
+	TEXT("version", render_version),
+	TEXT("filesystems", render_filesystems),
+	DIR("sys", sys_children),
+	{NULL}};
+const struct proc_entry proc_root_entry = {
+	"", 0555, PROC_DIR, root_children, NUMBERS_PROCESSES, &proc_process_entry};
