@@ -28,7 +28,6 @@ struct fuzz_volume *fuzz_volume_get(void)
 	struct secvol_report report;
 	struct secvol_params p;
 	struct secvol *v;
-	struct bs_sim *sim;
 	u64 gen = 0, obj;
 
 	if (made)
@@ -36,8 +35,8 @@ struct fuzz_volume *fuzz_volume_get(void)
 	made = true;
 	explore_init(&f.x);
 	f.x.plain = true;
-	sim = bs_sim_new(EXPLORE_BLOCKS); /* kept: the state's blocks are its */
-	p = explore_params(&f.x, &sim->bs);
+	f.sim = bs_sim_new(EXPLORE_BLOCKS);
+	p = explore_params(&f.x, &f.sim->bs);
 	if (secvol_format(&p, &format) || secvol_open(&p, &v, &report))
 		abort();
 	for (u32 i = 0; i < ARRAY_SIZE(ops); i++)
@@ -49,7 +48,7 @@ struct fuzz_volume *fuzz_volume_get(void)
 		abort();
 	if (secvol_close(v))
 		abort();
-	f.disk = sim_state_copy(&sim->now);
+	f.disk = sim_state_copy(&f.sim->now);
 	for (u64 b = 0; b < SV_ROOT_SLOTS; b++) {
 		const struct sv_root_slot *slot = (const void *)f.disk.block[b];
 

@@ -7,6 +7,7 @@
 
 struct fuzz_volume {
 	struct explore x;
+	struct bs_sim *sim; /* whose blocks `disk` names */
 	struct sim_state disk;
 	u64 root_block; /* of the newest root slot */
 	u64 node_block; /* of the tree's root node, which is a leaf */
