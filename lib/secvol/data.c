@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * File contents: a cache of 4 KiB pages, grouped by chunks of 64, that gathers small writes so that
- * blocks are allocated in long runs and sealed in batches, and reads ahead for small sequential
- * reads. Large aligned reads and writes go past it, straight between the caller's memory and the
+ * File contents. Small writes gather in the page cache (page.c) so that blocks are allocated in long
+ * runs and sealed in batches, and small sequential reads read ahead into it. Large aligned reads and writes go past it, straight between the caller's memory and the
  * sealed blocks.
  *
  * Bytes of the last block beyond the file's size are always zero, in pages and on the store.
@@ -19,160 +18,6 @@
 #define S_IFMT_	     0170000u
 #define S_IFREG_     0100000u
 #define S_IFDIR_     0040000u
-
-static u32 chunk_slot(u64 obj, u64 index)
-{
-	return (u32)((obj * 0x9e3779b97f4a7c15ull + index * 0xc2b2ae3d27d4eb4full) >> 54) %
-	       SV_HASH_SIZE;
-}
-
-static struct sv_chunk *chunk_find(struct secvol *v, u64 obj, u64 index)
-{
-	struct sv_chunk *c = v->chunk_hash[chunk_slot(obj, index)];
-
-	while (c && (c->obj != obj || c->index != index))
-		c = c->hash_next;
-	return c;
-}
-
-static struct sv_chunk *chunk_make(struct secvol *v, u64 obj, u64 index)
-{
-	struct sv_chunk *c = chunk_find(v, obj, index);
-	u32 slot = chunk_slot(obj, index);
-
-	if (c) {
-		list_del(&c->lru);
-		list_add_tail(&v->chunk_lru, &c->lru);
-		return c;
-	}
-	c = sv_zalloc(v, sizeof(*c));
-	if (!c)
-		return NULL;
-	c->obj = obj;
-	c->index = index;
-	c->hash_next = v->chunk_hash[slot];
-	v->chunk_hash[slot] = c;
-	list_init(&c->lru);
-	list_add_tail(&v->chunk_lru, &c->lru);
-	list_init(&c->dirty_link);
-	return c;
-}
-
-static void chunk_free_if_empty(struct secvol *v, struct sv_chunk *c)
-{
-	struct sv_chunk **at = &v->chunk_hash[chunk_slot(c->obj, c->index)];
-
-	if (c->valid)
-		return;
-	while (*at != c)
-		at = &(*at)->hash_next;
-	*at = c->hash_next;
-	list_del(&c->lru);
-	list_del(&c->dirty_link);
-	sv_free(v, c, sizeof(*c));
-}
-
-static void page_clean(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c, u32 k)
-{
-	if (!(c->dirty >> k & 1))
-		return;
-	c->dirty &= ~(1ull << k);
-	v->dirty_pages--;
-	i->dirty_pages--;
-	if (!c->dirty)
-		list_del(&c->dirty_link);
-}
-
-static void page_dirty(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c, u32 k)
-{
-	if (c->dirty >> k & 1)
-		return;
-	if (!c->dirty)
-		list_add_tail(&v->chunk_dirty, &c->dirty_link);
-	c->dirty |= 1ull << k;
-	v->dirty_pages++;
-	i->dirty_pages++;
-	v->dirty = true;
-}
-
-/* The page must be clean. */
-static void page_free(struct secvol *v, struct sv_chunk *c, u32 k)
-{
-	if (!c->page[k])
-		return;
-	sv_free(v, c->page[k], SV_BLOCK);
-	c->page[k] = NULL;
-	c->valid &= ~(1ull << k);
-	v->pages--;
-}
-
-static void chunk_drop(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c, u64 from,
-		       u64 to)
-{
-	for (u32 k = 0; k < SV_EXTENT_BLOCKS; k++) {
-		u64 block = c->index * SV_EXTENT_BLOCKS + k;
-
-		if (block < from || block >= to || !c->page[k])
-			continue;
-		page_clean(v, i, c, k);
-		page_free(v, c, k);
-	}
-	chunk_free_if_empty(v, c);
-}
-
-void sv_data_drop(struct secvol *v, struct sv_inode_mem *i, u64 from, u64 to)
-{
-	u64 last = i->attr.size / SV_BLOCK / SV_EXTENT_BLOCKS;
-	u64 first = from / SV_EXTENT_BLOCKS;
-	struct list_node *at, *next;
-
-	last = MIN(last, (to - 1) / SV_EXTENT_BLOCKS);
-	if (last < first + 64) {
-		for (u64 index = first; index <= last; index++) {
-			struct sv_chunk *c = chunk_find(v, i->attr.obj, index);
-
-			if (c)
-				chunk_drop(v, i, c, from, to);
-		}
-		return;
-	}
-	list_for_each_safe (at, next, &v->chunk_lru) {
-		struct sv_chunk *c = list_entry(at, struct sv_chunk, lru);
-
-		if (c->obj == i->attr.obj)
-			chunk_drop(v, i, c, from, to);
-	}
-}
-
-void sv_chunks_trim(struct secvol *v)
-{
-	struct list_node *at, *next;
-
-	if (v->pages <= v->max_pages)
-		return;
-	list_for_each_safe (at, next, &v->chunk_lru) {
-		struct sv_chunk *c = list_entry(at, struct sv_chunk, lru);
-
-		for (u32 k = 0; k < SV_EXTENT_BLOCKS; k++) {
-			if (!(c->dirty >> k & 1))
-				page_free(v, c, k);
-		}
-		chunk_free_if_empty(v, c);
-		if (v->pages <= v->max_pages)
-			return;
-	}
-}
-
-void sv_chunks_free(struct secvol *v)
-{
-	while (!list_is_empty(&v->chunk_lru)) {
-		struct sv_chunk *c = list_first_entry(&v->chunk_lru, struct sv_chunk, lru);
-
-		for (u32 k = 0; k < SV_EXTENT_BLOCKS; k++)
-			page_free(v, c, k);
-		chunk_free_if_empty(v, c);
-	}
-}
 
 /* ---- to the store ---- */
 
@@ -240,7 +85,7 @@ static int write_inline(struct secvol *v, struct sv_inode_mem *i, struct sv_chun
 			i->inlined = true;
 	}
 	if (!err)
-		page_clean(v, i, c, 0);
+		sv_page_clean(v, i, c, 0);
 	return err;
 }
 
@@ -265,7 +110,7 @@ static int flush_chunk(struct secvol *v, struct sv_chunk *c)
 		err = write_run(v, i, c->index * SV_EXTENT_BLOCKS + k, n,
 				(const u8 *const *)c->page + k);
 		for (u32 e = k + n; !err && k < e; k++)
-			page_clean(v, i, c, k);
+			sv_page_clean(v, i, c, k);
 	}
 	return err;
 }
@@ -351,7 +196,7 @@ static int fill(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count, 
 /* Brings up to `count` missing pages from `block` on into the cache; at least one. */
 static int load_pages(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count)
 {
-	struct sv_chunk *c = chunk_make(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
+	struct sv_chunk *c = sv_chunk_make(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
 	u32 k = block % SV_EXTENT_BLOCKS, n;
 	u8 *pages[SV_EXTENT_BLOCKS];
 	int err;
@@ -373,7 +218,7 @@ static int load_pages(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 c
 			v->pages++;
 		}
 	}
-	chunk_free_if_empty(v, c);
+	sv_chunk_free_if_empty(v, c);
 	return err;
 }
 
@@ -381,7 +226,7 @@ static int load_pages(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 c
 static int page_get(struct secvol *v, struct sv_inode_mem *i, u64 block, bool whole,
 		    struct sv_chunk **ret_c)
 {
-	struct sv_chunk *c = chunk_make(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
+	struct sv_chunk *c = sv_chunk_make(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
 	u32 k = block % SV_EXTENT_BLOCKS;
 	int err;
 
@@ -391,7 +236,7 @@ static int page_get(struct secvol *v, struct sv_inode_mem *i, u64 block, bool wh
 		u8 *page = sv_alloc(v, SV_BLOCK);
 
 		if (!page) {
-			chunk_free_if_empty(v, c);
+			sv_chunk_free_if_empty(v, c);
 			return -ENOMEM;
 		}
 		if (!whole)
@@ -422,7 +267,7 @@ static int get_file(struct secvol *v, u64 obj, struct sv_inode_mem **ret_i)
 /* Missing blocks from `block` on, within its chunk and at most `max`. */
 static u32 missing_run(struct secvol *v, u64 obj, u64 block, u64 max)
 {
-	struct sv_chunk *c = chunk_find(v, obj, block / SV_EXTENT_BLOCKS);
+	struct sv_chunk *c = sv_chunk_find(v, obj, block / SV_EXTENT_BLOCKS);
 	u32 k = block % SV_EXTENT_BLOCKS, n = 0;
 
 	while (n < max && k + n < SV_EXTENT_BLOCKS && !(c && c->page[k + n]))
@@ -481,7 +326,7 @@ static long read_some(struct secvol *v, struct sv_inode_mem *i, u64 off, u8 *buf
 		if (err)
 			return err;
 	}
-	c = chunk_make(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
+	c = sv_chunk_make(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
 	n = (u32)MIN(size, (size_t)(SV_BLOCK - in));
 	memcpy(buf, c->page[block % SV_EXTENT_BLOCKS] + in, n);
 	return n;
@@ -531,10 +376,10 @@ static long write_some(struct secvol *v, struct sv_inode_mem *i, u64 off, const 
 	if (in == 0 && n >= DIRECT_WRITE) {
 		for (u32 j = 0; j < n; j++)
 			src[j] = buf + (size_t)j * SV_BLOCK;
-		c = chunk_find(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
+		c = sv_chunk_find(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
 		err = write_run(v, i, block, n, src);
 		if (!err && c)
-			chunk_drop(v, i, c, block, block + n);
+			sv_chunk_drop(v, i, c, block, block + n);
 		return err ? err : (long)n * SV_BLOCK;
 	}
 	n = (u32)MIN(size, (size_t)(SV_BLOCK - in));
@@ -542,7 +387,7 @@ static long write_some(struct secvol *v, struct sv_inode_mem *i, u64 off, const 
 	if (err)
 		return err;
 	memcpy(c->page[k] + in, buf, n);
-	page_dirty(v, i, c, k);
+	sv_page_dirty(v, i, c, k);
 	return n;
 }
 
@@ -610,7 +455,7 @@ static int zero_part(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 fr
 	page = c->page[block % SV_EXTENT_BLOCKS];
 	if (!mem_is_zero(page + from, to - from)) {
 		memset(page + from, 0, to - from);
-		page_dirty(v, i, c, block % SV_EXTENT_BLOCKS);
+		sv_page_dirty(v, i, c, block % SV_EXTENT_BLOCKS);
 	}
 	return 0;
 }
@@ -637,7 +482,7 @@ int secvol_truncate(struct secvol *v, u64 obj, u64 size)
 			/* The INLINE item must not be longer than the file: write it again. */
 			err = page_get(v, i, 0, false, &c);
 			if (!err)
-				page_dirty(v, i, c, 0);
+				sv_page_dirty(v, i, c, 0);
 		}
 		if (!err) {
 			sv_data_drop(v, i, from, UINT64_MAX);

@@ -8,8 +8,8 @@
  *   node.c     one node                   tree.c    lookups, changes, dirty paths, node cache
  *   alloc.c    allocation groups          commit.c  the checkpoint
  *   inode.c    objects in memory          dir.c     names
- *   data.c     pages and their cache      extent.c  where file blocks lie
- *   read.c     plans of reads             blockstore.c  the store's contract
+ *   data.c     contents of files          extent.c  where file blocks lie
+ *   read.c     plans of reads             page.c    pages and their cache
  *   xattr.c    attributes, call sites     check.c   the whole volume compared with itself
  *
  * Changes are made in two steps: "prepare" loads and dirties every node a change will touch and
@@ -402,14 +402,23 @@ int __must_check sv_reader_run(struct secvol *v, struct sv_reader *r, u8 *const 
 /* Both, under the mutex. */
 int __must_check sv_extent_read(struct secvol *v, u64 obj, u64 block, u32 count, u8 *const *dst);
 
+/* ---- page.c ---- */
+struct sv_chunk *sv_chunk_find(struct secvol *v, u64 obj, u64 index);
+struct sv_chunk *sv_chunk_make(struct secvol *v, u64 obj, u64 index); /* NULL: no memory */
+void sv_chunk_free_if_empty(struct secvol *v, struct sv_chunk *c);
+/* Forgets the pages of blocks [from, to), dirty ones too; frees the chunk when none is left. */
+void sv_chunk_drop(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c, u64 from, u64 to);
+void sv_page_clean(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c, u32 k);
+void sv_page_dirty(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c, u32 k);
+void sv_data_drop(struct secvol *v, struct sv_inode_mem *i, u64 from_block, u64 to_block);
+void sv_chunks_trim(struct secvol *v);
+void sv_chunks_free(struct secvol *v);
+
 /* ---- data.c ---- */
 int __must_check sv_data_flush(struct secvol *v); /* all dirty pages */
 int __must_check sv_data_flush_obj(struct secvol *v, struct sv_inode_mem *i);
-void sv_data_drop(struct secvol *v, struct sv_inode_mem *i, u64 from_block, u64 to_block);
 int __must_check sv_data_cut(struct secvol *v, struct sv_inode_mem *i, u64 from_block,
 			     u64 to_block);
-void sv_chunks_trim(struct secvol *v);
-void sv_chunks_free(struct secvol *v);
 
 /* ---- dir.c ---- */
 u64 sv_name_hash(const struct secvol *v, const char *name, size_t len);
