@@ -108,6 +108,18 @@ static bool gaps_take(struct mm *mm, u64 start, u64 end)
 	return false;
 }
 
+bool mm_could_place(struct mm *mm, u64 start, u64 end)
+{
+	bool could;
+
+	if (start < zone_start() || end > zone_end() || start >= end)
+		return false;
+	mutex_lock(&mm->lock);
+	could = gaps_are_available(mm, start, end);
+	mutex_unlock(&mm->lock);
+	return could;
+}
+
 static void gaps_release(struct mm *mm, u64 start, u64 end)
 {
 	u64 ignored;
@@ -305,6 +317,9 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 
 	if (exceeds_limits(mm, r->size))
 		return -ENOMEM;
+	if (!r->file && !r->object && (r->prot & PROT_WRITE) && !(r->flags & MAP_NORESERVE) &&
+	    r->name != VMA_STACK && pages_can_never_pay(r->size))
+		return -ENOMEM;
 	if (!list_is_empty(&mm->limbo))
 		mm_drain_limbo(mm);
 	if (r->object)
@@ -317,6 +332,8 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 	else
 		start = choose_address(mm, r);
 	if (err || !start) {
+		if (!err)
+			pages_log_exhaustion(true); /* the range grows with the field */
 		vma_free(v);
 		return err ? err : -ENOMEM;
 	}

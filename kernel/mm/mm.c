@@ -350,11 +350,11 @@ long mm_map_stack(struct mm *mm, u64 size, u32 prot)
 				.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 				.may = PROT_READ | PROT_WRITE | PROT_EXEC,
 				.name = VMA_STACK};
-	long base = mm_reserve(mm, size + PAGE_SIZE, PAGE_SIZE), ret;
+	long base = mm_reserve(mm, size + STACK_GUARD, PAGE_SIZE), ret;
 
 	if (base < 0)
 		return base;
-	r.address = base + PAGE_SIZE;
+	r.address = base + STACK_GUARD;
 	r.size = ALIGN_UP(size, PAGE_SIZE);
 	mutex_lock(&mm->lock);
 	ret = mm_map_locked(mm, &r);

@@ -36,7 +36,9 @@ long mm_brk(struct mm *mm, u64 new_break); /* Linux: the break after the call */
 void mm_set_loading(struct mm *mm, bool is_loading);
 /* Addresses for an image: a PROT_NONE mapping, aligned. Address or -errno. */
 long mm_reserve(struct mm *mm, u64 size, u64 align);
-/* The first stack, with a guard page below. Its end (exclusive) or -errno. */
+/* No other address space owns any of [start, end). */
+bool mm_could_place(struct mm *mm, u64 start, u64 end);
+/* The first stack, with a guard below. Its end (exclusive) or -errno. */
 long mm_map_stack(struct mm *mm, u64 size, u32 prot);
 /* Writes memory of any process that it could write itself; from NULL: zeroes. 0, -EFAULT, -ENOMEM, -EIO. */
 int __must_check mm_write_foreign(struct mm *mm, u64 address, const void *from, size_t size);

@@ -16,6 +16,7 @@
 #define COMMIT_AT_ONCE_MAX MIB(1) /* larger anonymous mappings are committed on touch */
 #define COMMIT_STEP	   KIB(256)
 #define FILL_STEP	   KIB(64) /* of files */
+#define STACK_GUARD	   MIB(1)  /* below the first stack, as Linux keeps it free */
 #define MAPPINGS_MAX	   65530   /* per process, as Linux's vm.max_map_count */
 
 struct text_patch;
@@ -61,7 +62,7 @@ struct mm {
 	u64 mapped;		     /* bytes */
 	u64 brk_start, brk, brk_end; /* [brk_start, brk_end) is reserved in the zone */
 	u64 limit_data, limit_as;
-	bool limit_logged;
+	bool limit_logged, stack_logged;
 	struct list_node dead_patches; /* struct text_patch, see text.c */
 	struct list_node limbo;	       /* ranges that a thread in uaccess may still touch */
 };

@@ -335,7 +335,11 @@ static void user_space_is_limited_and_named(void **state)
 
 	at = map(0, MIB(60), PROT_NONE, ANON); /* reservations cost nothing */
 	assert_true(at > 0);
-	big = map(0, MIB(100), RW, ANON); /* committed on touch */
+	assert_int_equal(map(0, MIB(100), RW, ANON), -ENOMEM); /* could never be used */
+	assert_non_null(strstr(fake_last_log(), "resource_limits.user_space_size"));
+	assert_int_equal(mm_mprotect(p->mm, at, MIB(1), RW), 0);
+	assert_int_equal(mm_munmap(p->mm, at, MIB(1)), 0); /* usage falls: it may be said again */
+	big = map(0, MIB(100), RW, ANON | MAP_NORESERVE);  /* committed on touch */
 	assert_true(big > 0);
 	for (u64 i = 0; i < MIB(63); i += KIB(256))
 		assert_int_equal(mm_handle_fault(p->mm, big + i, MM_WRITE), 0);
@@ -354,6 +358,7 @@ static void user_space_is_limited_and_named(void **state)
 	assert_int_equal(mm_munmap(p->mm, big, MIB(100)), 0);
 	assert_int_equal(pages_charged(), KIB(64));
 	/* What was freed is given back, so that as much can be had again. */
+	assert_int_equal(mm_munmap(p->mm, at, MIB(60)), 0);
 	big = map(0, MIB(62), RW, ANON | MAP_POPULATE);
 	assert_true(big > 0);
 	assert_int_equal(pages_charged(), KIB(64) + MIB(62));

@@ -214,14 +214,26 @@ static int set_protection(u64 start, u64 end, u8 mask, u8 want, u32 prot)
 
 /* --- paying ----------------------------------------------------------------------------------- */
 
-static __noinline void log_exhaustion(void)
+void pages_log_exhaustion(bool of_addresses)
 {
 	if (__atomic_exchange_n(&pages.exhaustion_logged, true, __ATOMIC_RELAXED))
 		return;
-	log_always("Out of user memory: programs use %llu of %llu MiB; raise "
-		   "resource_limits.user_space_size.",
-		   (unsigned long long)(pages.charged >> (20 - PAGE_SHIFT)),
-		   (unsigned long long)(pages.limit >> (20 - PAGE_SHIFT)));
+	if (of_addresses)
+		log_always("Programs have no more addresses to map memory at; raise "
+			   "resource_limits.user_space_size.");
+	else
+		log_always("Out of user memory: programs use %llu of %llu MiB; raise "
+			   "resource_limits.user_space_size.",
+			   (unsigned long long)(pages.charged >> (20 - PAGE_SHIFT)),
+			   (unsigned long long)(pages.limit >> (20 - PAGE_SHIFT)));
+}
+
+bool pages_can_never_pay(u64 size)
+{
+	if (size >> PAGE_SHIFT <= pages.limit - MIN(pages.limit, pages.charged))
+		return false;
+	pages_log_exhaustion(false);
+	return true;
 }
 
 /* Gives the host back what free ranges still hold. */
@@ -259,7 +271,7 @@ static int charge(u64 count)
 
 	if (now > pages.limit || count > pages.limit) {
 		__atomic_sub_fetch(&pages.charged, count, __ATOMIC_RELAXED);
-		log_exhaustion();
+		pages_log_exhaustion(false);
 		return -ENOMEM;
 	}
 	if (now + __atomic_load_n(&pages.cached, __ATOMIC_RELAXED) > pages.limit)

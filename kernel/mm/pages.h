@@ -66,6 +66,14 @@ void pages_release(u64 start, u64 end);
 void pages_mark_changed(u64 start, u64 end, bool changed);
 u64 pages_count_present(u64 start, u64 end);
 
+/*
+ * A private writable mapping of this size could never be used as a whole: refuse it now rather
+ * than when it is touched. Says so in the log.
+ */
+bool pages_can_never_pay(u64 size);
+/* The line that names the limit of memory or addresses; once until usage falls well below it. */
+void pages_log_exhaustion(bool of_addresses);
+
 /* Bytes that live mappings pay for, and the limit. */
 u64 pages_charged(void);
 u64 pages_limit(void);

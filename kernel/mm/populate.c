@@ -194,6 +194,25 @@ int mm_populate(struct mm *mm, u64 start, u64 end, u32 access)
 	return populate(mm, start, end, access, &ignored);
 }
 
+/* A fault in the guard below the first stack: say why the program is about to die. */
+static void explain_overflow(struct mm *mm, u64 address)
+{
+	struct vma *v;
+
+	mutex_lock(&mm->lock);
+	v = vma_find(mm, address);
+	while (v && v->name != VMA_STACK && v->start <= address + STACK_GUARD)
+		v = vma_next(v);
+	if (v && v->name == VMA_STACK && v->start > address && v->start - address <= STACK_GUARD &&
+	    !mm->stack_logged) {
+		mm->stack_logged = true;
+		log_always("A program used up its stack of %llu KiB; raise "
+			   "process.default_stack_size.",
+			   (unsigned long long)(vma_size(v) >> 10));
+	}
+	mutex_unlock(&mm->lock);
+}
+
 int mm_handle_fault(struct mm *mm, u64 address, u32 access)
 {
 	static_assert((int)MM_READ == PAGE_READ && (int)MM_WRITE == PAGE_WRITE &&
@@ -207,6 +226,8 @@ int mm_handle_fault(struct mm *mm, u64 address, u32 access)
 		return -EFAULT;
 	access = access ? access : PAGE_READ;
 	err = populate(mm, address, address + 1, access, &did_something);
+	if (err == -EACCES || err == -EFAULT)
+		explain_overflow(mm, address);
 	if (err || did_something) {
 		t->spurious_faults = 0;
 		return err;

@@ -86,9 +86,12 @@ static int map_segment(struct mm *mm, struct file *file, const struct elf_phdr *
 	return p->memsz > p->filesz ? map_bss(mm, p, bias, prot) : 0;
 }
 
-/* Where the image's lowest page will be. */
-static int place(struct mm *mm, const struct elf_header *h, const struct elf_layout *l,
-		 u64 *ret_base)
+/*
+ * Where the image's lowest page will be. -EBUSY: at its fixed address, once the address space
+ * `own` (or NULL) is gone.
+ */
+static int place(struct mm *mm, struct mm *own, const struct elf_header *h,
+		 const struct elf_layout *l, u64 *ret_base)
 {
 	u64 size = l->high - l->low;
 	long at;
@@ -106,6 +109,8 @@ static int place(struct mm *mm, const struct elf_header *h, const struct elf_lay
 		*ret_base = l->low;
 		return 0;
 	}
+	if (at == -EEXIST && own && mm_could_place(own, l->low, l->high))
+		return -EBUSY;
 	if (at == -EEXIST)
 		log_always(
 			"A program linked at a fixed address cannot start while another one uses "
@@ -123,16 +128,26 @@ struct mapped_file {
 	u16 phnum;
 };
 
-static int map_file(struct mm *mm, struct file *file, const struct elf_header *h,
+static void describe(const struct elf_header *h, const struct elf_layout *l, u64 base,
+		     struct mapped_file *ret)
+{
+	ret->bias = base - l->low;
+	ret->entry = ret->bias + h->entry;
+	ret->phdr = l->phdr_vaddr ? ret->bias + l->phdr_vaddr : 0;
+	ret->phnum = h->phnum;
+	ret->end = base + (l->high - l->low);
+}
+
+static int map_file(struct mm *mm, struct mm *own, struct file *file, const struct elf_header *h,
 		    const struct elf_layout *l, struct mapped_file *ret)
 {
 	struct elf_source source = source_of(file);
 	u64 base = 0;
-	int err = place(mm, h, l, &base);
+	int err = place(mm, own, h, l, &base);
 
+	describe(h, l, err ? l->low : base, ret);
 	if (err)
 		return err;
-	ret->bias = base - l->low;
 	for (unsigned i = 0; i < h->phnum; i++) {
 		struct elf_phdr p;
 
@@ -148,10 +163,6 @@ static int map_file(struct mm *mm, struct file *file, const struct elf_header *h
 		if (err)
 			return err;
 	}
-	ret->entry = ret->bias + h->entry;
-	ret->phdr = l->phdr_vaddr ? ret->bias + l->phdr_vaddr : 0;
-	ret->phnum = h->phnum;
-	ret->end = base + (l->high - l->low);
 	return 0;
 }
 
@@ -196,7 +207,7 @@ static int load_interpreter(struct mm *mm, struct file *file, struct loaded_imag
 	if (!err && h.entry == 0)
 		err = -ENOEXEC;
 	if (!err)
-		err = map_file(mm, file, &h, &l, &m);
+		err = map_file(mm, NULL, file, &h, &l, &m);
 	if (err)
 		return err == -ENOEXEC ? -ELIBBAD : err;
 	ret->entry = m.entry;
@@ -221,8 +232,10 @@ int elf_load(struct process *p, struct mm *mm, struct file *file, struct loaded_
 	if (!interpreter && h.entry == 0)
 		err = -ENOEXEC; /* a library */
 	if (!err)
-		err = map_file(mm, file, &h, &l, &m);
-	if (!err) {
+		err = map_file(mm, p->mm, file, &h, &l, &m);
+	image.is_late = err == -EBUSY;
+	if (!err || image.is_late) {
+		err = 0;
 		image.entry = m.entry;
 		image.exe_entry = m.entry;
 		image.exe_phdr = m.phdr;
@@ -237,4 +250,14 @@ int elf_load(struct process *p, struct mm *mm, struct file *file, struct loaded_
 	if (!err)
 		*ret = image;
 	return err;
+}
+
+int elf_load_late(struct mm *mm, struct file *file)
+{
+	struct mapped_file m;
+	struct elf_header h;
+	struct elf_layout l;
+	int err = read_layout(file, &h, &l);
+
+	return err ? err : map_file(mm, NULL, file, &h, &l, &m);
 }

@@ -292,6 +292,7 @@ static int fill(struct process *p, const char *path, const struct exec_args *arg
 		err = stack_build(p, image->mm, &stack, image);
 	if (err)
 		return err;
+	image->is_late = loaded.is_late;
 	image->regs.rip = loaded.entry;
 	image->regs.rflags = RFLAGS_START;
 	image->regs.orig_rax = UINT64_MAX;
@@ -348,6 +349,16 @@ int exec_load(struct process *p, const char *path, struct exec_args *args, struc
 	}
 	*ret = image;
 	return 0;
+}
+
+int exec_finish(struct process *p)
+{
+	int err;
+
+	mm_set_loading(p->mm, true);
+	err = elf_load_late(p->mm, p->exe);
+	mm_set_loading(p->mm, false);
+	return err;
 }
 
 void exec_image_free(struct exec_image *image)

@@ -32,6 +32,7 @@ struct exec_image {
 	char *exe_path;	       /* absolute path for /proc/self/exe; kmalloc'ed */
 	u64 stack_start, arg_start, arg_end, env_start, env_end; /* for /proc */
 	char comm[16];
+	bool is_late; /* exec_finish() must be called once the caller's old mm is gone */
 };
 
 /*
@@ -41,4 +42,10 @@ struct exec_image {
  */
 int __must_check exec_load(struct process *p, const char *path, struct exec_args *args,
 			   struct exec_image *ret);
+
+/*
+ * A fixed-address program that replaces one at the same addresses: maps it, when these are free.
+ * A failure is the end of the process, as on Linux behind the point of no return.
+ */
+int __must_check exec_finish(struct process *p);
 void exec_image_free(struct exec_image *image);

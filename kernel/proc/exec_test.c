@@ -243,6 +243,30 @@ static void dynamic_program(void **state)
 	unpublish("/lib/ld.so", g);
 }
 
+/* execve of the program that runs: its own addresses become free only at the end. */
+static void fixed_replaces_fixed(u64 vaddr)
+{
+	struct mm *first = p->mm;
+	struct exec_image x, y;
+
+	assert_int_equal(load("/bin/fixed", &x), 0);
+	assert_false(x.is_late);
+	p->mm = x.mm;
+	assert_int_equal(load("/bin/fixed", &y), 0);
+	assert_true(y.is_late);
+	assert_int_equal(y.regs.rip, vaddr + 0x1000);
+	assert_int_equal(auxv(&y, AT_PHDR), vaddr + sizeof(Elf64_Ehdr));
+	exec_image_free(&x);
+	p->mm = y.mm;
+	p->exe = y.exe;
+	assert_int_equal(exec_finish(p), 0);
+	assert_int_equal(word_at(y.mm, vaddr + 0x1000), 0x9090909090909090);
+	assert_int_equal(mm_handle_fault(y.mm, vaddr + 0x3010, MM_WRITE), 0);
+	exec_image_free(&y);
+	p->mm = first;
+	p->exe = NULL;
+}
+
 static void fixed_program(void **state)
 {
 	u64 vaddr = fake_zone_start() + MIB(1);
@@ -264,6 +288,7 @@ static void fixed_program(void **state)
 	exec_image_free(&x);
 	assert_int_equal(load("/bin/fixed", &y), 0);
 	exec_image_free(&y);
+	fixed_replaces_fixed(vaddr);
 	unpublish("/bin/fixed", f);
 	/* As in an enclave that does not begin at 0. */
 	image_init(&image, ET_EXEC, 0x400000, NULL);

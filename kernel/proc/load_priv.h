@@ -13,6 +13,7 @@ struct loaded_image {
 	u64 interp_base; /* AT_BASE, 0: none */
 	u64 image_end;	 /* of a fixed-address program: the heap follows; else 0 */
 	bool exec_stack;
+	bool is_late; /* not mapped yet: the process's own old program is in the way */
 };
 
 /*
@@ -21,6 +22,9 @@ struct loaded_image {
  */
 int __must_check elf_load(struct process *p, struct mm *mm, struct file *file,
 			  struct loaded_image *ret);
+
+/* Maps a program that elf_load() left out (is_late). */
+int __must_check elf_load_late(struct mm *mm, struct file *file);
 
 struct stack_request {
 	const struct exec_args *args;

@@ -81,6 +81,8 @@ int process_exec(const char *path, struct exec_args *args)
 	timers_process_exec(p);
 	shm_process_exit(p);
 	swap_image(p, &image);
+	if (image.is_late && exec_finish(p))
+		process_exit_group(9); /* as if by SIGKILL */
 	fd_table_close_on_exec(p->files);
 	signal_exec_reset(p);
 	memcpy(t->name, p->comm, sizeof(t->name));
