@@ -23,6 +23,7 @@
 #include "kernel/signal/signal.h"
 #include "kernel/time/clock.h"
 #include "kernel/vfs/file.h"
+#include "kernel/vfs/host_names.h"
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
 #include "lib/crypto/crypto.h"
@@ -268,6 +269,24 @@ static int kernel_look_at_root(void)
 	return kernel_process.fs ? 0 : -ENOMEM;
 }
 
+/* Advice from the host; what cannot be read is left out. */
+static void take_host_names(const struct boot_info *info)
+{
+	const struct host_blob *blobs[] = {&info->hosts, &info->resolv_conf, &info->hostname};
+	static const enum host_name_file which[] = {HOST_NAMES_HOSTS, HOST_NAMES_RESOLV_CONF,
+						    HOST_NAMES_HOSTNAME};
+
+	for (u32 i = 0; i < ARRAY_SIZE(blobs); i++) {
+		char *text;
+		size_t size;
+
+		if (!blobs[i]->size || blob_read(blobs[i], KIB(64), &text, &size))
+			continue;
+		host_names_set(which[i], text, size);
+		kfree(text);
+	}
+}
+
 s64 boot_main(u64 boot_info_address)
 {
 	const struct measured_params *m = arch_measured();
@@ -296,7 +315,8 @@ s64 boot_main(u64 boot_info_address)
 	if (!err)
 		err = kernel_look_at_root();
 	if (!err)
-		err = run_init(&info, &status);
+		take_host_names(&info);
+	err = run_init(&info, &status);
 	if (err)
 		return err;
 	if (status & 0x7f) /* an init that exits has said why */

@@ -7,6 +7,7 @@
 #include "kernel/core/config.h"
 #include "kernel/core/kmem.h"
 #include "kernel/fs/devfs/devfs.h"
+#include "kernel/fs/hostfs/hostfs.h"
 #include "kernel/fs/procfs/procfs.h"
 #include "kernel/fs/ramfs/ramfs.h"
 #include "kernel/fs/secvol/volume.h"
@@ -67,7 +68,7 @@ static int open_fs(const struct config_mount *m, const u8 *key, bool is_init,
 	switch (m->type) {
 	case CONFIG_FS_UNIONFS: return open_union(m, key, is_init, ret);
 	case CONFIG_FS_SEFS: return volume_open(&m->layers[0], key, NULL, m->cache_size, ret);
-	case CONFIG_FS_HOSTFS: return -ENODEV;
+	case CONFIG_FS_HOSTFS: return hostfs_new(m->source, m->may_exec, ret);
 	case CONFIG_FS_RAMFS: return ramfs_new("tmpfs", 01777, FS_NOSUID | FS_NODEV, ret);
 	case CONFIG_FS_PROCFS: return procfs_new(ret);
 	case CONFIG_FS_DEVFS: return devfs_new(ret);
@@ -137,11 +138,6 @@ static int mount_rest(const struct config_stage *stage, struct dentry *root, con
 		struct filesystem *fs;
 
 		err = open_fs(m, key, false, &fs);
-		if (err == -ENODEV) {
-			log_warn("%s is not mounted: its file system is not there yet.", m->target);
-			err = 0;
-			continue;
-		}
 		if (err)
 			log_always("The file system for %s cannot be opened (error %d).", m->target,
 				   -err);

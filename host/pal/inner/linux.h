@@ -36,7 +36,13 @@ enum {
 	NR_mkdirat = 258,
 	NR_unlinkat = 263,
 	NR_ppoll = 271,
+	NR_getdents64 = 217,
+	NR_linkat = 265,
+	NR_readlinkat = 267,
 	NR_fallocate = 285,
+	NR_renameat2 = 316,
+	NR_openat2 = 437,
+	NR_fchmod = 91,
 };
 
 struct linux_timespec {
