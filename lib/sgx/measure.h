@@ -11,6 +11,8 @@
 
 struct sgx_measure {
 	struct sha256 hash;
+	size_t fill; /* bytes of `records` that are not hashed yet */
+	u8 records[4096];
 };
 
 void sgx_measure_create(struct sgx_measure *m, u64 enclave_size, u32 ssa_frame_pages);
