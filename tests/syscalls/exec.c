@@ -5,18 +5,20 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 static char **self;
+static const char *program; /* argv[0] may be a bare name */
 
 static void replace(const char *step, const char *pid)
 {
 	char *argv[] = {self[0], (char *)step, (char *)pid, NULL};
 	char *envp[] = {"ONLY=this", NULL};
 
-	execve("/proc/self/exe", argv, envp);
+	execve(program, argv, envp);
 	perror("execve");
 	exit(1);
 }
@@ -55,7 +57,7 @@ static void first(void)
 	CHECK_ERRNO(execve("/does/not/exist", self, environ), ENOENT);
 	CHECK_ERRNO(execve("/", self, environ), EACCES);
 	CHECK_ERRNO(execve((char *)8, self, environ), EFAULT);
-	CHECK_ERRNO(execve("/proc/self/exe", (char **)8, environ), EFAULT);
+	CHECK_ERRNO(execve(program, (char **)8, environ), EFAULT);
 	CHECK_ERRNO(execve("", bad, bad), ENOENT);
 	kept = open("/dev/null", O_RDONLY);
 	gone = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -107,6 +109,7 @@ static void second(const char *pid)
 int main(int argc, char **argv)
 {
 	self = argv;
+	program = (const char *)getauxval(AT_EXECFN);
 	if (argc < 3)
 		first();
 	if (!strcmp(argv[1], "second"))
