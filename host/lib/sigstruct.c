@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The enclave's signature. RSASSA-PKCS1-v1_5 with SHA-256, 3072 bits, e = 3; Q1 and Q2 spare the
- * CPU two divisions:  Q1 = S*S / M,  Q2 = S * (S*S mod M) / M. Verification recomputes both, as
- * the CPU does, and compares the padded message byte by byte, so that there is nothing to parse.
+ * CPU two divisions:  Q1 = S*S / M,  Q2 = S * (S*S mod M) / M. Verification works as the CPU's
+ * (lib/sgx/rsa.h) and compares the padded message byte by byte, so that there is nothing to parse.
  */
 #include "host/lib/sigstruct.h"
 
 #include <errno.h>
-#include <openssl/bn.h>
 #include <string.h>
 
 #include "lib/base/string.h"
 #include "lib/crypto/sha256.h"
+#include "lib/sgx/rsa.h"
 
 const u8 sigstruct_sample_mrsigner[SGX_HASH_SIZE] = {
 	0x83, 0xd7, 0x19, 0xe7, 0x7d, 0xea, 0xca, 0x14, 0x70, 0xf6, 0xba,
@@ -58,66 +58,27 @@ void sigstruct_digest(const struct sgx_sigstruct *sig, u8 digest[SHA256_SIZE])
 	sha256_final(&h, digest);
 }
 
-/* 00 01 ff.. 00 DigestInfo digest, big endian. */
+/* 00 01 ff.. 00 DigestInfo digest, as a number in little endian: from the last byte to the first. */
 static void padded_message(const struct sgx_sigstruct *sig, u8 message[SGX_RSA_SIZE])
 {
 	static const u8 digest_info[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
 					 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
 	size_t tail = sizeof(digest_info) + SHA256_SIZE;
+	u8 padded[SGX_RSA_SIZE];
 
-	memset(message, 0xff, SGX_RSA_SIZE);
-	message[0] = 0;
-	message[1] = 1;
-	message[SGX_RSA_SIZE - tail - 1] = 0;
-	memcpy(message + SGX_RSA_SIZE - tail, digest_info, sizeof(digest_info));
-	sigstruct_digest(sig, message + SGX_RSA_SIZE - SHA256_SIZE);
-}
-
-/* What follows from signature and modulus. */
-struct quotients {
-	u8 q1[SGX_RSA_SIZE], q2[SGX_RSA_SIZE];
-	u8 message[SGX_RSA_SIZE]; /* S^3 mod M, big endian */
-};
-
-static int compute_quotients(const struct sgx_sigstruct *sig, struct quotients *q)
-{
-	BN_CTX *ctx = BN_CTX_new();
-	BIGNUM *s, *m, *square, *q1, *rem, *cube, *q2;
-	int err = -EBADMSG;
-
-	if (!ctx)
-		return -ENOMEM;
-	BN_CTX_start(ctx);
-	s = BN_CTX_get(ctx);
-	m = BN_CTX_get(ctx);
-	square = BN_CTX_get(ctx);
-	q1 = BN_CTX_get(ctx);
-	rem = BN_CTX_get(ctx);
-	cube = BN_CTX_get(ctx);
-	q2 = BN_CTX_get(ctx);
-	if (!q2 || !BN_lebin2bn(sig->signature, SGX_RSA_SIZE, s) ||
-	    !BN_lebin2bn(sig->modulus, SGX_RSA_SIZE, m))
-		goto end;
-	if (BN_num_bits(m) != 8 * SGX_RSA_SIZE || BN_cmp(s, m) >= 0)
-		goto end;
-	if (!BN_sqr(square, s, ctx) || !BN_div(q1, rem, square, m, ctx) ||
-	    !BN_mul(cube, s, rem, ctx) || !BN_div(q2, rem, cube, m, ctx))
-		goto end;
-	if (BN_bn2lebinpad(q1, q->q1, SGX_RSA_SIZE) < 0 ||
-	    BN_bn2lebinpad(q2, q->q2, SGX_RSA_SIZE) < 0 ||
-	    BN_bn2binpad(rem, q->message, SGX_RSA_SIZE) < 0)
-		goto end;
-	err = 0;
-end:
-	BN_CTX_end(ctx);
-	BN_CTX_free(ctx);
-	return err;
+	memset(padded, 0xff, SGX_RSA_SIZE);
+	padded[0] = 0;
+	padded[1] = 1;
+	padded[SGX_RSA_SIZE - tail - 1] = 0;
+	memcpy(padded + SGX_RSA_SIZE - tail, digest_info, sizeof(digest_info));
+	sigstruct_digest(sig, padded + SGX_RSA_SIZE - SHA256_SIZE);
+	for (size_t i = 0; i < SGX_RSA_SIZE; i++)
+		message[i] = padded[SGX_RSA_SIZE - 1 - i];
 }
 
 int sigstruct_verify(const struct sgx_sigstruct *sig, struct enclave_error *error)
 {
-	u8 message[SGX_RSA_SIZE];
-	struct quotients q;
+	u8 message[SGX_RSA_SIZE], cube[SGX_RSA_SIZE];
 
 	if (memcmp(sig->header, header, 16) != 0 || memcmp(sig->header2, header2, 16) != 0 ||
 	    (sig->vendor != 0 && sig->vendor != SGX_VENDOR_INTEL) || sig->exponent != 3 ||
@@ -130,26 +91,10 @@ int sigstruct_verify(const struct sgx_sigstruct *sig, struct enclave_error *erro
 		return -EBADMSG;
 	}
 	padded_message(sig, message);
-	if (compute_quotients(sig, &q) < 0 || memcmp(q.message, message, sizeof(message)) != 0) {
+	if (!sgx_rsa_cube(sig, cube) || memcmp(cube, message, sizeof(cube)) != 0) {
 		enclave_error_set(error, "the enclave's signature (SIGSTRUCT) is wrong");
 		return -EBADMSG;
 	}
-	if (memcmp(q.q1, sig->q1, sizeof(q.q1)) != 0 || memcmp(q.q2, sig->q2, sizeof(q.q2)) != 0) {
-		enclave_error_set(error, "the enclave's signature (SIGSTRUCT) has wrong Q1 or Q2");
-		return -EBADMSG;
-	}
-	return 0;
-}
-
-int sigstruct_set_quotients(struct sgx_sigstruct *sig)
-{
-	struct quotients q;
-	int err = compute_quotients(sig, &q);
-
-	if (err < 0)
-		return err;
-	memcpy(sig->q1, q.q1, sizeof(sig->q1));
-	memcpy(sig->q2, q.q2, sizeof(sig->q2));
 	return 0;
 }
 

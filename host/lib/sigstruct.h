@@ -33,9 +33,8 @@ int __must_check sigstruct_sign(struct sgx_sigstruct *sig, struct evp_pkey_st *k
 int __must_check sigstruct_attach(struct sgx_sigstruct *sig, struct evp_pkey_st *public_key,
 				  const u8 signature[SGX_RSA_SIZE], struct enclave_error *error);
 
-/* For sigstruct_sign.c: the SHA-256 that is signed; Q1 and Q2 from modulus and signature. */
+/* The SHA-256 that is signed. */
 void sigstruct_digest(const struct sgx_sigstruct *sig, u8 digest[SGX_HASH_SIZE]);
-int __must_check sigstruct_set_quotients(struct sgx_sigstruct *sig);
 
 /* Constants, RSA signature, Q1 and Q2. -EBADMSG with `error` set. */
 int __must_check sigstruct_verify(const struct sgx_sigstruct *sig, struct enclave_error *error);

@@ -8,6 +8,41 @@
 #include "host/lib/sigstruct.h"
 #include "lib/crypto/sha256.h"
 
+/* Q1 and Q2, from modulus and signature. */
+static int set_quotients(struct sgx_sigstruct *sig)
+{
+	BN_CTX *ctx = BN_CTX_new();
+	BIGNUM *s, *m, *square, *q1, *rem, *cube, *q2;
+	int err = -EBADMSG;
+
+	if (!ctx)
+		return -ENOMEM;
+	BN_CTX_start(ctx);
+	s = BN_CTX_get(ctx);
+	m = BN_CTX_get(ctx);
+	square = BN_CTX_get(ctx);
+	q1 = BN_CTX_get(ctx);
+	rem = BN_CTX_get(ctx);
+	cube = BN_CTX_get(ctx);
+	q2 = BN_CTX_get(ctx);
+	if (!q2 || !BN_lebin2bn(sig->signature, SGX_RSA_SIZE, s) ||
+	    !BN_lebin2bn(sig->modulus, SGX_RSA_SIZE, m))
+		goto end;
+	if (BN_num_bits(m) != 8 * SGX_RSA_SIZE || BN_cmp(s, m) >= 0)
+		goto end;
+	if (!BN_sqr(square, s, ctx) || !BN_div(q1, rem, square, m, ctx) ||
+	    !BN_mul(cube, s, rem, ctx) || !BN_div(q2, rem, cube, m, ctx))
+		goto end;
+	if (BN_bn2lebinpad(q1, sig->q1, SGX_RSA_SIZE) < 0 ||
+	    BN_bn2lebinpad(q2, sig->q2, SGX_RSA_SIZE) < 0)
+		goto end;
+	err = 0;
+end:
+	BN_CTX_end(ctx);
+	BN_CTX_free(ctx);
+	return err;
+}
+
 static int take_modulus(struct sgx_sigstruct *sig, EVP_PKEY *key, struct enclave_error *error)
 {
 	BIGNUM *n = NULL, *e = NULL;
@@ -34,7 +69,7 @@ int sigstruct_attach(struct sgx_sigstruct *sig, EVP_PKEY *public_key,
 		return err;
 	for (size_t i = 0; i < SGX_RSA_SIZE; i++)
 		sig->signature[i] = signature[SGX_RSA_SIZE - 1 - i];
-	err = sigstruct_set_quotients(sig);
+	err = set_quotients(sig);
 	if (err < 0) {
 		enclave_error_set(error, "the signature does not belong to the key");
 		return err;

@@ -6,6 +6,7 @@
 #include "lib/base/string.h"
 #include "lib/crypto/cmac.h"
 #include "lib/sgx/measure.h"
+#include "lib/sgx/rsa.h"
 #include "lib/sgx/sim_key.h"
 
 static void from_hex(u8 *to, size_t size, const char *hex)
@@ -203,5 +204,38 @@ static void test_debug_enclaves_get_other_keys(void **state)
 	assert_memory_not_equal(other, debug, 16);
 }
 
-UNIT_TESTS(test_synthetic_mrenclave, test_key_vectors, test_report_is_verified_by_its_target,
-	   test_requests_that_are_refused, test_debug_enclaves_get_other_keys)
+/* M = 2^3072 - 1: small numbers stay as they are, and 2^1600 squared is 2^128 * M + 2^128. */
+static void test_rsa_needs_the_right_quotients(void **state)
+{
+	static struct sgx_sigstruct sig;
+	u8 cube[SGX_RSA_SIZE], want[SGX_RSA_SIZE] = {8};
+
+	memset(sig.modulus, 0xff, sizeof(sig.modulus));
+	sig.signature[0] = 2;
+	assert_true(sgx_rsa_cube(&sig, cube));
+	assert_memory_equal(cube, want, sizeof(cube));
+	sig.q1[0] = 1;
+	assert_false(sgx_rsa_cube(&sig, cube));
+	sig.q1[0] = 0;
+	sig.q2[383] = 1;
+	assert_false(sgx_rsa_cube(&sig, cube));
+
+	memset(sig.q2, 0, sizeof(sig.q2));
+	memset(sig.signature, 0, sizeof(sig.signature));
+	sig.signature[200] = 1; /* 2^1600; its square is 2^3200 */
+	assert_false(sgx_rsa_cube(&sig, cube));
+	sig.q1[16] = 1;
+	assert_true(sgx_rsa_cube(&sig, cube)); /* 2^1600 * 2^128 */
+	memset(want, 0, sizeof(want));
+	want[216] = 1;
+	assert_memory_equal(cube, want, sizeof(cube));
+
+	memset(sig.signature, 0xff, sizeof(sig.signature)); /* S = M */
+	assert_false(sgx_rsa_cube(&sig, cube));
+	sig.modulus[383] = 0x7f;
+	assert_false(sgx_rsa_cube(&sig, cube));
+}
+
+UNIT_TESTS(test_rsa_needs_the_right_quotients, test_synthetic_mrenclave, test_key_vectors,
+	   test_report_is_verified_by_its_target, test_requests_that_are_refused,
+	   test_debug_enclaves_get_other_keys)

@@ -185,8 +185,8 @@ static void test_changed_signatures_are_refused(void **state)
 	expect_refusal(at + offsetof(struct sgx_sigstruct, enclavehash), 1, "is wrong");
 	expect_refusal(at + offsetof(struct sgx_sigstruct, isvsvn), 1, "is wrong");
 	expect_refusal(at + offsetof(struct sgx_sigstruct, attributes), SGX_ATTR_DEBUG, "is wrong");
-	expect_refusal(at + offsetof(struct sgx_sigstruct, q1) + 5, 1, "Q1 or Q2");
-	expect_refusal(at + offsetof(struct sgx_sigstruct, q2) + 380, 1, "Q1 or Q2");
+	expect_refusal(at + offsetof(struct sgx_sigstruct, q1) + 5, 1, "is wrong");
+	expect_refusal(at + offsetof(struct sgx_sigstruct, q2) + 380, 1, "is wrong");
 }
 
 static void test_truncated_images_are_refused(void **state)
