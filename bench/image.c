@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "host/lib/mkimage.h"
+#include "tests/shell.h"
 #include "lib/crypto/crypto.h"
 
 enum { ROUNDS = 5 };
@@ -101,7 +102,7 @@ static void image_bench(void)
 	printf("image_build %.0f MB/s (goal 300 on 2 cores)\n", median(rates));
 	printf("image_build_per_cpu_second %.0f MB\n", median(cpu));
 	snprintf(command, sizeof(command), "rm -rf %s", top);
-	if (system(command))
+	if (shell_run(command))
 		fprintf(stderr, "bench-image: cannot remove %s\n", top);
 }
 

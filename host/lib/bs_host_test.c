@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "tests/unit.h"
 
+#include "tests/shell.h"
+
 #include "host/lib/bs_host.h"
 #include "lib/secvol/segment.h"
 
@@ -22,7 +24,7 @@ static char scratch[64];
 
 static int enter_scratch(void **state)
 {
-	strcpy(scratch, "/tmp/occlum-bs-XXXXXX");
+	snprintf(scratch, sizeof(scratch), "/tmp/occlum-bs-XXXXXX");
 	assert_non_null(mkdtemp(scratch));
 	return chdir(scratch);
 }
@@ -33,7 +35,7 @@ static int leave_scratch(void **state)
 
 	assert_int_equal(chdir("/"), 0);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", scratch);
-	return system(cmd);
+	return shell_run(cmd);
 }
 
 static int one(struct bs *bs, enum bs_op op, u64 block, u32 count, void *buf)

@@ -199,7 +199,7 @@ static bool digest_file_says(const char *path, const u8 digest[32])
 	if (!f)
 		return false;
 	hex_encode(want, digest, 32);
-	strcat(want, "\n");
+	want[64] = '\n';
 	n = fread(got, 1, sizeof(got) - 1, f);
 	fclose(f);
 	return n == 65 && memcmp(got, want, 65) == 0;
@@ -749,7 +749,7 @@ int mkimage_build(const struct mkimage_params *params, struct mkimage_result *re
 
 	memset(result, 0, sizeof(*result));
 	if (!j) {
-		strcpy(result->error, "out of memory");
+		snprintf(result->error, sizeof(result->error), "out of memory");
 		return -ENOMEM;
 	}
 	j->p = params;

@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "tests/unit.h"
 
+#include "tests/shell.h"
+
 #include "host/lib/bs_host.h"
 #include "host/lib/mkimage.h"
 #include "host/lib/sites.h"
@@ -24,13 +26,13 @@ static struct mkimage_result result;
 
 static void run(const char *command)
 {
-	if (system(command) != 0)
+	if (shell_run(command) != 0)
 		fail_msg("%s", command);
 }
 
 static int enter(void **state)
 {
-	strcpy(scratch, "/tmp/occlum-mk-XXXXXX");
+	snprintf(scratch, sizeof(scratch), "/tmp/occlum-mk-XXXXXX");
 	assert_non_null(mkdtemp(scratch));
 	assert_int_equal(chdir(scratch), 0);
 	run("mkdir -p t/bin t/empty t/d/e t/d.x t/root");
@@ -52,7 +54,7 @@ static int leave(void **state)
 
 	assert_int_equal(chdir("/"), 0);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", scratch);
-	return system(cmd);
+	return shell_run(cmd);
 }
 
 static struct mkimage_params params_of(const char *output)
