@@ -98,10 +98,15 @@ static int group_setup(void **state)
 
 static int group_teardown(void **state)
 {
-	char command[160];
+	pid_t pid = fork();
+	int status = -1;
 
-	snprintf(command, sizeof(command), "rm -rf %s", directory);
-	return system(command);
+	if (pid == 0) {
+		execlp("rm", "rm", "-rf", directory, NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	return status;
 }
 
 /* ---- loading --------------------------------------------------------------------------------- */
