@@ -114,32 +114,56 @@ int mount_for_each(int (*visit)(struct mount *m, void *arg), void *arg)
 	return ret;
 }
 
+/* Takes the newest mount away; its file system, which is still open, or NULL at the end. */
+static struct filesystem *detach_last(void)
+{
+	struct filesystem *fs;
+	struct mount *m;
+
+	mutex_lock(&lock);
+	m = list_is_empty(&mounts) ? NULL : list_last_entry(&mounts, struct mount, node);
+	if (m)
+		list_del(&m->node);
+	mutex_unlock(&lock);
+	if (!m)
+		return NULL;
+	fs = m->fs;
+	if (m->point) {
+		m->point->covered = NULL;
+		dentry_put(m->point);
+	}
+	fs_unregister(fs);
+	dentry_put(m->root);
+	dentry_shrink(SIZE_MAX);
+	if (fs->root->refs == 1)
+		kfree(m);
+	return fs;
+}
+
 int mount_unmount_all(void)
 {
+	struct filesystem *fs;
 	int first = 0;
 
 	dentry_shrink(SIZE_MAX);
-	mutex_lock(&lock);
-	while (!list_is_empty(&mounts)) {
-		struct mount *m = list_last_entry(&mounts, struct mount, node);
-		struct filesystem *fs = m->fs;
-		int err;
+	while ((fs = detach_last())) {
+		bool is_busy = __atomic_load_n(&fs->root->refs, __ATOMIC_ACQUIRE) > 1;
+		int err = 0;
 
-		list_del(&m->node);
-		if (m->point) {
-			m->point->covered = NULL;
-			dentry_put(m->point);
-		}
-		fs_unregister(fs);
-		err = fs->ops->sync ? fs->ops->sync(fs) : 0;
-		if (err && !first)
-			first = err;
-		dentry_put(m->root);
-		dentry_shrink(SIZE_MAX);
-		err = fs->ops->shutdown ? fs->ops->shutdown(fs) : 0;
+		/* What a program still holds open stays; its bytes are committed all the same. */
+		if (is_busy)
+			err = fs->ops->sync ? fs->ops->sync(fs) : 0;
+		else if (fs->ops->shutdown)
+			err = fs->ops->shutdown(fs);
 		if (err && !first)
 			first = err;
 	}
-	mutex_unlock(&lock);
 	return first;
+}
+
+void mount_detach_all(void)
+{
+	dentry_shrink(SIZE_MAX);
+	while (detach_last())
+		;
 }

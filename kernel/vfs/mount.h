@@ -26,3 +26,4 @@ int __must_check mount_file_at(struct dentry *root, const char *path, struct fil
 /* In the order of mounting. */
 int mount_for_each(int (*visit)(struct mount *m, void *arg), void *arg);
 int mount_unmount_all(void); /* shutdown; first error */
+void mount_detach_all(void); /* unmounts, but leaves the file systems alive: for tests */

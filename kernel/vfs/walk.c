@@ -141,11 +141,13 @@ static bool next_name(struct walk *w, struct vfs_name *ret, bool *ret_slash, boo
 		p++;
 	ret->len = p - ret->text;
 	w->rest = p;
+	if (!ret->len)
+		return false; /* the slash after the name before still counts */
 	*ret_slash = *p == '/';
 	while (*p == '/')
 		p++;
 	*ret_last = !*p;
-	return ret->len != 0;
+	return true;
 }
 
 /* Looks `name` up below w->at and crosses into what is mounted there. */
