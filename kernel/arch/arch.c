@@ -116,7 +116,7 @@ u64 arch_tsc(void)
 {
 	u32 low, high;
 
-	__asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
 	return (u64)high << 32 | low;
 }
 

@@ -46,7 +46,7 @@ void arch_xstate_restore(const void *area);
 void arch_xstate_reset(void); /* the initial state of a new program: MXCSR 0x1f80, x87 CW 0x37f */
 bool arch_xstate_is_valid(const void *area, size_t size);
 
-u64 arch_tsc(void);
+u64 arch_tsc(void); /* may be read ahead of earlier loads: the clock orders what it gives out */
 bool arch_tsc_is_usable(void);
 
 /* Hardware entropy; false after the retry limit. */

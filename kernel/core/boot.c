@@ -34,6 +34,7 @@
 #define CPUID_HINTS_MAX	   256
 #define CREATED_MAX	   64
 #define PATH_SIZE	   4096
+#define SHUTDOWN_WAIT_NS   1000000000ull
 #define INIT_PATH	   "/bin/init"
 #define SIGNAL_FROM_KERNEL 0x80 /* SI_KERNEL */
 
@@ -523,6 +524,13 @@ s64 boot_kill(u64 pid_and_signal)
 
 s64 boot_shutdown(void)
 {
+	u64 syscalls, traps;
+
+	/* Threads of ended programs are on their way out; what still runs is the host's to explain. */
+	if (!threads_wait_gone(SHUTDOWN_WAIT_NS))
+		log_warn("programs are still running at shutdown");
+	thread_totals(&syscalls, &traps);
+	log_info("%lu system calls, %lu trapped", syscalls, traps);
 	fs_context_put(kernel_process.fs);
 	kernel_process.fs = NULL;
 	return vfs_shutdown();

@@ -13,12 +13,19 @@
 #include "kernel/core/kmem.h"
 #include "kernel/core/random.h"
 #include "kernel/proc/process.h"
+#include "kernel/sched/park.h"
 #include "kernel/sync/spinlock.h"
 #include "kernel/time/clock.h"
 #include "lib/base/string.h"
 
+/* Waiting for threads to be gone: they mostly are on their last instructions. */
+#define YIELDS_FIRST	 100
+#define POLL_INTERVAL_NS 1000000ull
+
 static struct spinlock lock = SPINLOCK_INIT;
 static struct list_node starting = LIST_INIT(starting); /* lock */
+static u32 program_threads;		/* atomic: on a slot */
+static u64 total_syscalls, total_traps; /* atomic: of threads that ended */
 
 struct thread *thread_get(struct thread *t)
 {
@@ -94,6 +101,8 @@ s64 thread_run(u64 token)
 	if (!t)
 		return -EPERM;
 	arch_attach_thread(t);
+	if (!t->kernel_main)
+		__atomic_fetch_add(&program_threads, 1, __ATOMIC_RELAXED);
 	if (!t->start_ns)
 		t->start_ns = clock_monotonic_ns();
 	if (t->kernel_main) {
@@ -112,10 +121,35 @@ s64 thread_run(u64 token)
 	arch_enter_user(&t->start_regs);
 }
 
+void thread_totals(u64 *ret_syscalls, u64 *ret_traps)
+{
+	*ret_syscalls = __atomic_load_n(&total_syscalls, __ATOMIC_RELAXED);
+	*ret_traps = __atomic_load_n(&total_traps, __ATOMIC_RELAXED);
+}
+
+bool threads_wait_gone(u64 timeout_ns)
+{
+	u64 deadline = clock_monotonic_ns() + timeout_ns;
+
+	for (u32 i = 0; __atomic_load_n(&program_threads, __ATOMIC_ACQUIRE); i++) {
+		if (clock_monotonic_ns() > deadline)
+			return false;
+		if (i < YIELDS_FIRST)
+			thread_yield();
+		else
+			(void)thread_park(clock_monotonic_ns() + POLL_INTERVAL_NS, false);
+	}
+	return true;
+}
+
 void thread_leave(void)
 {
 	struct thread *t = current_thread();
 
+	__atomic_fetch_add(&total_syscalls, t->syscalls, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&total_traps, t->traps, __ATOMIC_RELAXED);
+	if (!t->kernel_main)
+		__atomic_fetch_sub(&program_threads, 1, __ATOMIC_RELEASE);
 	arch_detach_thread();
 	thread_put(t);
 	arch_return_to_host(0);

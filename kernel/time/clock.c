@@ -78,6 +78,11 @@ void clock_init(u64 tsc_hz)
 	boot_ns = clock_monotonic_ns();
 }
 
+/*
+ * The TSC may be read ahead of earlier loads, but `latest` is loaded in order: whoever has seen
+ * another thread's later time sees it here too and does not give out less. That is cheaper than
+ * holding up the CPU before each reading.
+ */
 u64 clock_monotonic_ns(void)
 {
 	u64 now = from_tsc(arch_tsc());
