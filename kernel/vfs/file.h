@@ -109,5 +109,7 @@ int __must_check host_stdio_file(s32 host_fd, struct file **ret_file);
 /* Boot: mounts initfs as the root, with /proc and /dev; syscall 363 switches to the app root. */
 int __must_check vfs_mount_init(void);
 int __must_check vfs_mount_app(const u8 key[16], bool has_key);
+/* The application's root is there (or just being mounted by init). */
+bool vfs_has_app(void);
 /* Commits and unmounts everything; first error. */
 int vfs_shutdown(void);

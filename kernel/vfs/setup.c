@@ -197,6 +197,11 @@ int vfs_mount_app(const u8 key[16], bool has_key)
 	return 0;
 }
 
+bool vfs_has_app(void)
+{
+	return __atomic_load_n(&app_is_mounted, __ATOMIC_ACQUIRE);
+}
+
 int vfs_shutdown(void)
 {
 	fs_context_set_system_root(NULL);
