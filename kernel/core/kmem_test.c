@@ -133,7 +133,7 @@ static void test_blocks_grow(void **state)
 
 	fresh_heap();
 	p = kmalloc(20);
-	strcpy(p, "keep me");
+	assert_int_equal(str_copy(p, "keep me", 20), 7);
 	same = krealloc(p, 30);
 	assert_ptr_equal(p, same);
 	p = krealloc(p, 9000);

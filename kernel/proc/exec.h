@@ -11,7 +11,7 @@ struct mm;
 struct process;
 
 #define EXEC_ARG_MAX  KIB(128) /* one string with its NUL: else -E2BIG */
-#define EXEC_ARGS_MAX MIB(2) /* strings and pointers of argv and envp together: else -E2BIG */
+#define EXEC_ARGS_MAX MIB(2)   /* strings and pointers of argv and envp together: else -E2BIG */
 
 /* argv and envp in kernel memory: NUL-terminated strings, one after the other. */
 struct exec_args {

@@ -24,8 +24,8 @@
 
 static struct spinlock lock = SPINLOCK_INIT;
 static struct list_node starting = LIST_INIT(starting); /* lock */
-static u32 program_threads;		/* atomic: on a slot */
-static u64 total_syscalls, total_traps; /* atomic: of threads that ended */
+static u32 program_threads;				/* atomic: on a slot */
+static u64 total_syscalls, total_traps;			/* atomic: of threads that ended */
 
 struct thread *thread_get(struct thread *t)
 {
