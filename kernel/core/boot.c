@@ -315,16 +315,22 @@ s64 boot_main(u64 boot_info_address)
 	err = vfs_mount_init();
 	if (!err)
 		err = kernel_look_at_root();
-	if (!err)
-		take_host_names(&info);
+	if (err)
+		return err;
+	take_host_names(&info);
 	err = run_init(&info, &status);
 	if (err)
 		return err;
 	if (status & 0x7f) /* an init that exits has said why */
 		log_always("%s was killed by signal %d", INIT_PATH, status & 0x7f);
-	else
-		err = kernel_look_at_root(); /* the one that init has mounted */
-	return err ? err : status;
+	if (status)
+		return status;
+	/* Else the host could start files of initfs whose paths look like the application's. */
+	if (!vfs_has_app()) {
+		log_always("%s ended without mounting the application's root", INIT_PATH);
+		return -ENODEV;
+	}
+	return kernel_look_at_root(); /* the one that init has mounted */
 }
 
 /* ---- programs of the host's choice ---- */
