@@ -162,7 +162,7 @@ int mm_msync(struct mm *mm, u64 address, u64 size, u32 flags)
 	covered = mm_is_covered(mm, address, end);
 	mutex_unlock(&mm->lock);
 	/* Nothing writes changes back later by itself, so MS_ASYNC does it now as well. */
-	while ((o = next_object(mm, &at, end, &offset, &part))) {
+	while (at < end && (o = next_object(mm, &at, end, &offset, &part))) {
 		int err = mem_object_sync(o, offset, part);
 
 		ret = ret ? ret : err;

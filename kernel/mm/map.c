@@ -385,6 +385,8 @@ static int check_file(struct file *file, struct map_request *r)
 	if (shared && !file_is_writable(file))
 		r->may &= ~PROT_WRITE;
 	file_identity(file, &id);
+	if (!id.is_mappable)
+		return -ENODEV;
 	if (id.is_noexec)
 		r->may &= ~PROT_EXEC;
 	if (r->prot & ~r->may)

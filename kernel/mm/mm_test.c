@@ -573,6 +573,7 @@ static void shared_file_is_written_back(void **state)
 	assert_true(at > 0);
 	assert_int_equal(read_word(at + 8), 0x6464646464646464);
 	assert_int_equal(mm_msync(p->mm, at, KIB(40), MS_SYNC), 0);
+	assert_int_equal(mm_msync(p->mm, at + KIB(4), KIB(8), MS_SYNC), 0); /* a part of it */
 	assert_int_equal(disk_writes, 0); /* reading changes nothing */
 	write_word(at + 16384, 0x4141414141414141);
 	assert_int_equal(disk[16384], 'd');

@@ -414,6 +414,13 @@ int file_fallocate(struct file *f, u32 mode, u64 offset, u64 len)
 	return err;
 }
 
+static bool is_zero_device(struct vnode *v)
+{
+	struct vattr attr;
+
+	return S_ISCHR(v->mode) && !vnode_getattr(v, &attr) && attr.rdev == MKDEV(1, 5);
+}
+
 void file_identity(struct file *f, struct file_identity *ret)
 {
 	struct vnode *v = f->vnode;
@@ -429,6 +436,7 @@ void file_identity(struct file *f, struct file_identity *ret)
 	}
 	if (v->fs->flags & FS_NOEXEC)
 		ret->is_noexec = true;
+	ret->is_mappable = S_ISREG(v->mode) || is_zero_device(v);
 }
 
 bool file_is_readable(struct file *f)

@@ -53,6 +53,7 @@ struct file_identity {
 	u64 device, object, version;
 	bool cacheable; /* measured, read-only layer: the kernel may share and remember */
 	bool is_noexec; /* hostfs and mounts with noexec */
+	bool is_mappable; /* has bytes at offsets: regular files, /dev/zero */
 };
 void file_identity(struct file *f, struct file_identity *ret);
 bool file_is_readable(struct file *f);

@@ -250,6 +250,7 @@ void file_identity(struct file *f, struct file_identity *ret)
 {
 	*ret = (struct file_identity){.device = 1, .object = (u64)f, .version = 1};
 	ret->is_noexec = f->options.is_noexec;
+	ret->is_mappable = true;
 }
 
 bool file_is_readable(struct file *f)
