@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+A host that fails: strace makes single host calls return errors. The program may see an error or
+not, the run may fail; but the kernel does not stop, failures say something and have a status, and
+what was committed before is still there afterwards.
+"""
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import Instance, Report, Skip, compile_c, describe, expect, put_program, scratch
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# call, errno, and from which call on (1: every one)
+FAULTS = [(call, error, when)
+          for call, errors in (("pwrite64", ("ENOSPC", "EIO")), ("fdatasync", ("EIO",)),
+                               ("pread64", ("EIO",)), ("ftruncate", ("ENOSPC",)),
+                               ("mprotect", ("ENOMEM",)), ("clone", ("EAGAIN",)),
+                               ("openat", ("EMFILE", "EACCES")))
+          for error in errors
+          for when in ("1+", "2", "3+", "9+", "30")]
+
+
+def inject(instance, call, error, when, *argv, stdin=b""):
+    prefix = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "signal=none",
+              "-e", f"inject={call}:error={error}:when={when}"]
+    return instance.run(*argv, stdin=stdin, prefix=prefix, timeout=60)
+
+
+def main():
+    report = Report()
+    work = scratch()
+    try:
+        if not shutil.which("strace"):
+            with report.case("strace"):
+                raise Skip("not installed")
+            report.finish()
+        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
+        compile_c(f"{HERE}/probe.c", f"{work}/probe", "-pthread", "-w")
+        put_program(instance.image, "/bin/probe", f"{work}/probe")
+        put_program(instance.image, "/bin/busybox", "/bin/busybox")
+        instance.build()
+        expect(instance.run("/bin/probe", "secret", "/root/kept", "tpek").returncode == 0, "setup")
+        for call, error, when in FAULTS:
+            with report.case(f"{call} fails with {error}, {when}"):
+                done = inject(instance, call, error, when, "/bin/probe", "secret", "/root/new", "abc")
+                expect(b"the kernel stops" not in done.stderr, describe(done))
+                expect(done.returncode < 128, describe(done))
+                if done.returncode:
+                    expect(done.stderr or done.stdout, "failed without a word")
+                done = instance.run("/bin/busybox", "cat", "/root/kept")
+                expect(done.stdout == b"kept", "lost: " + describe(done))
+        with report.case("a full disk below run/ says so and loses nothing"):
+            full_disk(instance)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    report.finish()
+
+
+def full_disk(instance):
+    """The sealed layer on a file system of 3 MiB."""
+    script = ('mount -t tmpfs -o size=3m tmpfs run/mount && mkdir run/mount/__ROOT && '
+              '"$0" run /bin/busybox tee /root/first >/dev/null <<X\nfirst\nX\n'
+              '"$0" run /bin/busybox dd if=/bin/busybox of=/root/big bs=1M; echo "status $?"; '
+              '"$0" run /bin/busybox sh -c "cat /root/first"; echo "status $?"; '
+              '"$0" run /bin/busybox dd if=/dev/urandom of=/root/big2 bs=64k count=200; echo "status $?"; '
+              '"$0" run /bin/busybox cat /root/first; echo "status $?"')
+    unshare = ["unshare", "-m"] + ([] if os.getuid() == 0 else ["-r"])
+    done = subprocess.run([*unshare, "sh", "-c", script, instance.occlum], cwd=instance.dir,
+                          capture_output=True, timeout=120)
+    lines = done.stdout.decode().split("\n")
+    expect(lines.count("first") == 2, describe(done))
+    expect("status 1" in lines, "writing 12 MB to 3 MiB succeeded: " + describe(done))
+    expect(b"space" in done.stderr.lower(), describe(done))
+    expect(b"the kernel stops" not in done.stderr, describe(done))
+
+
+main()
