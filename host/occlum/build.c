@@ -131,9 +131,11 @@ static int make_volume(const char *name, struct image_request *request, u8 diges
 	return make_dir(dir) || image_make(request, digest);
 }
 
-/* What the image builder remembers goes along from build to build. */
-static int take_cache_over(void)
+/* What the image builder remembers goes along from build to build; --force forgets it. */
+static int take_cache_over(const struct build *b)
 {
+	if (b->options.force)
+		return 0;
 	if (link("build/" CACHE_NAME, BUILD_TEMP "/" CACHE_NAME) < 0 && errno != ENOENT)
 		return complain_errno(errno, "cannot make '" BUILD_TEMP "/" CACHE_NAME "'");
 	return 0;
@@ -147,7 +149,7 @@ static int make_image(struct build *b)
 					.role = CONFIG_ROLE_IMAGE,
 					.key = b->encrypted ? b->image_key : NULL};
 
-	if (take_cache_over())
+	if (take_cache_over(b))
 		return 1;
 	if (!b->options.force && memcmp(b->now.image, b->before.image, 32) == 0 &&
 	    reuse_volume("mount", b->image_digest))
