@@ -51,8 +51,8 @@ u64 file_size(struct file *f);
 /* For mm: which bytes a mapping shows. Identity of the underlying object and its version. */
 struct file_identity {
 	u64 device, object, version;
-	bool cacheable; /* measured, read-only layer: the kernel may share and remember */
-	bool is_noexec; /* hostfs and mounts with noexec */
+	bool cacheable;	  /* measured, read-only layer: the kernel may share and remember */
+	bool is_noexec;	  /* hostfs and mounts with noexec */
 	bool is_mappable; /* has bytes at offsets: regular files, /dev/zero */
 };
 void file_identity(struct file *f, struct file_identity *ret);
