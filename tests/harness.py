@@ -95,6 +95,16 @@ class Instance:
                               env=dict(os.environ, **(env or {})))
 
 
+def probe_instance(build, work):
+    """An instance with tests/system/probe.c and busybox in its image; not built yet."""
+    instance = Instance(build, work + "/instance")
+    compile_c(f"{TOP}/tests/system/probe.c", f"{work}/probe", "-pthread",
+              "-fno-optimize-sibling-calls", "-w")
+    put_program(instance.image, "/bin/probe", f"{work}/probe")
+    put_program(instance.image, "/bin/busybox", "/bin/busybox")
+    return instance
+
+
 class Report:
     """Counts and prints outcomes; `with report.case("name"):` turns exceptions into failures."""
 

@@ -9,20 +9,15 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Instance, Report, compile_c, describe, expect, put_program, scratch
-
-HERE = os.path.dirname(os.path.abspath(__file__))
+from harness import Report, describe, expect, probe_instance, put_program, scratch
 
 
 class Configured:
     """An instance whose Occlum.json is written anew for each case."""
 
     def __init__(self, build, work):
-        self.instance = Instance(build, work + "/instance")
-        compile_c(f"{HERE}/probe.c", f"{work}/probe", "-pthread", "-fno-optimize-sibling-calls", "-w")
-        put_program(self.instance.image, "/bin/probe", f"{work}/probe")
+        self.instance = probe_instance(build, work)
         put_program(self.instance.image, "/usr/bin/probe2", f"{work}/probe")
-        put_program(self.instance.image, "/bin/busybox", "/bin/busybox")
         self.path = self.instance.dir + "/Occlum.json"
         text = re.sub(r"^\s*//.*$", "", open(self.path).read(), flags=re.M)
         self.base = json.loads(text)

@@ -11,9 +11,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Instance, Report, Skip, compile_c, describe, expect, put_program, scratch
-
-HERE = os.path.dirname(os.path.abspath(__file__))
+from harness import Report, Skip, describe, expect, probe_instance, scratch
 
 # call, errno, and from which call on (1: every one)
 FAULTS = [(call, error, when)
@@ -39,10 +37,7 @@ def main():
             with report.case("strace"):
                 raise Skip("not installed")
             report.finish()
-        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
-        compile_c(f"{HERE}/probe.c", f"{work}/probe", "-pthread", "-w")
-        put_program(instance.image, "/bin/probe", f"{work}/probe")
-        put_program(instance.image, "/bin/busybox", "/bin/busybox")
+        instance = probe_instance(sys.argv[1] if len(sys.argv) > 1 else "build", work)
         instance.build()
         expect(instance.run("/bin/probe", "secret", "/root/kept", "tpek").returncode == 0, "setup")
         for call, error, when in FAULTS:

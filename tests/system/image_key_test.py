@@ -8,9 +8,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Instance, Report, compile_c, describe, expect, put_program, scratch
+from harness import Report, describe, expect, probe_instance, scratch
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 SECRET = b"text of the image that the host must not see"
 
 
@@ -22,10 +21,7 @@ def main():
     report = Report()
     work = scratch()
     try:
-        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
-        compile_c(f"{HERE}/probe.c", f"{work}/probe", "-pthread", "-w")
-        put_program(instance.image, "/bin/probe", f"{work}/probe")
-        put_program(instance.image, "/bin/busybox", "/bin/busybox")
+        instance = probe_instance(sys.argv[1] if len(sys.argv) > 1 else "build", work)
         with open(instance.image + "/etc/secret", "wb") as f:
             f.write(SECRET * 200)
         key = work + "/image.key"

@@ -8,9 +8,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Instance, Report, Skip, compile_c, describe, expect, put_program, scratch
+from harness import Report, Skip, describe, expect, probe_instance, scratch
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 HOST_OBJECTS = re.compile(r"\b(pipe2?|socketpair|eventfd2?|timerfd_create|signalfd4?|memfd_create)\(")
 
 
@@ -56,9 +55,7 @@ def main():
             with report.case("strace"):
                 raise Skip("not installed")
             report.finish()
-        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
-        compile_c(f"{HERE}/probe.c", f"{work}/probe", "-pthread", "-w")
-        put_program(instance.image, "/bin/probe", f"{work}/probe")
+        instance = probe_instance(sys.argv[1] if len(sys.argv) > 1 else "build", work)
         instance.build()
         calls = check_marker(report, instance, work, "a sealed file", "/bin/probe", "secret", "/root/s",
                              "MARK")

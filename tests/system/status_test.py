@@ -13,9 +13,7 @@ import termios
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Instance, Report, compile_c, describe, expect, put_program, scratch
-
-HERE = os.path.dirname(os.path.abspath(__file__))
+from harness import Report, describe, expect, probe_instance, scratch
 
 
 def start(instance, *argv, **kw):
@@ -134,10 +132,7 @@ def main():
     report = Report()
     work = scratch()
     try:
-        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
-        compile_c(f"{HERE}/probe.c", f"{work}/probe", "-pthread", "-fno-optimize-sibling-calls", "-w")
-        put_program(instance.image, "/bin/probe", f"{work}/probe")
-        put_program(instance.image, "/bin/busybox", "/bin/busybox")
+        instance = probe_instance(sys.argv[1] if len(sys.argv) > 1 else "build", work)
         instance.build()
         check_status(report, instance)
         check_pipes(report, instance)

@@ -8,9 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Instance, Report, compile_c, describe, expect, put_program, scratch
-
-HERE = os.path.dirname(os.path.abspath(__file__))
+from harness import Report, describe, expect, probe_instance, scratch
 
 
 class Flipped:
@@ -102,10 +100,7 @@ def main():
     report = Report()
     work = scratch()
     try:
-        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
-        compile_c(f"{HERE}/probe.c", f"{work}/probe", "-pthread", "-w")
-        put_program(instance.image, "/bin/probe", f"{work}/probe")
-        put_program(instance.image, "/bin/busybox", "/bin/busybox")
+        instance = probe_instance(sys.argv[1] if len(sys.argv) > 1 else "build", work)
         instance.build()
         check_flips(report, instance)
         check_sealed(report, instance, work)
