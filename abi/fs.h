@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "abi/time.h"
 #include "lib/base/types.h"
 
 /* File types and permissions (st_mode). */
@@ -163,16 +164,6 @@ struct abi_flock {
 	s32 pad2;
 };
 static_assert(sizeof(struct abi_flock) == 32, "flock");
-
-struct abi_timespec {
-	s64 sec;
-	s64 nsec;
-};
-
-struct abi_timeval {
-	s64 sec;
-	s64 usec;
-};
 
 struct abi_stat {
 	u64 dev, ino, nlink;

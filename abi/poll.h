@@ -44,3 +44,5 @@ static_assert(sizeof(struct abi_epoll_event) == 12, "epoll_event");
 
 #define TFD_TIMER_ABSTIME	1
 #define TFD_TIMER_CANCEL_ON_SET 2
+#define TFD_NONBLOCK		04000
+#define TFD_CLOEXEC		02000000

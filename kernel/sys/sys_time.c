@@ -4,10 +4,13 @@
  * is parking with a deadline.
  */
 #include "abi/errno.h"
+#include "abi/poll.h"
 #include "abi/signal.h"
+#include "kernel/fs/anon/timerfd.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/park.h"
+#include "kernel/sys/fs_args.h"
 #include "kernel/sys/restart.h"
 #include "kernel/sys/syscalls_gen.h"
 #include "kernel/sys/sys_priv.h"
@@ -258,21 +261,26 @@ static int write_itimerspec(void __user *to, const struct timer_setting *setting
 	return copy_to_user(to, &v, sizeof(v));
 }
 
-long sys_timer_settime(int timer, int flags, const void __user *value, void __user *old)
+static int read_itimerspec(const void __user *from, struct timer_setting *ret)
 {
 	struct abi_itimerspec v;
-	struct timer_setting setting, previous;
-	int err;
 
-	if (!value)
-		return -EINVAL;
-	if (copy_from_user(&v, value, sizeof(v)))
+	if (copy_from_user(&v, from, sizeof(v)))
 		return -EFAULT;
 	if (!timespec_is_valid(&v.value) || !timespec_is_valid(&v.interval))
 		return -EINVAL;
-	setting.value = timespec_to_ns(&v.value);
-	setting.interval = timespec_to_ns(&v.interval);
-	err = posix_timer_set(timer, flags & TIMER_ABSTIME, &setting, &previous);
+	ret->value = timespec_to_ns(&v.value);
+	ret->interval = timespec_to_ns(&v.interval);
+	return 0;
+}
+
+long sys_timer_settime(int timer, int flags, const void __user *value, void __user *old)
+{
+	struct timer_setting setting, previous;
+	int err = value ? read_itimerspec(value, &setting) : -EINVAL;
+
+	if (!err)
+		err = posix_timer_set(timer, flags & TIMER_ABSTIME, &setting, &previous);
 	if (err || !old)
 		return err;
 	return write_itimerspec(old, &previous);
@@ -294,4 +302,56 @@ long sys_timer_getoverrun(int timer)
 long sys_timer_delete(int timer)
 {
 	return posix_timer_delete(timer);
+}
+
+/* --- timerfd -------------------------------------------------------------------------------- */
+
+long sys_timerfd_create(int clock, int flags)
+{
+	struct file *f;
+	int err;
+
+	if (flags & ~(TFD_NONBLOCK | TFD_CLOEXEC))
+		return -EINVAL;
+	/* Nothing inside can wake a suspended machine: as for a user without CAP_WAKE_ALARM. */
+	if (clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM)
+		return -EPERM;
+	if (!timerfd_is_clock(clock))
+		return -EINVAL;
+	err = timerfd_new(clock, flags, &f);
+	return err ? err : fd_publish(f, flags & TFD_CLOEXEC);
+}
+
+long sys_timerfd_settime(int fd, int flags, const void __user *value, void __user *old)
+{
+	struct timer_setting setting, previous;
+	struct file *f;
+	int err = read_itimerspec(value, &setting);
+
+	if (!err && (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET)))
+		err = -EINVAL;
+	if (err)
+		return err;
+	/* CANCEL_ON_SET: nobody inside can set the wall clock, so there is nothing to cancel for. */
+	f = arg_file(fd);
+	if (!f)
+		return -EBADF;
+	err = timerfd_set(f, flags & TFD_TIMER_ABSTIME, &setting, &previous);
+	file_put(f);
+	if (err || !old)
+		return err;
+	return write_itimerspec(old, &previous);
+}
+
+long sys_timerfd_gettime(int fd, void __user *value)
+{
+	struct timer_setting setting;
+	struct file *f = arg_file(fd);
+	int err;
+
+	if (!f)
+		return -EBADF;
+	err = timerfd_get(f, &setting);
+	file_put(f);
+	return err ? err : write_itimerspec(value, &setting);
 }

@@ -223,18 +223,74 @@ static void timerfds(void)
 	double begin = now();
 	uint64_t n;
 
-	if (fd < 0 && errno == ENOSYS)
-		return;
 	CHECK_ERRNO(read(fd, &n, 8), EAGAIN);
-	CHECK_EQ(timerfd_settime(fd, 0, &spec, NULL), 0);
+	CHECK_EQ(timerfd_gettime(fd, &left), 0);
+	CHECK(!left.it_value.tv_sec && !left.it_value.tv_nsec);
+	CHECK_EQ(timerfd_settime(fd, 0, &spec, &left), 0);
+	CHECK(!left.it_value.tv_sec && !left.it_value.tv_nsec && !left.it_interval.tv_nsec);
 	CHECK_EQ(timerfd_gettime(fd, &left), 0);
 	CHECK(left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 20000000);
 	CHECK_EQ(poll(&p, 1, 5000), 1);
+	CHECK_EQ(p.revents, POLLIN);
 	CHECK(now() - begin >= 0.019);
 	poll(NULL, 0, 35);
+	CHECK_ERRNO(read(fd, &n, 7), EINVAL);
+	CHECK_ERRNO(write(fd, &n, 8), EINVAL);
 	CHECK_EQ(read(fd, &n, 8), 8);
-	CHECK(n >= 2);
+	CHECK(n >= 3 && n < 1000);
+	CHECK_EQ(poll(&p, 1, 5000), 1); /* it goes on */
+	spec = (struct itimerspec){{0, 0}, {0, 0}};
+	CHECK_EQ(timerfd_settime(fd, 0, &spec, &left), 0);
+	CHECK_EQ(left.it_interval.tv_nsec, 10000000);
+	CHECK(left.it_value.tv_nsec <= 10000000);
+	CHECK_EQ(poll(&p, 1, 30), 0); /* disarmed, and what was not read is gone */
 	close(fd);
 }
 
-CHECK_MAIN(pipes, blocking_pipe, eventfds, polls, epolls, timerfds)
+static void timerfd_clocks(void)
+{
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC), ep = epoll_create1(0);
+	struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.u64 = 7}, got;
+	struct itimerspec spec = {0}, left;
+	double begin;
+	uint64_t n;
+
+	CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
+	clock_gettime(CLOCK_REALTIME, &spec.it_value);
+	spec.it_value.tv_sec--; /* a moment that has passed: at once, the periods since counted */
+	spec.it_interval.tv_nsec = 100000000;
+	CHECK_EQ(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, NULL), 0);
+	CHECK_EQ(epoll_wait(ep, &got, 1, 5000), 1);
+	CHECK(got.data.u64 == 7 && got.events == EPOLLIN);
+	CHECK_EQ(read(fd, &n, 8), 8);
+	CHECK(n >= 10 && n < 100);
+	CHECK_EQ(epoll_wait(ep, &got, 1, 5000), 1); /* a new edge */
+	clock_gettime(CLOCK_REALTIME, &spec.it_value);
+	spec.it_value.tv_sec += 1;
+	spec.it_interval.tv_nsec = 0;
+	CHECK_EQ(timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL), 0);
+	CHECK_EQ(timerfd_gettime(fd, &left), 0);
+	CHECK(left.it_value.tv_sec == 0 && left.it_value.tv_nsec > 500000000);
+	spec.it_value = (struct timespec){0, 30000000};
+	CHECK_EQ(timerfd_settime(fd, 0, &spec, NULL), 0);
+	begin = now();
+	CHECK_EQ(read(fd, &n, 8), 8); /* sleeps */
+	CHECK_EQ(n, 1);
+	CHECK(now() - begin >= 0.02);
+	CHECK_EQ(timerfd_gettime(fd, &left), 0);
+	CHECK(!left.it_value.tv_sec && !left.it_value.tv_nsec);
+	CHECK_ERRNO(timerfd_settime(fd, 8, &spec, NULL), EINVAL);
+	CHECK_ERRNO(timerfd_settime(ep, 0, &spec, NULL), EINVAL);
+	CHECK_ERRNO(timerfd_gettime(ep, &left), EINVAL);
+	CHECK_ERRNO(timerfd_gettime(777, &left), EBADF);
+	CHECK_ERRNO(timerfd_settime(fd, 0, (void *)8, NULL), EFAULT);
+	spec.it_value.tv_nsec = 1000000000;
+	CHECK_ERRNO(timerfd_settime(fd, 0, &spec, NULL), EINVAL);
+	CHECK_ERRNO(timerfd_create(CLOCK_PROCESS_CPUTIME_ID, 0), EINVAL);
+	CHECK_ERRNO(timerfd_create(CLOCK_MONOTONIC, 1), EINVAL);
+	close(fd);
+	close(ep);
+}
+
+CHECK_MAIN(pipes, blocking_pipe, eventfds, polls, epolls, timerfds, timerfd_clocks)
