@@ -24,7 +24,7 @@
 #include "lib/base/string.h"
 #include "lib/crypto/sha256.h"
 
-enum { CACHE_VERSION = 1 };
+enum { CACHE_VERSION = 2 };
 static const char cache_magic[8] = "OCIMGCA";
 
 struct cache_header {

@@ -399,7 +399,8 @@ static const u8 (*cache_known(void *arg, u32 entry))[32]
 static int file_remember(struct job *j, const struct tree_entry *e, const struct secvol_site *sites,
 			 u32 count)
 {
-	if (!j->writer || j->p->image_key || !image_cache_settled(&e->id, j->begun.tv_sec, (u32)j->begun.tv_nsec))
+	if (!j->writer || j->p->image_key ||
+	    !image_cache_settled(&e->id, j->begun.tv_sec, (u32)j->begun.tv_nsec))
 		return 0;
 	return image_cache_add(j->writer, e->path, &e->id, (const u8(*)[32])j->digests,
 			       j->digest_count, sites, count);

@@ -354,6 +354,22 @@ static void unchanged_is_not_rebuilt(void **state)
 	assert_true(result.unchanged);
 }
 
+/* One cache for both kinds: what an encrypted build leaves there does not reach a clear image. */
+static void a_clear_build_after_an_encrypted_one(void **state)
+{
+	struct mkimage_params p = params_of("img"), full = params_of("full");
+
+	p.cache_path = "img.cache";
+	p.image_key = key;
+	p.image_key_size = sizeof(key);
+	build(&p);
+	p.image_key = NULL;
+	build(&p);
+	image_holds_the_tree("img", NULL);
+	build(&full);
+	run("diff -r img full");
+}
+
 static void expect_error(const struct mkimage_params *p, int err, const char *a, const char *b)
 {
 	assert_int_equal(mkimage_build(p, &result), err);
@@ -438,6 +454,7 @@ int main(void)
 		IN_SCRATCH(same_bytes_everywhere),
 		IN_SCRATCH(options_change_the_image),
 		IN_SCRATCH(unchanged_is_not_rebuilt),
+		IN_SCRATCH(a_clear_build_after_an_encrypted_one),
 		IN_SCRATCH(errors_name_path_and_cause),
 		IN_SCRATCH(a_changing_file_stops_the_build),
 		IN_SCRATCH(a_killed_build_leaves_the_old_image),
