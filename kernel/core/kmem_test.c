@@ -6,6 +6,7 @@
 
 #include "kernel/core/kmem.h"
 #include "kernel/core/kmem_priv.h"
+#include "lib/base/string.h"
 #include "tests/fakes/fakes.h"
 
 #define HEAP_SIZE (4ul << 20)

@@ -95,6 +95,7 @@ void sv_alloc_fini(struct secvol *v)
 	if (v->ag)
 		sv_free(v, v->ag, v->ag_count * sizeof(*v->ag));
 	v->ag = NULL;
+	v->ag_count = 0;
 	if (v->frees.run)
 		sv_free(v, v->frees.run, v->frees.cap * sizeof(struct sv_run));
 	for (u32 i = 0; i < ARRAY_SIZE(v->pending); i++) {
@@ -201,6 +202,14 @@ int sv_ag_load(struct secvol *v, u32 index, struct sv_ag **ret_ag)
 	v->loaded_ags++;
 	*ret_ag = ag;
 	return 0;
+}
+
+void sv_ag_unload(struct secvol *v, u32 index)
+{
+	v->quads -= v->ag[index]->quads;
+	v->loaded_ags--;
+	ag_free(v, v->ag[index]);
+	v->ag[index] = NULL;
 }
 
 int sv_ag_load_another(struct secvol *v)

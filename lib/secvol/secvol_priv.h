@@ -7,10 +7,12 @@
  *   keys.c     key slots, sessions        seal.c    blocks and nodes: nonces, tags, pointers
  *   node.c     one node                   tree.c    lookups, changes, dirty paths, node cache
  *   alloc.c    allocation groups          commit.c  the checkpoint
- *   inode.c    objects in memory          dir.c     names
+ *   inode.c    objects in memory          dir.c     objects under names
  *   data.c     contents of files          extent.c  where file blocks lie
  *   read.c     plans of reads             page.c    pages and their cache
  *   xattr.c    attributes, call sites     check.c   the whole volume compared with itself
+ *   name.c     names in directories       rename.c  renaming
+ *   pinned.c   the rest of an image
  *
  * Changes are made in two steps: "prepare" loads and dirties every node a change will touch and
  * reserves memory, and may fail with nothing changed; what follows only fails if a promise was
@@ -310,6 +312,10 @@ int __must_check sv_key_table_load(struct secvol *v);
 int __must_check sv_root_write(struct secvol *v, bool clean);
 int __must_check sv_root_read(struct secvol *v, struct secvol_report *report);
 
+/* ---- pinned.c ---- */
+/* -EBADMSG unless what the pinned root does not lead to is zero. */
+int __must_check sv_pinned_check(struct secvol *v);
+
 /* ---- tree.c ---- */
 struct sv_node *sv_node_find(struct secvol *v, u64 addr);
 int __must_check sv_tree_lookup(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
@@ -348,6 +354,7 @@ int __must_check sv_runs_reserve(struct secvol *v, struct sv_runs *r, u32 more);
 int __must_check sv_frees_apply(struct secvol *v); /* clears their bits in `cur` */
 void sv_pending_release(struct secvol *v, u32 keep);
 int __must_check sv_ag_load(struct secvol *v, u32 index, struct sv_ag **ret_ag);
+void sv_ag_unload(struct secvol *v, u32 index);	       /* one without changes */
 int __must_check sv_ag_load_another(struct secvol *v); /* -ENOENT: all are loaded */
 static inline u64 sv_ag_blocks(const struct secvol *v)
 {
@@ -420,5 +427,38 @@ int __must_check sv_data_flush_obj(struct secvol *v, struct sv_inode_mem *i);
 int __must_check sv_data_cut(struct secvol *v, struct sv_inode_mem *i, u64 from_block,
 			     u64 to_block);
 
-/* ---- dir.c ---- */
+/* ---- name.c ---- */
+/* A record of a directory's item; the name is borrowed from it. */
+struct sv_entry {
+	u64 obj;
+	u8 type;
+	u8 len;
+	const char *name;
+	u32 at;	  /* within the item */
+	u32 size; /* of the record */
+};
 u64 sv_name_hash(const struct secvol *v, const char *name, size_t len);
+/* A name that an object may have: -ENOENT, -ENAMETOOLONG, -EINVAL. */
+int __must_check sv_name_check(const char *name, size_t len);
+/* Finds a name; the item's bytes are borrowed. -ENOENT, with *ret_size set when the item is there. */
+int __must_check sv_name_find(struct secvol *v, u64 dir, const char *name, size_t len,
+			      struct sv_entry *e, const u8 **ret_val, u32 *ret_size);
+int __must_check sv_name_prepare(struct secvol *v, u64 dir, const char *name, size_t len);
+/* The name must not be there: -EEXIST. -ENOSPC when too many names share its hash. */
+int __must_check sv_name_add(struct secvol *v, struct sv_inode_mem *d, const char *name, size_t len,
+			     u64 obj, u32 mode);
+int __must_check sv_name_remove(struct secvol *v, struct sv_inode_mem *d, const char *name,
+				size_t len);
+int __must_check sv_dir_is_empty(struct secvol *v, u64 obj); /* -ENOTEMPTY */
+
+/* ---- dir.c ---- */
+static inline bool sv_is_dir(const struct sv_inode_mem *i)
+{
+	return (i->attr.mode & 0170000) == 0040000;
+}
+int __must_check sv_dir_get(struct secvol *v, u64 obj, struct sv_inode_mem **ret_d); /* -ENOTDIR */
+int __must_check sv_orphan_prepare(struct secvol *v, u64 obj);
+/* One name of an object is gone; the last one takes it along, or makes it an orphan. */
+int __must_check sv_link_drop(struct secvol *v, struct sv_inode_mem *i);
+/* What rename and unlink may remove: -ENOTDIR, -EISDIR, -EBUSY, -ENOTEMPTY. */
+int __must_check sv_removable(struct secvol *v, struct sv_inode_mem *i, bool want_dir);

@@ -409,6 +409,8 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 		err = v->bs->ops->grow ? v->bs->ops->grow(v->bs, v->size_blocks) : -EUCLEAN;
 	if (!err)
 		err = sv_key_table_load(v);
+	if (!err && v->p.mode != SECVOL_SEALED && v->p.pinned_sha256)
+		err = sv_pinned_check(v);
 	if (!err)
 		err = check_lower(v, &report);
 	if (!err && v->rw)
