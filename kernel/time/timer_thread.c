@@ -1,25 +1,10 @@
-// SPDX-License-Identifier: Apache-2.0
-/* Makes the thread that the timer queue runs on: it belongs to no process and never ends. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The thread that the timer queue runs on; apart from timer.c so that tests run timers by hand. */
 #include "kernel/time/timer_thread.h"
 
-#include "kernel/core/boot.h"
-#include "kernel/core/kmem.h"
-#include "kernel/proc/process.h"
-#include "kernel/sched/thread.h"
-#include "lib/base/string.h"
+#include "kernel/core/kernel_thread.h"
 
 struct thread *timer_thread_new(void (*main)(void *arg))
 {
-	struct thread *t = kzalloc(sizeof(*t));
-
-	if (!t)
-		return NULL;
-	t->refs = 1;
-	t->process = process_get(&kernel_process);
-	list_init(&t->process_node);
-	list_init(&t->start_node);
-	list_init(&t->pending);
-	t->kernel_main = main;
-	(void)str_copy(t->name, "timers", sizeof(t->name));
-	return t;
+	return kernel_thread_new("timers", main);
 }

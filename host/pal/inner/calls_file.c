@@ -117,7 +117,9 @@ s64 do_file_lock(struct inner_thread *t, s32 fd, u32 exclusive)
 
 	if (err < 0)
 		return err;
-	return host_syscall(NR_fcntl, fd, F_OFD_SETLK_, &lock);
+	/* A directory, or a file system without OFD locks, has flock alone. */
+	err = host_syscall(NR_fcntl, fd, F_OFD_SETLK_, &lock);
+	return err == -EAGAIN || err == -EACCES ? err : 0;
 }
 
 s64 do_file_unlink(struct inner_thread *t, const void *path, size_t path_size)

@@ -17,6 +17,9 @@
 #include "lib/base/string.h"
 #include "lib/secvol/segment.h"
 
+#define LOG_TAG "secvol"
+#include "kernel/core/log.h"
+
 #define CALL_MAX    65536u
 #define FILES_MAX   4096u /* 4 TiB */
 #define RETRIES_MAX 64u
@@ -31,6 +34,7 @@ struct store {
 	struct bs bs;
 	bool is_dir;
 	u32 flags;
+	s32 lock_fd; /* what is locked against other users: the directory, or the file itself */
 	struct mutex lock;
 	struct store_file *files; /* lock */
 	u32 file_count;		  /* lock */
@@ -215,18 +219,6 @@ static int transfer(struct store *s, const struct bs_req *r)
 	return 0;
 }
 
-static int flush_dir(struct store *s)
-{
-	s64 fd = host_file_open(s->path, strlen(s->path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	int err, closed;
-
-	if (fd < 0)
-		return fd;
-	err = RETRY(host_file_sync(fd, 0));
-	closed = host_file_close(fd);
-	return err ? err : closed;
-}
-
 static int flush(struct store *s)
 {
 	u32 count;
@@ -248,7 +240,7 @@ static int flush(struct store *s)
 	}
 	if (!err && s->dir_dirty) {
 		s->dir_dirty = false;
-		err = flush_dir(s);
+		err = RETRY(host_file_sync(s->lock_fd, 0)); /* the directory */
 	}
 	if (err && !s->failed)
 		s->failed = err;
@@ -306,6 +298,8 @@ static void close_files(struct store *s)
 		if (s->files[i].fd >= 0 && host_file_close(s->files[i].fd))
 			s->failed = -EIO; /* nothing more can be done */
 	}
+	if (s->is_dir && s->lock_fd >= 0)
+		(void)host_file_close(s->lock_fd);
 }
 
 static void store_close(struct bs *bs)
@@ -378,9 +372,37 @@ static int store_new(const char *path, u32 flags, bool is_dir, struct store **re
 	s->bs.max_blocks = BS_MAX_BLOCKS;
 	s->flags = flags;
 	s->is_dir = is_dir;
+	s->lock_fd = -1;
 	mutex_init(&s->lock);
 	*ret = s;
 	return 0;
+}
+
+/*
+ * Against a second user by mistake; a host that wants two lets both have the lock. Where the host's
+ * file system has no locks the volume is used without.
+ */
+static int lock_store(struct store *s)
+{
+	int err = RETRY(host_file_lock(s->lock_fd, !(s->flags & STORE_READ_ONLY)));
+
+	if (err == -EAGAIN || err == -EACCES)
+		return -EBUSY;
+	if (err)
+		log_warn("%s cannot be locked: the host's file system has no locks", s->path);
+	return 0;
+}
+
+/* The directory of segments, locked. */
+static int open_dir(struct store *s)
+{
+	s64 fd = host_file_open(s->path, strlen(s->path),
+				O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
+
+	if (fd < 0)
+		return (int)fd;
+	s->lock_fd = (s32)fd;
+	return lock_store(s);
 }
 
 int store_dir_open(const char *path, u32 flags, struct bs **ret)
@@ -393,6 +415,8 @@ int store_dir_open(const char *path, u32 flags, struct bs **ret)
 		return err;
 	if (flags & STORE_CREATE)
 		err = make_dirs(path);
+	if (!err)
+		err = open_dir(s);
 	if (!err && (flags & STORE_FRESH))
 		err = delete_segments(s);
 	/* A missing root is an error for those who may not create. */
@@ -409,18 +433,15 @@ int store_dir_open(const char *path, u32 flags, struct bs **ret)
 int store_file_open(const char *path, u32 flags, struct bs **ret)
 {
 	struct store *s;
-	s32 fd;
 	int err = store_new(path, flags, false, &s);
 
 	if (err)
 		return err;
-	if (flags & STORE_FRESH) {
-		err = host_file_unlink(path, strlen(path));
-		if (err == -ENOENT)
-			err = 0;
-	}
+	err = segment_fd(s, 0, flags & STORE_CREATE, &s->lock_fd);
 	if (!err)
-		err = segment_fd(s, 0, flags & STORE_CREATE, &fd);
+		err = lock_store(s);
+	if (!err && (flags & STORE_FRESH))
+		err = host_file_truncate(s->lock_fd, 0);
 	if (err) {
 		store_close(&s->bs);
 		return err;

@@ -82,6 +82,14 @@ int volume_vnode(struct volume *vol, u64 obj, const struct secvol_attr *attr, bo
 	return 0;
 }
 
+/* Passes the result of a change on. */
+static int changed(struct vnode *v, int err)
+{
+	if (!err)
+		volume_changed(volume_of(v));
+	return err;
+}
+
 static void sv_release(struct vnode *v)
 {
 	secvol_release(volume_of(v)->sv, v->key);
@@ -116,7 +124,7 @@ static int sv_setattr(struct vnode *v, const struct vattr *a, u32 set)
 			      (int)VATTR_MTIME == SECVOL_SET_MTIME &&
 			      (int)VATTR_CTIME == SECVOL_SET_CTIME,
 		      "bits of setattr");
-	return secvol_setattr(volume_of(v)->sv, v->key, &s, set);
+	return changed(v, secvol_setattr(volume_of(v)->sv, v->key, &s, set));
 }
 
 static int sv_lookup(struct vnode *dir, struct vfs_name name, struct vnode **ret)
@@ -137,7 +145,7 @@ static int sv_create(struct vnode *dir, struct vfs_name name, u32 mode, u32 uid,
 	int err = secvol_create(vol->sv, dir->key, name.text, name.len, mode, uid, gid, rdev, true,
 				&a);
 
-	return err ? err : volume_vnode(vol, a.obj, &a, true, ret);
+	return changed(dir, err) ? err : volume_vnode(vol, a.obj, &a, true, ret);
 }
 
 static int sv_create_unnamed(struct vnode *dir, u32 mode, u32 uid, u32 gid, struct vnode **ret)
@@ -146,7 +154,7 @@ static int sv_create_unnamed(struct vnode *dir, u32 mode, u32 uid, u32 gid, stru
 	struct secvol_attr a;
 	int err = secvol_create_unnamed(vol->sv, mode, uid, gid, &a);
 
-	return err ? err : volume_vnode(vol, a.obj, &a, true, ret);
+	return changed(dir, err) ? err : volume_vnode(vol, a.obj, &a, true, ret);
 }
 
 static int sv_symlink(struct vnode *dir, struct vfs_name name, const char *target, size_t len,
@@ -156,17 +164,18 @@ static int sv_symlink(struct vnode *dir, struct vfs_name name, const char *targe
 	struct secvol_attr a;
 	int err = secvol_symlink(vol->sv, dir->key, name.text, name.len, target, len, uid, gid, &a);
 
-	return err ? err : volume_vnode(vol, a.obj, &a, false, ret);
+	return changed(dir, err) ? err : volume_vnode(vol, a.obj, &a, false, ret);
 }
 
 static int sv_link(struct vnode *dir, struct vfs_name name, struct vnode *v)
 {
-	return secvol_link(volume_of(dir)->sv, v->key, dir->key, name.text, name.len);
+	return changed(dir, secvol_link(volume_of(dir)->sv, v->key, dir->key, name.text, name.len));
 }
 
 static int sv_unlink(struct vnode *dir, struct vfs_name name, struct vnode *v, bool is_dir)
 {
-	return secvol_unlink(volume_of(dir)->sv, dir->key, name.text, name.len, is_dir);
+	return changed(dir,
+		       secvol_unlink(volume_of(dir)->sv, dir->key, name.text, name.len, is_dir));
 }
 
 static int sv_rename(struct vnode *dir, struct vfs_name name, struct vnode *v, struct vnode *to_dir,
@@ -175,8 +184,8 @@ static int sv_rename(struct vnode *dir, struct vfs_name name, struct vnode *v, s
 	static_assert(RENAME_NOREPLACE == SECVOL_RENAME_NOREPLACE &&
 			      RENAME_EXCHANGE == SECVOL_RENAME_EXCHANGE,
 		      "flags of rename");
-	return secvol_rename(volume_of(dir)->sv, dir->key, name.text, name.len, to_dir->key,
-			     to_name.text, to_name.len, flags);
+	return changed(dir, secvol_rename(volume_of(dir)->sv, dir->key, name.text, name.len,
+					  to_dir->key, to_name.text, to_name.len, flags));
 }
 
 static int sv_readdir(struct vnode *dir, u64 cookie, struct dir_sink *sink)
@@ -263,6 +272,8 @@ static long sv_write(struct vnode *v, struct uio *uio, u64 offset)
 	}
 	kfree(bounce);
 	vnode_forget_attr(v);
+	if (done)
+		volume_changed(volume_of(v));
 	return done ? done : n;
 }
 
@@ -272,7 +283,7 @@ static int sv_truncate(struct vnode *v, u64 size)
 
 	vnode_forget_attr(v);
 	page_cache_discard(v, ALIGN_DOWN(size, PAGE_SIZE), UINT64_MAX);
-	return err;
+	return changed(v, err);
 }
 
 /* Preallocation reserves nothing in a copy-on-write volume: only the size can change. */
@@ -293,7 +304,7 @@ static int sv_fallocate(struct vnode *v, u32 mode, u64 offset, u64 len)
 		err = secvol_truncate(sv, v->key, end);
 		page_cache_discard(v, ALIGN_DOWN(a.size, PAGE_SIZE), UINT64_MAX);
 	}
-	return err;
+	return changed(v, err);
 }
 
 static int sv_seek(struct vnode *v, u64 offset, bool hole, u64 *ret)
@@ -328,7 +339,7 @@ static int sv_setxattr(struct vnode *v, const char *name, const void *value, siz
 {
 	if (size > SECVOL_XATTR_MAX)
 		return -ENOSPC;
-	return secvol_setxattr(volume_of(v)->sv, v->key, name, value, size, flags);
+	return changed(v, secvol_setxattr(volume_of(v)->sv, v->key, name, value, size, flags));
 }
 
 static long sv_listxattr(struct vnode *v, char *names, size_t size)
@@ -338,7 +349,7 @@ static long sv_listxattr(struct vnode *v, char *names, size_t size)
 
 static int sv_removexattr(struct vnode *v, const char *name)
 {
-	return secvol_removexattr(volume_of(v)->sv, v->key, name);
+	return changed(v, secvol_removexattr(volume_of(v)->sv, v->key, name));
 }
 
 static void sv_identity(struct vnode *v, struct file_identity *ret)

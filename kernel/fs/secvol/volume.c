@@ -118,6 +118,7 @@ static int volume_shutdown(struct filesystem *fs)
 	int err = 0;
 
 	vnode_put(fs->root);
+	commit_timer_remove(vol);
 	if (vol->is_temporary)
 		secvol_abandon(vol->sv);
 	else
@@ -158,6 +159,7 @@ static void explain(const struct volume *vol, int err)
 	case EACCES:
 	case EPERM: why = "is not accessible: the host refuses permission"; break;
 	case ENOSPC: why = "cannot be written: the host's disk is full"; break;
+	case EBUSY: why = "is in use by another instance or tool, which has locked it"; break;
 	}
 	log_always("The file system %s %s (error %d).", vol->source, why, -err);
 }
@@ -261,6 +263,7 @@ int volume_open(const struct config_volume *c, const u8 *image_key, const u8 *lo
 
 	if (!vol)
 		return -ENOMEM;
+	list_init(&vol->commit_node);
 	memcpy(vol->source, c->source, len);
 	vol->is_image = config_role_is_pinned(c->role);
 	vol->is_temporary = c->role == CONFIG_ROLE_TEMPORARY;
@@ -280,6 +283,8 @@ int volume_open(const struct config_volume *c, const u8 *image_key, const u8 *lo
 		secvol_abandon(vol->sv);
 		goto fail;
 	}
+	if (!vol->is_image)
+		commit_timer_add(vol);
 	*ret = &vol->fs;
 	return 0;
 fail:

@@ -12,6 +12,9 @@ struct volume {
 	struct bs *store;
 	bool is_image; /* pinned, read-only: its pages may be shared and remembered */
 	bool is_temporary;
+	bool is_marked;	    /* atomic: changed since the last periodic commit */
+	bool commit_failed; /* commit_timer.c's alone: it has been said */
+	struct list_node commit_node;
 	struct auto_key auto_key;
 	struct secvol_fixed_key fixed_key;
 	char source[]; /* for messages */
@@ -21,6 +24,11 @@ static inline struct volume *volume_of(const struct vnode *v)
 {
 	return container_of(v->fs, struct volume, fs);
 }
+
+/* commit_timer.c: after each change; writable volumes are known to it between add and remove. */
+void volume_changed(struct volume *vol);
+void commit_timer_add(struct volume *vol);
+void commit_timer_remove(struct volume *vol);
 
 extern const struct vnode_ops volume_vnode_ops;
 

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The periodic commit: what a program wrote without fsync becomes durable at most about five
+ * seconds later. One kernel thread serves all volumes; it is started with the first change and
+ * sleeps without a deadline while nothing has changed.
+ *
+ * `rounds` is held while volumes are committed, so a volume that is closed leaves the list first
+ * and is not looked at any more. A change marks its volume after it was made: a mark that comes
+ * while its volume is being committed stays for the next round.
+ */
+#include "kernel/fs/secvol/volume_priv.h"
+
+#include "abi/errno.h"
+#include "kernel/core/kernel_thread.h"
+#include "kernel/sched/park.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
+
+#define LOG_TAG "secvol"
+#include "kernel/core/log.h"
+
+#define INTERVAL_NS 5000000000ull
+
+static struct mutex rounds = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(rounds.waiters)};
+static struct list_node volumes = LIST_INIT(volumes); /* rounds */
+static struct mutex start_lock = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(start_lock.waiters)};
+static struct thread *committer; /* set once, under start_lock */
+static bool is_wanted;		 /* atomic: some volume is marked */
+
+/*
+ * Most of the waiting for the host's disk happens in the flush, outside of the volume's mutex, so
+ * that readers go on; what the commit itself flushes is then little.
+ */
+static void commit(struct volume *vol)
+{
+	int err;
+
+	if (!secvol_is_dirty(vol->sv))
+		return;
+	err = bs_flush(vol->store);
+	if (!err)
+		err = secvol_commit(vol->sv);
+	if (!err) {
+		vol->commit_failed = false;
+		return;
+	}
+	if (!vol->commit_failed)
+		log_always("The volume %s could not be committed (error %d).", vol->source, -err);
+	vol->commit_failed = true;
+	if (err == -ENOSPC || err == -ENOMEM) /* it may find room later */
+		volume_changed(vol);
+}
+
+static void commit_marked(void)
+{
+	struct volume *vol;
+
+	mutex_lock(&rounds);
+	list_for_each_entry (vol, &volumes, commit_node) {
+		if (__atomic_exchange_n(&vol->is_marked, false, __ATOMIC_ACQ_REL))
+			commit(vol);
+	}
+	mutex_unlock(&rounds);
+}
+
+static void run_forever(void *arg)
+{
+	for (;;) {
+		u64 deadline;
+
+		while (!__atomic_exchange_n(&is_wanted, false, __ATOMIC_ACQ_REL))
+			(void)thread_park(DEADLINE_NEVER, false);
+		deadline = clock_monotonic_ns() + INTERVAL_NS;
+		while (clock_monotonic_ns() < deadline)
+			(void)thread_park(deadline, false);
+		commit_marked();
+	}
+}
+
+static int start(void)
+{
+	int err = 0;
+
+	if (likely(__atomic_load_n(&committer, __ATOMIC_ACQUIRE)))
+		return 0;
+	mutex_lock(&start_lock);
+	if (!committer) {
+		struct thread *t = kernel_thread_new("commits", run_forever);
+
+		err = t ? thread_start(t) : -ENOMEM;
+		if (!err)
+			__atomic_store_n(&committer, t, __ATOMIC_RELEASE);
+		else if (t)
+			thread_put(t);
+	}
+	mutex_unlock(&start_lock);
+	return err;
+}
+
+void volume_changed(struct volume *vol)
+{
+	if (vol->is_temporary || __atomic_load_n(&vol->is_marked, __ATOMIC_RELAXED))
+		return;
+	if (start()) /* the next change tries again; fsync and the clean end commit anyway */
+		return;
+	if (__atomic_exchange_n(&vol->is_marked, true, __ATOMIC_ACQ_REL))
+		return;
+	__atomic_store_n(&is_wanted, true, __ATOMIC_RELEASE);
+	thread_unpark(committer);
+}
+
+void commit_timer_add(struct volume *vol)
+{
+	mutex_lock(&rounds);
+	list_add_tail(&volumes, &vol->commit_node);
+	mutex_unlock(&rounds);
+}
+
+void commit_timer_remove(struct volume *vol)
+{
+	mutex_lock(&rounds);
+	list_del(&vol->commit_node);
+	mutex_unlock(&rounds);
+}

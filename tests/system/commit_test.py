@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What is durable without fsync: after the commit interval, and at a program's end by a signal. Who
+else may open a volume meanwhile: nobody."""
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import Instance, Report, describe, expect, host_path, put_program, scratch
+
+INTERVAL = 5
+LAYER = "run/mount/__ROOT"
+
+
+def start(instance, *argv):
+    return subprocess.Popen([instance.occlum, "run", *argv], cwd=instance.dir, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def note(instance, name, text):
+    """A program that has written the text to the file, without fsync, and goes on living."""
+    run = start(instance, "/bin/busybox", "tee", name)
+    run.stdin.write(text)
+    run.stdin.flush()
+    expect(run.stdout.read(len(text)) == text, "tee wrote something else")
+    return run
+
+
+def kept(instance, name):
+    return instance.run("/bin/busybox", "cat", name)
+
+
+def switches(pid):
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        for line in open(f"/proc/{pid}/task/{task}/status"):
+            if line.startswith("voluntary_ctxt"):
+                total += int(line.split()[1])
+    return total
+
+
+def check_interval(report, instance):
+    with report.case("written without fsync, killed after the interval: there"):
+        run = note(instance, "/root/late", b"later\n")
+        time.sleep(INTERVAL + 2)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        done = kept(instance, "/root/late")
+        expect(done.returncode == 0 and done.stdout == b"later\n", describe(done))
+    with report.case("nothing to commit: nothing wakes up"):
+        run = note(instance, "/root/idle", b"x\n")
+        time.sleep(INTERVAL + 2)
+        before = switches(run.pid)
+        time.sleep(INTERVAL + 1)
+        woken = switches(run.pid) - before
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        expect(woken <= 2, f"{woken} wake-ups in {INTERVAL + 1} s")
+
+
+def check_signals(report, instance):
+    for name in ("SIGTERM", "SIGINT"):
+        with report.case(f"{name}: the program dies, what it wrote stays"):
+            run = note(instance, "/root/" + name, name.encode())
+            run.send_signal(getattr(signal, name))
+            status = run.wait()
+            expect(status in (128 + getattr(signal, name), -getattr(signal, name)), status)
+            done = kept(instance, "/root/" + name)
+            expect(done.stdout == name.encode(), describe(done))
+
+
+def check_locks(report, instance):
+    with report.case("a volume that a tool has locked is refused by name"):
+        folder = os.open(f"{instance.dir}/{LAYER}", os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        done = instance.run("/bin/busybox", "true")
+        os.close(folder)
+        expect(done.returncode != 0 and LAYER.encode() in done.stderr and b"in use" in done.stderr,
+               describe(done))
+        expect(instance.run("/bin/busybox", "true").returncode == 0, "not released")
+    with report.case("a running instance holds its volumes, and its images with other readers"):
+        run = note(instance, "/root/held", b"held")
+        try:
+            folder = os.open(f"{instance.dir}/{LAYER}", os.O_RDONLY)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                expect(False, "the layer was not locked")
+            except BlockingIOError:
+                pass
+            image = os.open(f"{instance.dir}/build/mount/__ROOT", os.O_RDONLY)
+            fcntl.flock(image, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            os.close(folder)
+            os.close(image)
+        finally:
+            run.stdin.close()
+            run.wait()
+
+
+def main():
+    report = Report()
+    work = scratch()
+    try:
+        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
+        put_program(instance.image, "/bin/busybox", host_path("busybox"))
+        instance.build()
+        check_interval(report, instance)
+        check_signals(report, instance)
+        check_locks(report, instance)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    report.finish()
+
+
+main()
