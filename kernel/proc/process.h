@@ -85,6 +85,7 @@ struct process {
 
 	u64 start_ns;
 	u64 cpu_ns_of_dead_threads;
+	u64 syscalls_of_dead_threads, traps_of_dead_threads; /* lock */
 	u64 child_utime_ns, child_stime_ns;
 	s32 nice;
 	s32 parent_death_signal; /* PR_SET_PDEATHSIG */
@@ -175,6 +176,15 @@ u64 thread_cpu_ns(const struct thread *t);
 int __must_check process_set_group(s32 pid, s32 pgid);
 long process_new_session(void);
 bool process_group_exists(s32 pgid);
+
+/* The file and the offset in it that an address of `p` belongs to. May sleep. */
+struct module_place {
+	char name[128];
+	u64 offset;
+};
+void process_find_module(struct process *p, u64 address, struct module_place *ret);
+/* A system call of the current process trapped: said once per site at log level debug. */
+void process_note_trap(u64 rip, u64 number);
 
 u32 process_count(void);
 u32 thread_total(void);

@@ -25,7 +25,6 @@
 static struct spinlock lock = SPINLOCK_INIT;
 static struct list_node starting = LIST_INIT(starting); /* lock */
 static u32 program_threads;				/* atomic: on a slot */
-static u64 total_syscalls, total_traps;			/* atomic: of threads that ended */
 
 struct thread *thread_get(struct thread *t)
 {
@@ -121,12 +120,6 @@ s64 thread_run(u64 token)
 	arch_enter_user(&t->start_regs);
 }
 
-void thread_totals(u64 *ret_syscalls, u64 *ret_traps)
-{
-	*ret_syscalls = __atomic_load_n(&total_syscalls, __ATOMIC_RELAXED);
-	*ret_traps = __atomic_load_n(&total_traps, __ATOMIC_RELAXED);
-}
-
 bool threads_wait_gone(u64 timeout_ns)
 {
 	u64 deadline = clock_monotonic_ns() + timeout_ns;
@@ -146,8 +139,6 @@ void thread_leave(void)
 {
 	struct thread *t = current_thread();
 
-	__atomic_fetch_add(&total_syscalls, t->syscalls, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&total_traps, t->traps, __ATOMIC_RELAXED);
 	if (!t->kernel_main)
 		__atomic_fetch_sub(&program_threads, 1, __ATOMIC_RELEASE);
 	arch_detach_thread();

@@ -113,9 +113,6 @@ void thread_leave(void) __noreturn;
 /* Waits until no thread of a program is on a slot, for shutdown; false: time is over. */
 bool threads_wait_gone(u64 timeout_ns);
 
-/* System calls of all threads that have ended, and how many of them trapped. */
-void thread_totals(u64 *ret_syscalls, u64 *ret_traps);
-
 /* True when an interruptible wait of the current thread must end now. */
 static inline bool thread_has_work(const struct thread *t)
 {
