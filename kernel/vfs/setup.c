@@ -138,11 +138,11 @@ static int mount_rest(const struct config_stage *stage, struct dentry *root, con
 		struct filesystem *fs;
 
 		err = open_fs(m, key, false, &fs);
-		if (err)
-			log_always("The file system for %s cannot be opened (error %d).", m->target,
-				   -err);
-		else
+		if (!err)
 			err = mount_one(ctx, m->target, fs);
+		else if (m->type != CONFIG_FS_SEFS && m->type != CONFIG_FS_UNIONFS)
+			log_always("The file system for %s cannot be opened (error %d).", m->target,
+				   -err); /* volumes have said so themselves */
 		if (!err && m->type == CONFIG_FS_DEVFS)
 			err = mount_shm(ctx);
 	}

@@ -57,7 +57,6 @@ passed
 # An encrypted image needs its key.
 $ occlum gen-image-key ../key && occlum build --sgx-mode SIM --image-key ../key --reset >/dev/null && occlum run /bin/busybox echo hello
 ! init: the image is encrypted and its key is not here; build with --buildin-image-key, or give initfs an init that fetches the key
-! [ERROR] occlum-pal: the init process ended with exit status 1
 [1]
 $ occlum build --sgx-mode SIM --image-key ../key --buildin-image-key >/dev/null 2>&1 && occlum run /bin/busybox echo hello
 hello
@@ -65,22 +64,17 @@ $ grep -c busybox build/mount/__ROOT/* | cut -d: -f2 | sort -u
 0
 $ occlum gen-image-key ../key2 && mv build/initfs ../initfs && occlum build --sgx-mode SIM --image-key ../key2 --buildin-image-key >/dev/null 2>&1 && rm -r build/initfs && mv ../initfs build/ && occlum run /bin/busybox echo hello
 ! occlum: The file system build/initfs/__ROOT was changed by someone: a digest or tag does not fit (error 74).
-! [ERROR] occlum-pal: the kernel refuses to boot: Bad message
 [1]
 
 # A wrong key, a key that is none.
 $ rm -rf build && mkdir build && cp ../key2 initfs/etc/image_key && occlum build --sgx-mode SIM --image-key ../key --reset >/dev/null && occlum run /bin/busybox echo hello
 ! occlum: The file system build/mount/__ROOT does not open with the image key that init gave (error 129).
-! init: cannot mount the root file system: error 5
-! [ERROR] occlum-pal: the init process ended with exit status 1
 [1]
 $ echo nonsense > initfs/etc/image_key && occlum build --sgx-mode SIM --image-key ../key >/dev/null && occlum run /bin/busybox echo hello
 ! init: /etc/image_key is not 16 pairs of hexadecimal digits joined by '-'
-! [ERROR] occlum-pal: the init process ended with exit status 1
 [1]
 $ rm initfs/etc/image_key && rm initfs/bin/init && occlum build --sgx-mode SIM >/dev/null 2>&1; occlum run /bin/busybox echo hello
 ! occlum: /bin/init of initfs could not be loaded (error 2)
-! [ERROR] occlum-pal: the kernel refuses to boot: No such file or directory
 [1]
 
 # The tool alone, as packages use it.

@@ -147,10 +147,9 @@ static void say_failure(long err)
 		say("init: the root file system is mounted already\n");
 		return;
 	}
-	if (err == -EKEYREJECTED || err == -ENOKEY) {
-		say("init: the image key does not open the image\n");
+	/* Of a file system that does not open the kernel has said what is wrong with it. */
+	if (err != -ENOSYS && err != -EINVAL && err != -EFAULT)
 		return;
-	}
 	digits[--at] = '\0';
 	do {
 		digits[--at] = (char)('0' + n % 10);

@@ -27,6 +27,8 @@ s64 do_log(struct inner_thread *t, u32 level, const void *text, size_t text_size
 		size--;
 	line[size++] = '\n';
 	host_syscall(NR_write, 2, line, size);
+	if (level == 0)
+		__atomic_store_n(&inner.has_spoken, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -85,6 +85,7 @@ struct inner_state {
 	s32 kick_signal;
 	u32 is_dead; /* EXIT_ABORT was seen */
 	u64 abort_reason;
+	u32 has_spoken;	  /* a message from inside went to stderr */
 	u32 is_quitting;  /* idle threads end */
 	u32 service_word; /* futex: bumped with each request */
 	struct service_request *service_list;

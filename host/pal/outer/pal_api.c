@@ -111,6 +111,9 @@ static int boot(const char *instance_dir, u32 log_level, struct enclave_error *e
 	boot_memory_free(&memory);
 	if (result == 0)
 		return 0;
+	/* Whoever refused inside has said why, in words; a second line would only confuse. */
+	if (!inner.is_dead && inner.has_spoken && log_level == 0)
+		return result < 0 ? (int)result : -EIO;
 	if (inner.is_dead)
 		enclave_error_set(error, "the enclave ended: %s", abort_text(inner.abort_reason));
 	else if (result < 0)
