@@ -85,9 +85,13 @@ void arch_return_to_host(s64 result)
 	__builtin_unreachable();
 }
 
+/*
+ * Without a cookie no slot is one of ours, and boot, which would make a new one, happens once: every
+ * entry is refused from now on, returns from host calls and exceptions included.
+ */
 void arch_die(void)
 {
-	slot_cookie = ~slot_cookie;
+	__atomic_store_n(&slot_cookie, 0, __ATOMIC_SEQ_CST);
 	arch_abort(ABORT_PANIC);
 }
 

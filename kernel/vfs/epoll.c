@@ -18,8 +18,9 @@
 #define HOSTS_MAX  64 /* host descriptors in one instance */
 
 struct epoll {
-	struct rb_root items;	/* epoll_lock */
-	struct list_node hosts; /* epoll_lock: items over host descriptors */
+	const struct file *file; /* its own: who watches this instance */
+	struct rb_root items;	 /* epoll_lock */
+	struct list_node hosts;	 /* epoll_lock: items over host descriptors */
 	u32 host_count;
 	struct pollq queue;
 	struct spinlock ready_lock;
@@ -161,7 +162,24 @@ static u32 item_poll(struct epoll_item *it, u32 depth)
 	return got & (it->events | POLLERR | POLLHUP);
 }
 
-/* Would watching `target` from `ep` close a circle or a chain that is too long? */
+/* The longest chain of instances that ends with the one of `f`, counted to DEPTH_MAX. */
+static u32 depth_above(const struct file *f)
+{
+	const struct epoll_item *it;
+	u32 most = 0;
+
+	list_for_each_entry (it, &f->watchers, file_node) {
+		most = MAX(most, depth_above(it->ep->file));
+		if (most + 1 >= DEPTH_MAX)
+			return DEPTH_MAX;
+	}
+	return most + 1;
+}
+
+/*
+ * Would watching `target` from `ep` close a circle or a chain that is too long? Wake-ups and looks
+ * walk chains on the kernel stack. `depth` instances lie above `target`.
+ */
 static bool is_too_deep(const struct epoll *ep, const struct file *target, u32 depth)
 {
 	struct epoll *below = target->priv;
@@ -184,7 +202,7 @@ static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_e
 	struct registrar r = {{register_queue, register_host}, NULL};
 	struct epoll_item *it;
 
-	if (is_too_deep(ep, f, 0))
+	if (is_too_deep(ep, f, depth_above(ep->file)))
 		return -ELOOP;
 	it = kzalloc(sizeof(*it));
 	if (!it)
@@ -401,5 +419,7 @@ int epoll_new(u32 flags, struct file **ret)
 	err = file_new_anon(&epoll_ops, "anon_inode:[eventpoll]", 0600, O_RDWR, ep, ret);
 	if (err)
 		kfree(ep);
+	else
+		ep->file = *ret;
 	return err;
 }

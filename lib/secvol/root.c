@@ -260,6 +260,16 @@ static int worse(int a, int b)
 	return rank_a >= rank_b ? a : b;
 }
 
+/* The image is one commit: what else stands in the slots was not put there by its builder. */
+static bool others_are_zero(const struct sv_root_slot *slots, u32 used)
+{
+	for (u32 i = 0; i < SV_ROOT_SLOTS; i++) {
+		if (i != used && !mem_is_zero(&slots[i], sizeof(slots[i])))
+			return false;
+	}
+	return true;
+}
+
 int sv_root_read(struct secvol *v, struct secvol_report *report)
 {
 	struct sv_root_slot *slots = (struct sv_root_slot *)v->bounce;
@@ -281,6 +291,8 @@ int sv_root_read(struct secvol *v, struct secvol_report *report)
 		}
 		tried[best] = true;
 		err = try_slot(v, best, report);
+		if (!err && v->p.pinned_sha256 && !others_are_zero(slots, best))
+			return -EBADMSG;
 		/* A slot that is the pinned one and does not open says it all. */
 		if (!err || (err == -EKEYREJECTED && v->p.pinned_sha256))
 			return err;

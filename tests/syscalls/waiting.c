@@ -293,4 +293,25 @@ static void timerfd_clocks(void)
 	close(ep);
 }
 
-CHECK_MAIN(pipes, blocking_pipe, eventfds, polls, epolls, timerfds, timerfd_clocks)
+/* Instances that watch instances: a wake-up walks the chain, so its length is bounded. */
+static void epoll_chains(void)
+{
+	struct epoll_event e = {.events = EPOLLIN};
+	int fds[400], count = 1, fd = eventfd(0, EFD_NONBLOCK);
+
+	fds[0] = epoll_create1(0);
+	while (count < 400) {
+		fds[count] = epoll_create1(0);
+		if (epoll_ctl(fds[count - 1], EPOLL_CTL_ADD, fds[count], &e))
+			break;
+		count++;
+	}
+	CHECK_EQ(errno, ELOOP);
+	CHECK(count >= 4 && count <= 6);
+	CHECK_ERRNO(epoll_ctl(fds[count - 1], EPOLL_CTL_ADD, fds[0], &e), ELOOP);
+	if (!epoll_ctl(fds[count - 1], EPOLL_CTL_ADD, fd, &e))
+		CHECK_EQ(write(fd, "\1\0\0\0\0\0\0", 8), 8);
+	CHECK_EQ(poll(&(struct pollfd){fds[0], POLLIN}, 1, 0), 1);
+}
+
+CHECK_MAIN(pipes, blocking_pipe, eventfds, polls, epolls, epoll_chains, timerfds, timerfd_clocks)

@@ -50,6 +50,7 @@ def check_flips(report, instance):
         ("the image, in a file's data", largest, position(largest, b"probe: no such command"), b""),
         # A fresh image has its root in the second slot.
         ("the image's root", image[0], 4096 + 600, b"mount/__ROOT"),
+        ("an unused root slot of the image", image[0], 600, b"mount/__ROOT"),
         ("the initfs", initfs[0], 4096 + 600, b"initfs/__ROOT"),
     )
     for what, path, offset, word in targets:
