@@ -50,7 +50,7 @@ static int advise_dontneed(struct mm *mm, u64 start, u64 end, u32 advice)
 		else
 			err = forget_pages(v, MAX(v->start, start), MIN(v->end, end));
 	}
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return err;
 }
 
@@ -95,7 +95,7 @@ int mm_madvise(struct mm *mm, u64 address, u64 size, u32 advice)
 		return advise_populate(mm, address, end, PAGE_WRITE);
 	mutex_lock(&mm->lock);
 	covered = mm_is_covered(mm, address, end);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	/* As on Linux: what is mapped is done, holes are reported. */
 	err = advice == MADV_DONTNEED || advice == MADV_FREE
 		      ? advise_dontneed(mm, address, end, advice)
@@ -119,7 +119,7 @@ int mm_mincore(struct mm *mm, u64 address, u64 size, u8 *vec)
 		err = -ENOMEM;
 	for (u64 at = address; !err && at < end; at += PAGE_SIZE)
 		*vec++ = pages_state(at) & PAGE_PRESENT ? 1 : 0;
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return err;
 }
 
@@ -140,7 +140,7 @@ static struct mem_object *next_object(struct mm *mm, u64 *at, u64 end, u64 *offs
 		o = mem_object_get(v->object);
 		break;
 	}
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return o;
 }
 
@@ -160,7 +160,7 @@ int mm_msync(struct mm *mm, u64 address, u64 size, u32 flags)
 		return 0;
 	mutex_lock(&mm->lock);
 	covered = mm_is_covered(mm, address, end);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	/* Nothing writes changes back later by itself, so MS_ASYNC does it now as well. */
 	while (at < end && (o = next_object(mm, &at, end, &offset, &part))) {
 		int err = mem_object_sync(o, offset, part);

@@ -116,7 +116,7 @@ bool mm_could_place(struct mm *mm, u64 start, u64 end)
 		return false;
 	mutex_lock(&mm->lock);
 	could = gaps_are_available(mm, start, end);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return could;
 }
 
@@ -143,10 +143,25 @@ static struct vma *find_object_mapping(struct mm *mm, u64 start, u64 end)
 	return v && v->start < end ? v : NULL;
 }
 
-/* MAP_FIXED: after this the range is ours and empty. */
-static int place_fixed(struct mm *mm, u64 start, u64 end, u32 flags)
+int mm_clear_objects(struct mm *mm, u64 start, u64 end)
 {
 	struct vma *v;
+
+	while ((v = find_object_mapping(mm, start, end))) {
+		int err = mm_unmap_locked(mm, MAX(v->start, start), MIN(v->end, end), false);
+
+		if (err)
+			return err;
+		/* Addresses are free when the object is gone, and that is when its file is closed. */
+		mm_unlock(mm);
+		mutex_lock(&mm->lock);
+	}
+	return 0;
+}
+
+/* MAP_FIXED: after this the range is ours and empty. Releases mm->lock and takes it again. */
+static int place_fixed(struct mm *mm, u64 start, u64 end, u32 flags)
+{
 	int err;
 
 	if (start < zone_start() || end > zone_end())
@@ -159,11 +174,9 @@ static int place_fixed(struct mm *mm, u64 start, u64 end, u32 flags)
 	 * Objects lie at one address for everyone, so their mappings are not replaced in place:
 	 * they go, and if they were the last ones the addresses are free.
 	 */
-	while ((v = find_object_mapping(mm, start, end))) {
-		err = mm_unmap_locked(mm, MAX(v->start, start), MIN(v->end, end), false);
-		if (err)
-			return err;
-	}
+	err = mm_clear_objects(mm, start, end);
+	if (err)
+		return err;
 	if (!gaps_take(mm, start, end)) {
 		log_info(
 			"A fixed mapping was refused: another process owns part of its addresses.");
@@ -223,8 +236,10 @@ static void attach(struct vma *v, const struct map_request *r)
 		v->lazy = true;
 	} else if (r->file) {
 		v->kind = VMA_FILE;
-		v->file = file_get(r->file);
 	}
+	/* An object lasts as long as a file that was asked for it is open: kernel/vfs/shared.c. */
+	if (r->file)
+		v->file = file_get(r->file);
 }
 
 static int map_view(struct mm *mm, const struct map_request *r, u64 start, u64 end, u64 offset)
@@ -452,9 +467,7 @@ long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct f
 		if (ret)
 			return ret;
 		r.object = object;
-		r.file = NULL;
-	}
-	if (r.file && (r.prot & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC) {
+	} else if (r.file && (r.prot & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC) {
 		ret = text_plan_new(r.file, r.offset, r.size, &r.plan);
 		/* Without a table sites trap, and work all the same. */
 		if (ret && ret != -ENOENT)
@@ -462,7 +475,7 @@ long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct f
 	}
 	mutex_lock(&mm->lock);
 	ret = mm_map_locked(mm, &r);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	text_plan_free(r.plan);
 	if (object)
 		mem_object_put(object);
@@ -490,6 +503,6 @@ long mm_map_object(struct mm *mm, u64 address, struct mem_object *o, u32 prot, u
 		return -EINVAL;
 	mutex_lock(&mm->lock);
 	ret = mm_map_locked(mm, &r);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return ret;
 }

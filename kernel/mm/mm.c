@@ -66,6 +66,7 @@ struct mm *mm_new(void)
 	mm->limit_as = UINT64_MAX;
 	mm->limit_data = UINT64_MAX;
 	mutex_init(&mm->lock);
+	list_init(&mm->dead_vmas);
 	list_init(&mm->limbo);
 	list_init(&mm->dead_patches);
 	return mm;
@@ -105,7 +106,7 @@ void mm_put(struct mm *mm)
 	while (!list_is_empty(&mm->limbo))
 		mm_drain_limbo(mm);
 	release_heap(mm);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	kfree(mm);
 }
 
@@ -120,7 +121,7 @@ int mm_munmap(struct mm *mm, u64 address, u64 size)
 	end = address + ALIGN_UP(size, PAGE_SIZE);
 	mutex_lock(&mm->lock);
 	err = mm_unmap_locked(mm, address, end, false);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return err;
 }
 
@@ -162,7 +163,7 @@ int mm_set_brk(struct mm *mm, u64 near, u64 limit)
 	}
 	mm->brk = mm->brk_start;
 	mm->limit_data = limit;
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return err;
 }
 
@@ -171,7 +172,7 @@ void mm_set_limits(struct mm *mm, u64 data, u64 address_space)
 	mutex_lock(&mm->lock);
 	mm->limit_data = data;
 	mm->limit_as = address_space;
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 }
 
 static void log_heap_limit(struct mm *mm)
@@ -233,7 +234,7 @@ long mm_brk(struct mm *mm, u64 new_break)
 			mm->brk = new_break;
 	}
 	ret = (long)mm->brk;
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return ret;
 }
 
@@ -269,7 +270,7 @@ int mm_for_each(struct mm *mm, int (*visit)(const struct vma_info *v, void *arg)
 			info.flags |= MAP_ANONYMOUS;
 		ret = visit(&info, arg);
 	}
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return ret;
 }
 
@@ -288,7 +289,7 @@ void mm_totals(struct mm *mm, struct mm_totals *ret)
 	t.mapped = mm->mapped;
 	t.heap_start = mm->brk_start;
 	t.heap_end = mm->brk;
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	*ret = t;
 }
 
@@ -340,7 +341,7 @@ long mm_reserve(struct mm *mm, u64 size, u64 align)
 		return -ENOMEM;
 	mutex_lock(&mm->lock);
 	ret = mm_map_locked(mm, &r);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return ret;
 }
 
@@ -358,6 +359,6 @@ long mm_map_stack(struct mm *mm, u64 size, u32 prot)
 	r.size = ALIGN_UP(size, PAGE_SIZE);
 	mutex_lock(&mm->lock);
 	ret = mm_map_locked(mm, &r);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return ret < 0 ? ret : ret + (long)r.size;
 }

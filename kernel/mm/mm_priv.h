@@ -3,8 +3,10 @@
  * Inside of kernel/mm: address spaces and their mappings.
  *
  * Locks, in order: mm->lock, then object->lock, then the locks of pages.c and zone.c. No file is
- * read with mm->lock held, because a thread that holds a file's lock may be copying to user
- * memory and wait for mm->lock.
+ * closed with mm->lock held, because a thread that holds a file's lock may be copying to user
+ * memory and wait for mm->lock: mappings of files that go wait in dead_vmas for mm_unlock().
+ * Private mappings read their file without mm->lock; objects are filled under it, which takes no
+ * lock of a vnode (kernel/vfs/shared.c).
  */
 #pragma once
 
@@ -46,9 +48,9 @@ struct vma {
 	bool lazy;	 /* pages may be absent; false: all are there */
 	u32 extra_views; /* VMA_OBJECT: mapped so many times more at this one address */
 	struct mm *mm;
-	struct file *file;	      /* VMA_FILE; counted */
+	struct file *file;	      /* VMA_FILE, VMA_OBJECT of a file; counted */
 	struct mem_object *object;    /* VMA_OBJECT; counted */
-	struct list_node object_node; /* object->mappings */
+	struct list_node object_node; /* object->mappings, then mm->dead_vmas */
 	struct text_patch *patch;     /* stubs that this text jumps to, or NULL; counted */
 };
 
@@ -64,6 +66,7 @@ struct mm {
 	u64 limit_data, limit_as;
 	bool limit_logged, stack_logged;
 	struct list_node dead_patches; /* struct text_patch, see text.c */
+	struct list_node dead_vmas;    /* freed by mm_unlock(); empty whenever the lock is free */
 	struct list_node limbo;	       /* ranges that a thread in uaccess may still touch */
 };
 
@@ -81,7 +84,9 @@ struct vma *vma_prev(struct vma *v);
 struct vma *vma_new(struct mm *mm, u64 start, u64 end) __must_check;
 void vma_insert(struct vma *v); /* into its mm; links objects */
 void vma_remove(struct vma *v); /* from the tree and its object; not freed */
-void vma_free(struct vma *v);	/* drops references */
+void vma_free(struct vma *v);	/* drops references, files only at mm_unlock() */
+/* Releases mm->lock and then what vma_free() left. Every release goes through it. */
+void mm_unlock(struct mm *mm);
 /* Cuts at `at`, which lies inside; v keeps the low part. 0 or -ENOMEM. */
 int __must_check vma_split(struct vma *v, u64 at);
 /* No mapping crosses start or end afterwards. */
@@ -123,7 +128,12 @@ struct map_request {
 	struct text_plan *plan;	     /* of an executable file mapping, or NULL */
 	u64 within_low, within_high; /* where to place it; 0, 0: anywhere */
 };
-/* Address or -errno. Borrows file and object. */
+/* Unmaps shared mappings in [start, end); mm->lock is held and released meanwhile. */
+int __must_check mm_clear_objects(struct mm *mm, u64 start, u64 end);
+/*
+ * Address or -errno. Borrows file and object. mm->lock is held; it is released meanwhile when a
+ * plan is given, and when the range is fixed and has shared mappings.
+ */
 long mm_map_locked(struct mm *mm, const struct map_request *r);
 
 /* --- populate.c --- */

@@ -111,7 +111,7 @@ static int populate_file(struct vma *v, u64 touched, u64 start, u64 end)
 	int err = 0;
 
 	f.file = file_get(v->file);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 
 	buf = kmalloc(size);
 	if (!buf)
@@ -125,8 +125,10 @@ static int populate_file(struct vma *v, u64 touched, u64 start, u64 end)
 	mutex_lock(&mm->lock);
 	if (!err)
 		err = publish(mm, &f, buf);
+	mm_unlock(mm);
 	file_put(f.file);
 	kfree(buf);
+	mutex_lock(&mm->lock);
 	return err;
 }
 
@@ -181,7 +183,7 @@ static int populate(struct mm *mm, u64 start, u64 end, u32 access, bool *ret_did
 		if (err)
 			break;
 	}
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return err;
 }
 
@@ -210,7 +212,7 @@ static void explain_overflow(struct mm *mm, u64 address)
 			   "process.default_stack_size.",
 			   (unsigned long long)(vma_size(v) >> 10));
 	}
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 }
 
 int mm_handle_fault(struct mm *mm, u64 address, u32 access)

@@ -104,12 +104,12 @@ int mm_mprotect(struct mm *mm, u64 address, u64 size, u32 prot)
 
 		/* Stacks are whole from the start here: their lowest page is the end of it. */
 		if (!v || v->start > address || v->name != VMA_STACK) {
-			mutex_unlock(&mm->lock);
+			mm_unlock(mm);
 			return -EINVAL;
 		}
 		address = v->start;
 	}
 	err = protect_locked(mm, address, end, prot & PROT_KNOWN);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return err;
 }

@@ -96,17 +96,30 @@ static long move(struct mm *mm, u64 old, u64 old_size, u64 new_size, u64 fixed)
 	return to;
 }
 
+static struct vma *find_whole(struct mm *mm, u64 start, u64 end)
+{
+	struct vma *v = vma_find(mm, start);
+
+	return v && v->start <= start && v->end >= end ? v : NULL;
+}
+
 static long remap_locked(struct mm *mm, u64 old, u64 old_size, u64 new_size, u32 flags, u64 fixed)
 {
-	struct vma *v = vma_find(mm, old);
 	u64 old_end = old + old_size;
+	struct vma *v = find_whole(mm, old, old_end);
 	int err;
 
-	if (!v || v->start > old || v->end < old_end)
+	if (!v)
 		return -EFAULT;
 	if (flags & MREMAP_FIXED) {
 		if (fixed < old_end && old < fixed + new_size)
 			return -EINVAL;
+		/* First, because it releases the lock: nothing that move() finds may change. */
+		err = mm_clear_objects(mm, fixed, fixed + new_size);
+		if (err)
+			return err;
+		if (!find_whole(mm, old, old_end))
+			return -EFAULT;
 		return move(mm, old, old_size, new_size, fixed);
 	}
 	if (new_size < old_size) {
@@ -143,6 +156,6 @@ long mm_mremap(struct mm *mm, u64 old, u64 old_size, u64 new_size, u32 flags, u6
 		return -EINVAL;
 	mutex_lock(&mm->lock);
 	ret = remap_locked(mm, old, old_size, new_size, flags, new_address);
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return ret;
 }

@@ -218,7 +218,7 @@ int mm_stub_area(struct mm *mm, u64 near_start, u64 near_end, u64 size, u64 *ret
 			*ret_address = v->start;
 		}
 	}
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return err;
 }
 
@@ -231,7 +231,7 @@ bool mm_is_text(struct mm *mm, u64 address, u64 size)
 	v = vma_find(mm, address);
 	is_text = v && v->start <= address && range_within(address - v->start, size, vma_size(v)) &&
 		  (v->prot & PROT_EXEC) && !(v->prot & PROT_WRITE) && v->kind != VMA_OBJECT;
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return is_text;
 }
 
@@ -283,7 +283,7 @@ int text_load(struct vma *v, struct text_plan *plan, struct vma **ret_stubs)
 		if (!patch || stubs_new(mm, v->start, v->end, plan->area_size, &stubs))
 			log_info("No room for stubs beside a program's text: its calls trap.");
 	}
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	err = fill_text(v, plan, stubs);
 	mutex_lock(&mm->lock);
 	if (err) {

@@ -132,7 +132,7 @@ static int remember(struct section *s, struct mm *mm, u64 at, u32 access)
 		s->lazy = v->lazy;
 		err = 0;
 	}
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return err;
 }
 
@@ -371,7 +371,7 @@ bool user_range_is_ok(const void __user *at, size_t size, bool write)
 		start = v->end;
 		v = vma_next(v);
 	}
-	mutex_unlock(&mm->lock);
+	mm_unlock(mm);
 	return start >= end;
 }
 

@@ -93,16 +93,36 @@ void vma_remove(struct vma *v)
 	mm_changed(mm);
 }
 
-void vma_free(struct vma *v)
+static void dispose(struct vma *v)
 {
 	if (v->file)
 		file_put(v->file);
 	if (v->object)
 		mem_object_put(v->object);
-	if (v->patch)
-		text_patch_put(v->patch);
 	zone_unreserve_node();
 	kfree(v);
+}
+
+void vma_free(struct vma *v)
+{
+	if (v->patch)
+		text_patch_put(v->patch);
+	/* Closing a file takes its locks, whose holders may wait for mm->lock to copy. */
+	if (v->file)
+		list_add_tail(&v->mm->dead_vmas, &v->object_node);
+	else
+		dispose(v);
+}
+
+void mm_unlock(struct mm *mm)
+{
+	struct list_node dead = LIST_INIT(dead);
+	struct vma *v, *next;
+
+	list_splice_tail(&dead, &mm->dead_vmas);
+	mutex_unlock(&mm->lock);
+	list_for_each_entry_safe (v, next, &dead, object_node)
+		dispose(v);
 }
 
 int vma_split(struct vma *v, u64 at)
