@@ -63,8 +63,14 @@ struct measured_params {
 	u64 stack_size; /* kernel stack of one thread */
 	u64 heap_offset;
 	u64 heap_size;
+	/*
+	 * Of the image file with the segments' content and the SIGSTRUCT as zeros: what is not loaded
+	 * is not measured, and is compared with this before the enclave is built. The kernel makes
+	 * no use of it.
+	 */
+	u8 unloaded_sha256[32];
 };
-static_assert(sizeof(struct measured_params) == 128, "measured_params");
+static_assert(sizeof(struct measured_params) == 160, "measured_params");
 
 /* Section .occlum.sigstruct, not loaded: the signer writes the SIGSTRUCT (1808 bytes) here. */
 

@@ -23,6 +23,7 @@
 
 #include "lib/base/overflow.h"
 #include "lib/config/limits.h"
+#include "lib/crypto/sha256.h"
 
 #define ZONE_GAP MIB(2) /* between image, slots and heap */
 
@@ -185,6 +186,33 @@ static u64 power_of_two_above(u64 x)
 	return power;
 }
 
+/* SHA-256 of the file without what gets into the enclave and without the signature. */
+static int digest_unloaded(const struct enclave_image *image, u8 ret[32])
+{
+	struct elf_source source = source_of(image);
+	u8 *copy = malloc(image->size);
+	struct elf_phdr phdr;
+	int err = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, image->bytes, image->size);
+	memset(copy + image->sigstruct_offset, 0, sizeof(struct sgx_sigstruct));
+	for (unsigned i = 0; !err && i < image->header.phnum; i++) {
+		err = elf_phdr_read(&source, &image->header, i, &phdr);
+		if (err || phdr.type != ELF_PT_LOAD)
+			continue;
+		if (range_within(phdr.offset, phdr.filesz, image->size))
+			memset(copy + phdr.offset, 0, phdr.filesz);
+		else
+			err = -ENOEXEC;
+	}
+	if (!err)
+		sha256(copy, image->size, ret);
+	free(copy);
+	return err;
+}
+
 int enclave_image_plan(const struct enclave_image *image, const struct enclave_shape *shape,
 		       struct measured_params *ret_params, struct enclave_error *error)
 {
@@ -198,6 +226,7 @@ int enclave_image_plan(const struct enclave_image *image, const struct enclave_s
 		.slot_count = shape->max_threads + RESERVED_SLOTS,
 	};
 	u64 needed;
+	int err;
 
 	if (shape->user_space_size > LIMIT_USER_SPACE_MAX ||
 	    shape->heap_size > LIMIT_KERNEL_HEAP_MAX || shape->max_threads > CONFIG_THREADS_MAX ||
@@ -224,6 +253,11 @@ int enclave_image_plan(const struct enclave_image *image, const struct enclave_s
 				  (unsigned long long)(LIMIT_KERNEL_ZONE >> 20));
 		return -EINVAL;
 	}
+	err = digest_unloaded(image, p.unloaded_sha256);
+	if (err < 0) {
+		enclave_error_set(error, "cannot read the kernel image: %s", strerror(-err));
+		return err;
+	}
 	*ret_params = p;
 	return 0;
 }
@@ -249,10 +283,15 @@ int enclave_image_check(const struct enclave_image *image, struct enclave_error 
 		MIN(p->enclave_size - USER_FIXED_END - KERNEL_ZONE_SIZE, (u64)LIMIT_USER_SPACE_MAX);
 	memcpy(shape.config_sha256, p->config_sha256, sizeof(shape.config_sha256));
 	if (enclave_image_plan(image, &shape, &plan, error) < 0 ||
-	    memcmp(&plan, p, sizeof(plan)) != 0) {
+	    memcmp(&plan, p, offsetof(struct measured_params, unloaded_sha256)) != 0) {
 		enclave_error_set(error, "the kernel image is damaged: its measured page "
 					 "contradicts itself");
 		return -EUCLEAN;
+	}
+	if (memcmp(plan.unloaded_sha256, p->unloaded_sha256, sizeof(plan.unloaded_sha256)) != 0) {
+		enclave_error_set(error, "the kernel image was changed after it was signed: its "
+					 "headers or what is not loaded differ");
+		return -EBADMSG;
 	}
 	return 0;
 }

@@ -8,6 +8,7 @@ build/bin/occlum-run
 build/bin/occlum-sign
 build/lib/init
 build/lib/libocclum-libos_sim.so
+build/lib/libocclum-libos_sim.so.debug
 build/lib/libocclum-pal.so
 etc/template/Occlum.json
 share/man/man1/occlum.1

@@ -194,6 +194,22 @@ static void test_changed_signatures_are_refused(void **state)
 	expect_refusal(at + offsetof(struct sgx_sigstruct, q2) + 380, 1, "is wrong");
 }
 
+/* Any byte of the file, loaded or not. */
+static void test_every_part_of_the_file_counts(void **state)
+{
+	struct enclave_image image;
+
+	read_original(&image);
+	for (u64 at = 0; at < ELF_HEADER_SIZE; at++)
+		expect_refusal(at, 4, "");
+	for (u64 at = ELF_HEADER_SIZE; at < original_size; at += original_size / 257)
+		expect_refusal(at, 1, "");
+	for (u64 at = 0; at < sizeof(struct sgx_sigstruct); at += 13)
+		expect_refusal(image.sigstruct_offset + at, 8, "");
+	for (u64 at = 1; at < 400; at += 3) /* the section headers come last */
+		expect_refusal(original_size - at, 2, "");
+}
+
 static void test_truncated_images_are_refused(void **state)
 {
 	static const u64 sizes[] = {0, 1, 63, 64, 4096, 5000};
@@ -465,6 +481,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_loader_computes_the_signed_mrenclave),
 		cmocka_unit_test(test_changed_images_are_refused),
 		cmocka_unit_test(test_changed_signatures_are_refused),
+		cmocka_unit_test(test_every_part_of_the_file_counts),
 		cmocka_unit_test(test_truncated_images_are_refused),
 		cmocka_unit_test(test_release_signatures_do_not_run_in_simulation),
 		cmocka_unit_test(test_same_inputs_sign_the_same_bytes),

@@ -44,8 +44,9 @@ def check_flips(report, instance):
     initfs = sorted(glob.glob(instance.dir + "/build/initfs/__ROOT/*"))
     largest = max(image, key=os.path.getsize)
     targets = (
-        # In its text; the debugging information behind it is not loaded.
         ("the kernel", kernel, 0x3000, b"kernel image was changed"),
+        ("the kernel's file header", kernel, 0x28, b"kernel image"),
+        ("the kernel's file that is not loaded", kernel, os.path.getsize(kernel) - 20, b"kernel image"),
         ("the configuration", config, os.path.getsize(config) // 2, b"onfiguration"),
         ("the image, in a file's data", largest, position(largest, b"probe: no such command"), b""),
         # A fresh image has its root in the second slot.
