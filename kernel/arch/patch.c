@@ -22,7 +22,6 @@
  */
 #include "kernel/arch/patch.h"
 
-#include "edge/hostcall_gen.h"
 #include "kernel/arch/arch.h"
 #include "kernel/arch/arch_priv.h"
 #include "kernel/arch/patch_priv.h"
@@ -410,10 +409,11 @@ static bool lazy_stub_take(const struct mm *mm, u64 site, u64 *ret_area, u64 *re
 	return found;
 }
 
-static bool write_code(u64 at, const void *bytes, size_t size)
+static bool write_stub(struct mm *mm, u64 at, const void *bytes, size_t size)
 {
 	for (size_t done = 0; done < size; done += 16) {
-		if (host_mem_patch(at + done, (const u8 *)bytes + done, MIN(size - done, 16ul)))
+		if (mm_patch_text(mm, at + done, NULL, (const u8 *)bytes + done,
+				  MIN(size - done, 16ul)))
 			return false;
 	}
 	return true;
@@ -433,7 +433,7 @@ static bool lazy_area_new(struct mm *mm, u64 site)
 	}
 	a->end = a->start + PAGE_SIZE;
 	a->mm = mm;
-	if (!write_code(a->start, entries, sizeof(entries))) {
+	if (!write_stub(mm, a->start, entries, sizeof(entries))) {
 		kfree(a);
 		return false;
 	}
@@ -443,17 +443,22 @@ static bool lazy_area_new(struct mm *mm, u64 site)
 	return true;
 }
 
-/* The jump goes out as one store: the 5 bytes lie within one aligned word, or nothing is done. */
-static void lazy_patch(u64 from, u64 to)
+/*
+ * The jump goes out as one store: the 5 bytes lie within one aligned word, or nothing is done; nor
+ * when the text is not what it was any more.
+ */
+static void lazy_patch(struct mm *mm, u64 from, u64 to, const u8 *expected, size_t head)
 {
 	u64 word_at = from & ~7ull, offset = from & 7;
-	u8 word[8];
+	u8 old[8], word[8];
 
-	if (offset > 3 || copy_from_user(word, (const void __user *)word_at, sizeof(word)))
+	if (offset > 3 || copy_from_user(old, (const void __user *)word_at, sizeof(old)) ||
+	    memcmp(old + offset, expected, MIN(head, sizeof(old) - offset)) != 0)
 		return;
+	memcpy(word, old, sizeof(word));
 	encode_jump(word + offset, from, to);
-	if (host_mem_patch(word_at, word, sizeof(word)))
-		return;
+	if (mm_patch_text(mm, word_at, old, word, sizeof(word)))
+		return; /* it goes on trapping */
 }
 
 void patch_trapped(u64 rip, u64 number)
@@ -483,6 +488,6 @@ void patch_trapped(u64 rip, u64 number)
 	    (!lazy_area_new(mm, rip) || !lazy_stub_take(mm, rip, &area, &at)))
 		return;
 	build_stub(&stub, at, area, &site, bytes + 7, false);
-	if (write_code(at, &stub, sizeof(stub)))
-		lazy_patch(rip - site.head, at);
+	if (write_stub(mm, at, &stub, sizeof(stub)))
+		lazy_patch(mm, rip - site.head, at, bytes + 7 - site.head, site.head);
 }

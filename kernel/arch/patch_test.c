@@ -38,6 +38,13 @@ bool mm_is_text(struct mm *mm, u64 address, u64 size)
 	return is_text;
 }
 
+int mm_patch_text(struct mm *mm, u64 address, const void *old, const void *bytes, size_t size)
+{
+	if (!is_text || (old && memcmp((const void *)address, old, size) != 0))
+		return -EFAULT;
+	return host_mem_patch(address, bytes, size);
+}
+
 int mm_stub_area(struct mm *mm, u64 near_start, u64 near_end, u64 size, u64 *ret_address)
 {
 	*ret_address = (u64)lazy;

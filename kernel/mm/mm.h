@@ -70,12 +70,19 @@ long mm_read_foreign(struct mm *mm, void *to, u64 address, size_t size);
 
 /*
  * Room for stubs that a rel32 jump from anywhere in [near_start, near_end) can reach: executable
- * pages of the process, written through host_mem_patch(). 0 and the address, or -ENOMEM.
+ * pages of the process, written by mm_patch_text(). 0 and the address, or -ENOMEM.
  */
 int __must_check mm_stub_area(struct mm *mm, u64 near_start, u64 near_end, u64 size,
 			      u64 *ret_address);
 /* True when `address` is executable and not writable for the process: sites there may be patched. */
 bool mm_is_text(struct mm *mm, u64 address, u64 size);
+/*
+ * Writes up to 16 bytes of such text (or of stubs) where the process may only execute it. The text
+ * stays mapped meanwhile, and with `old` it must still read so: nothing else is ever written to,
+ * whatever other threads unmap. -EFAULT: it is not, or no longer, that text.
+ */
+int __must_check mm_patch_text(struct mm *mm, u64 address, const void *old, const void *bytes,
+			       size_t size);
 
 /* Shared memory: System V segments, memfd, MAP_SHARED|MAP_ANONYMOUS, shared file mappings. */
 struct mem_object *mem_object_new(u64 size) __must_check; /* zeroes; NULL without memory */

@@ -480,6 +480,8 @@ static void text_is_patched_before_it_shows(void **state)
 	struct fake_file_options bad = {.sites = wrong, .sites_size = sizeof(wrong)};
 	struct file *f = fake_file_new(bytes, KIB(128), &options),
 		    *g = fake_file_new(bytes, KIB(128), &bad);
+	static const u8 fresh[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+	u8 old[8];
 	u64 mapped;
 	long at = mm_mmap(p->mm, 0, KIB(32), PROT_READ | PROT_EXEC, MAP_PRIVATE, f, 0x2000);
 
@@ -491,6 +493,15 @@ static void text_is_patched_before_it_shows(void **state)
 	assert_int_equal(mapped, KIB(32) + PAGE_SIZE); /* and stubs */
 	assert_true(mm_is_text(p->mm, at, 16));
 	assert_false(mm_is_text(p->mm, at + KIB(32) - 1, 16));
+	/* Patching reaches text of this process that still reads as the caller saw it, no more. */
+	memcpy(old, (const void *)(at + 8), sizeof(old));
+	assert_int_equal(mm_patch_text(p->mm, at + 8, "12345678", fresh, 8), -EFAULT);
+	assert_int_equal(mm_patch_text(p->mm, at + KIB(32) - 4, NULL, fresh, 8), -EFAULT);
+	assert_int_equal(mm_patch_text(p->mm, at - PAGE_SIZE, NULL, fresh, 8), -EFAULT);
+	assert_memory_equal((void *)(at + 8), old, sizeof(old));
+	assert_int_equal(mm_patch_text(p->mm, at + 8, old, fresh, 8), 0);
+	assert_memory_equal((void *)(at + 8), fresh, sizeof(old));
+	assert_int_equal(mm_patch_text(p->mm, at + 8, NULL, old, 8), 0);
 	/* The stubs go with the last piece of the text. */
 	assert_int_equal(mm_munmap(p->mm, at, KIB(16)), 0);
 	assert_int_equal(p->mm->mapped, KIB(16) + PAGE_SIZE);

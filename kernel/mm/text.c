@@ -13,6 +13,7 @@
  */
 #include "abi/errno.h"
 #include "abi/mman.h"
+#include "edge/hostcall_gen.h"
 #include "kernel/arch/patch.h"
 #include "kernel/core/kmem.h"
 #include "kernel/mm/mm_priv.h"
@@ -21,6 +22,7 @@
 #include "kernel/vfs/file.h"
 #include "lib/base/cursor.h"
 #include "lib/base/overflow.h"
+#include "lib/base/string.h"
 #include "lib/secvol/sites_format.h"
 
 #define LOG_TAG "mm"
@@ -222,17 +224,34 @@ int mm_stub_area(struct mm *mm, u64 near_start, u64 near_end, u64 size, u64 *ret
 	return err;
 }
 
+static bool is_text_locked(struct mm *mm, u64 address, u64 size)
+{
+	struct vma *v = vma_find(mm, address);
+
+	return v && v->start <= address && range_within(address - v->start, size, vma_size(v)) &&
+	       (v->prot & PROT_EXEC) && !(v->prot & PROT_WRITE) && v->kind != VMA_OBJECT;
+}
+
 bool mm_is_text(struct mm *mm, u64 address, u64 size)
 {
-	struct vma *v;
 	bool is_text;
 
 	mutex_lock(&mm->lock);
-	v = vma_find(mm, address);
-	is_text = v && v->start <= address && range_within(address - v->start, size, vma_size(v)) &&
-		  (v->prot & PROT_EXEC) && !(v->prot & PROT_WRITE) && v->kind != VMA_OBJECT;
+	is_text = is_text_locked(mm, address, size);
 	mm_unlock(mm);
 	return is_text;
+}
+
+int mm_patch_text(struct mm *mm, u64 address, const void *old, const void *bytes, size_t size)
+{
+	int err = -EFAULT;
+
+	mutex_lock(&mm->lock);
+	if (is_text_locked(mm, address, size) && pages_accessible(address, size, PAGE_READ) &&
+	    (!old || memcmp((const void *)address, old, size) == 0))
+		err = host_mem_patch(address, bytes, size);
+	mm_unlock(mm);
+	return err;
 }
 
 /* --- loading --- */

@@ -3,10 +3,12 @@
 #define _GNU_SOURCE /* mremap */
 #include "tests/fakes/memory.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "abi/errno.h"
 #include "edge/hostcall_gen.h"
@@ -58,7 +60,6 @@ static s64 answer(u64 number, u64 *args, u8 *data, void *context)
 {
 	void *at = (void *)args[0];
 
-	(void)data;
 	(void)context;
 	switch (number) {
 	case HOSTCALL_MEM_PROTECT:
@@ -71,6 +72,13 @@ static s64 answer(u64 number, u64 *args, u8 *data, void *context)
 		if (call_fails())
 			return -ENOMEM;
 		return madvise(at, args[1], MADV_DONTNEED) ? -EINVAL : 0;
+	case HOSTCALL_MEM_PATCH: {
+		int fd = open("/proc/self/mem", O_WRONLY | O_CLOEXEC);
+		ssize_t done = fd < 0 ? -1 : pwrite(fd, data + args[1], args[2], (off_t)args[0]);
+
+		close(fd);
+		return done == (ssize_t)args[2] ? 0 : -EIO;
+	}
 	case HOSTCALL_MEM_MOVE: {
 		void *from = (void *)args[1];
 
