@@ -296,6 +296,7 @@ static long copy_range(struct file *in, void __user *in_user, struct file *out,
 	u64 in_offset = in->pos, out_offset = out->pos;
 	long ret;
 
+	count = MIN(count, RW_MAX_BYTES); /* so that no sum below wraps */
 	if (!file_can_read(in) || !file_can_write(out) || (out->flags & O_APPEND))
 		return -EBADF;
 	if (S_ISDIR(in->vnode->mode) || S_ISDIR(out->vnode->mode))
@@ -310,7 +311,7 @@ static long copy_range(struct file *in, void __user *in_user, struct file *out,
 	if (in->vnode == out->vnode && in_offset < out_offset + count &&
 	    out_offset < in_offset + count)
 		return -EINVAL;
-	ret = copy_between(in, &in_offset, out, &out_offset, MIN(count, RW_MAX_BYTES));
+	ret = copy_between(in, &in_offset, out, &out_offset, count);
 	if (ret <= 0)
 		return ret;
 	if (in_user ? put_user_u64(in_user, in_offset) : file_seek(in, in_offset, SEEK_SET) < 0)

@@ -137,6 +137,28 @@ static bool word_is(const struct words *w, u32 i, const char *what)
 	return w->len[i] == strlen(what) && !memcmp(w->text[i], what, w->len[i]);
 }
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* "localhost" or a name below it: resolvers compare without case, and allow a dot at the end. */
+static bool is_localhost(const char *s, size_t len)
+{
+	static const char name[] = "localhost";
+	const size_t size = sizeof(name) - 1;
+
+	if (len && s[len - 1] == '.')
+		len--;
+	if (len < size || (len > size && s[len - size - 1] != '.'))
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		if (lower(s[len - size + i]) != name[i])
+			return false;
+	}
+	return true;
+}
+
 /* Writes the line's words; false when one of them is not what it should be. */
 static bool take_hosts(const struct words *w, char *out, size_t *len)
 {
@@ -145,7 +167,7 @@ static bool take_hosts(const struct words *w, char *out, size_t *len)
 	for (u32 i = 1; i < w->count; i++) {
 		if (!is_host_name(w->text[i], w->len[i]))
 			return false;
-		if (word_is(w, i, "localhost"))
+		if (is_localhost(w->text[i], w->len[i]))
 			return true; /* ours stands already: not an error, not taken */
 	}
 	for (u32 i = 0; i < w->count; i++)

@@ -63,6 +63,9 @@ static s64 split(struct split_path *p, const void *path, size_t size)
 
 	if (err < 0)
 		return err;
+	/* The last name goes to calls that would take "/" and ".." as a way out. */
+	if (p->text[0] == '/')
+		return -EXDEV;
 	for (size_t i = 0; p->text[i]; i++)
 		if (p->text[i] == '/')
 			slash = i;
@@ -74,6 +77,8 @@ static s64 split(struct split_path *p, const void *path, size_t size)
 		p->folder = p->text;
 		p->name = p->text + slash + 1;
 	}
+	if (p->name[0] == '.' && p->name[1] == '.' && !p->name[2])
+		return -EXDEV;
 	return 0;
 }
 
