@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The trust chain: one changed byte of kernel, configuration or image stops the run and is named."""
+import fcntl
 import glob
 import os
 import shutil
@@ -70,6 +71,12 @@ def check_sealed(report, instance, work):
     with report.case("the sealed layer is read by the same owner on the same machine"):
         done = instance.run("/bin/busybox", "cat", "/root/kept")
         expect(done.stdout == b"cba", describe(done))
+    with report.case("a sealed layer that another process has open is not opened twice"):
+        held = os.open(instance.dir + "/run/mount/__ROOT", os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(held, fcntl.LOCK_SH)
+        done = instance.run("/bin/busybox", "cat", "/root/kept")
+        os.close(held)
+        expect(done.returncode == 1 and b"in use" in done.stderr, describe(done))
     with report.case("a copied instance on another machine cannot read the sealed layer"):
         done = instance.run("/bin/busybox", "cat", "/root/kept",
                             env={"OCCLUM_SIM_KEY": work + "/other-machine.key"})
