@@ -10,6 +10,7 @@
 #include "abi/fs.h"
 #include "kernel/core/kmem.h"
 #include "kernel/fs/ramfs/ramfs.h"
+#include "kernel/sys/hostname.h"
 #include "kernel/vfs/context.h"
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/names.h"
@@ -239,6 +240,12 @@ void host_names_set(enum host_name_file which, const char *text, size_t size)
 	}
 	if (bad)
 		log_warn("%u lines of the host's %s were not taken.", bad, names[which]);
+	if (which == HOST_NAMES_HOSTNAME && len) {
+		char name[65];
+
+		(void)str_copy(name, out, len); /* without the newline */
+		hostname_set(name);
+	}
 	kfree(texts[which]);
 	texts[which] = len ? krealloc(out, len + 1) : NULL;
 	if (!texts[which])

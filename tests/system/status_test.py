@@ -48,6 +48,26 @@ def check_status(report, instance):
         expect(b"probe+0x" in done.stderr and b"rip" in done.stderr.lower(), describe(done))
 
 
+def check_fork(report, instance):
+    with report.case("a pipeline: one line says that fork is missing, the shell says its own"):
+        done = instance.run("/bin/busybox", "sh", "-c", "ls | cat")
+        lines = done.stderr.decode().splitlines()
+        told = [line for line in lines if "fork" in line and "not support" in line]
+        expect(len(told) == 1 and "busybox" in told[0] and "process " in told[0], describe(done))
+        expect(any("can't fork" in line for line in lines), describe(done))
+        expect(done.returncode == 2, describe(done))
+
+
+def check_name(report, instance):
+    with report.case("uname -n is the host's /etc/hostname"):
+        name = "occlum-node"
+        if os.path.exists("/etc/hostname"):
+            with open("/etc/hostname") as f:
+                name = f.read().strip()
+        done = instance.run("/bin/busybox", "uname", "-n")
+        expect(done.stdout.decode().strip() == name, describe(done))
+
+
 def check_pipes(report, instance):
     with report.case("standard input and output are pipes, nothing else on standard output"):
         done = instance.run("/bin/busybox", "cat", stdin=b"through the enclave\n")
@@ -135,6 +155,8 @@ def main():
         instance = probe_instance(sys.argv[1] if len(sys.argv) > 1 else "build", work)
         instance.build()
         check_status(report, instance)
+        check_fork(report, instance)
+        check_name(report, instance)
         check_pipes(report, instance)
         check_host_signals(report, instance)
         check_terminal(report, instance)
