@@ -306,7 +306,7 @@ static int range_sweep(struct scan *s, u32 index, bool suspects_only)
 	bool sparse = r->unwound < r->size / 2;
 	bool certain = true;
 	struct found f = {.range = index};
-	u64 func = 0;
+	u64 func = 0, flows_to = 0; /* where the last instruction goes on */
 
 	for (u64 at = 0; at < r->size;) {
 		ZydisDecodedInstruction insn;
@@ -321,7 +321,8 @@ static int range_sweep(struct scan *s, u32 index, bool suspects_only)
 		}
 		if (r->flags[at] & CODE_START)
 			certain = true;
-		if (!certain || (!sparse && !(r->flags[at] & CODE_COVERED))) {
+		/* Unwind data of a function may end early: clone's ends where two threads return. */
+		if (!certain || (!sparse && at != flows_to && !(r->flags[at] & CODE_COVERED))) {
 			f.history_count = 0;
 			at++;
 			continue;
@@ -346,6 +347,9 @@ static int range_sweep(struct scan *s, u32 index, bool suspects_only)
 		f.history[0] = insn.length;
 		f.history_count += f.history_count < HISTORY;
 		at += insn.length;
+		if (!is_jump(&insn) && insn.meta.category != ZYDIS_CATEGORY_RET &&
+		    insn.mnemonic != ZYDIS_MNEMONIC_HLT && insn.mnemonic != ZYDIS_MNEMONIC_UD2)
+			flows_to = at;
 	}
 	return 0;
 }
@@ -585,6 +589,41 @@ static bool try_b(struct scan *s, struct range *r, const struct found *f, struct
 }
 
 /*
+ * A jump follows, so only the return of the call reaches the byte after it: the patch may cover
+ * the call itself. That is how C libraries end a thread: `1: mov %edx,%eax; syscall; jmp 1b`.
+ */
+static bool try_j(struct scan *s, struct range *r, const struct found *f, struct secvol_site *site)
+{
+	u64 next = f->at + 2, len = 0, size;
+	ZydisDecodedInstruction insn, jump;
+
+	if (next >= r->size || !(r->flags[next] & CODE_INSN) || !decode(s, r, next, &jump) ||
+	    !is_jump(&jump) || !jump.raw.imm[0].is_relative)
+		return false;
+	for (int i = 0; i < f->history_count; i++) {
+		len += f->history[i];
+		size = len + 2 + jump.length;
+		if (len > SITE_RELOCATE_MAX_J || !decode(s, r, f->at - len, &insn) ||
+		    !is_relocatable(&insn))
+			return false;
+		if (size < PATCH_SIZE)
+			continue;
+		/* A jump to any of these bytes would miss the patch. */
+		for (u64 at = f->at - len + 1; at < next + jump.length; at++)
+			if (r->flags[at] & (CODE_TARGET | CODE_START | CODE_FUNC))
+				return false;
+		if (!patch_is_free(r, f->at - len, size) ||
+		    !is_restartable(s, r, f->at - len, f->at))
+			return false;
+		patch_claim(r, f->at - len, size);
+		site->kind = SITE_SYSCALL_J;
+		site->len = (u8)len;
+		return true;
+	}
+	return false;
+}
+
+/*
  * Whole relocatable instructions after the one at f->at, enough for a jump over both, at most
  * `limit` of them; 0 when there are none.
  */
@@ -635,7 +674,8 @@ static struct secvol_site classify(struct scan *s, const struct found *f)
 	}
 	if (is_sigreturn(r, f->at))
 		return site;
-	if (try_a(s, r, f, &site) || try_p(s, r, f, &site) || try_b(s, r, f, &site))
+	if (try_a(s, r, f, &site) || try_p(s, r, f, &site) || try_b(s, r, f, &site) ||
+	    try_j(s, r, f, &site))
 		return site;
 	len = relocatable_after(s, r, f, 2, 1);
 	if (len) {

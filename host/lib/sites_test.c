@@ -194,6 +194,8 @@ static void each_class_is_recognised(void **state)
 	expect_one(
 		7, SITE_SYSCALL_C, 6,
 		CODE(0x48, 0x8d, 0x3d, 1, 0, 0, 0, 0x0f, 5, 0x48, 0x3d, 1, 0xf0, 0xff, 0xff, 0xc3));
+	/* the end of a thread: 1: xor %edi,%edi; mov %edx,%eax; syscall; jmp 1b */
+	expect_one(4, SITE_SYSCALL_J, 2, CODE(0x31, 0xff, 0x89, 0xd0, 0x0f, 5, 0xeb, 0xf8));
 	/* lea 1(%rip),%rdi; syscall; ret */
 	expect_one(7, SITE_SYSCALL_TRAP, 0, CODE(0x48, 0x8d, 0x3d, 1, 0, 0, 0, 0x0f, 5, 0xc3));
 	/* cpuid alone; rdtscp alone */
@@ -203,8 +205,8 @@ static void each_class_is_recognised(void **state)
 
 static void jumps_into_a_patch_forbid_it(void **state)
 {
-	/* mov %rsi,%rdi; mov %rcx,%r10; syscall; jmp to the second mov */
-	expect_one(6, SITE_SYSCALL_TRAP, 0,
+	/* mov %rsi,%rdi; mov %rcx,%r10; syscall; jmp to the second mov: only behind that */
+	expect_one(6, SITE_SYSCALL_J, 3,
 		   CODE(0x48, 0x89, 0xf7, 0x49, 0x89, 0xca, 0x0f, 5, 0xeb, 0xf9));
 	/* the same, but the jump leads to the first */
 	expect_one(6, SITE_SYSCALL_P, 6,

@@ -14,6 +14,7 @@
  *   A, P    moved bytes; lea site+2(%rip), %rcx; jmp *area(%rip)
  *   B       lea site+2(%rip), %rcx; jmp *area(%rip)
  *   C       lea 1f(%rip), %rcx; jmp *area(%rip); 1: moved bytes; jmp site+2+tail
+ *   J       moved bytes; 0: lea 1f(%rip), %rcx; jmp *area(%rip); jmp 0b; 1: jmp as at site+2
  *   cpuid   moved bytes; lea site+2(%rip), %rbx; jmp *area+8(%rip)
  *
  * Nothing per site is kept in kernel memory but the addresses of cpuid sites that became int3.
@@ -91,11 +92,23 @@ static void encode_jump(u8 *code, u64 from, u64 to)
 	put32(code + 1, (s64)(to - (from + 5)));
 }
 
+/* Where the direct jump at `at` leads. */
+static u64 jump_target(u64 at, const u8 *code)
+{
+	s32 rel;
+
+	if (code[0] == 0xeb)
+		return at + 2 + (s64)(s8)code[1];
+	memcpy(&rel, code + 1, 4);
+	return at + 5 + (s64)rel;
+}
+
 /* Builds the stub that will lie at `at`; `site_bytes` are those around the site. */
 static void build_stub(struct stub *s, u64 at, u64 area, const struct patch_site *site,
 		       const u8 *site_bytes, bool is_cpuid)
 {
 	u32 n = 0;
+	u32 start;
 	u64 back = site->address + 2;
 
 	memset(s, 0xcc, sizeof(*s));
@@ -103,8 +116,11 @@ static void build_stub(struct stub *s, u64 at, u64 area, const struct patch_site
 		memcpy(s->code, site_bytes - site->head, site->head);
 		n = site->head;
 	}
+	start = n;
 	if (site->class == PATCH_C)
 		back = at + n + 13;
+	else if (site->class == PATCH_J)
+		back = at + n + 15;
 	s->code[n] = 0x48; /* lea rel32(%rip), %rcx or %rbx */
 	s->code[n + 1] = 0x8d;
 	s->code[n + 2] = is_cpuid ? 0x1d : 0x0d;
@@ -118,6 +134,12 @@ static void build_stub(struct stub *s, u64 at, u64 area, const struct patch_site
 		memcpy(&s->code[n], site_bytes + 2, site->tail);
 		n += site->tail;
 		encode_jump(&s->code[n], at + n, site->address + 2 + site->tail);
+	} else if (site->class == PATCH_J) {
+		/* A call that is to be made again goes back by two bytes, and on from here. */
+		s->code[n] = 0xeb;
+		s->code[n + 1] = (u8)(start - (n + 2));
+		n += 2;
+		encode_jump(&s->code[n], at + n, jump_target(site->address + 2, site_bytes + 2));
 	}
 	s->site = (s32)(s64)(site->address - at);
 	s->class = site->class;
@@ -169,6 +191,13 @@ static bool site_is_as_said(const struct patch_site *s, const u8 *at, u64 text, 
 	case PATCH_C:
 		return !is_cpuid && !s->head && s->tail >= 3 && s->tail <= 15 &&
 		       s->address + 2 + s->tail <= end;
+	case PATCH_J:
+		if (is_cpuid || s->tail || !s->head || s->head > 8 || s->address - s->head < text ||
+		    s->address + 4 > end)
+			return false;
+		if (at[2] == 0xe9)
+			return s->address + 7 <= end;
+		return at[2] == 0xeb && s->head + 4 >= 5;
 	case PATCH_CPUID_INT3: return is_cpuid;
 	default: return false;
 	}
@@ -336,6 +365,8 @@ u64 patch_normalise(u64 rip)
 	into = rip - at;
 	if (s.class == PATCH_C && into >= 13)
 		return into == 13 ? site + 2 : into >= 13u + s.tail ? site + 2 + s.tail : rip;
+	if (s.class == PATCH_J) /* the site is overwritten: what has begun goes on in the stub */
+		return into == 0 ? site - s.head : rip;
 	if (into >= s.head)
 		return site; /* the moved bytes have run; the instruction itself stays to be done */
 	return into == 0 ? site - s.head : rip;

@@ -20,6 +20,8 @@
  *      that holds the long jump; also for cpuid
  *   C  `tail` bytes of position-independent instructions after it move into the stub; the stub
  *      is placed so that the second byte of the displacement is int3
+ *   J  `head` bytes of position-independent instructions, the syscall and the direct jump after it
+ *      all move into the stub; nothing else leads to the syscall or the jump
  *   CPUID_INT3  0f a2 -> cc 90: cheap trap
  *   TRAP  known, but cannot be patched
  *
@@ -32,15 +34,16 @@ enum patch_class {
 	PATCH_B = 3,
 	PATCH_C = 4,
 	PATCH_CPUID_INT3 = 5,
+	PATCH_J = 7,
 	PATCH_CPUID_P = 6, /* as P, for cpuid: 0f a2 stays in place */
 };
 
 struct patch_site {
 	u64 address; /* of the instruction itself (0f 05 or 0f a2) in memory */
 	u8 class;    /* enum patch_class */
-	u8 head;     /* A, P: bytes before it that are overwritten and run in the stub; 5..15 */
-	u8 tail;     /* C: bytes after it; 3..15 */
-	s8 pad;	     /* B: distance of the padding from `address` */
+	u8 head; /* A, P: bytes before it that are overwritten and run in the stub; 5..15, J: 1..8 */
+	u8 tail; /* C: bytes after it; 3..15 */
+	s8 pad;	 /* B: distance of the padding from `address` */
 };
 
 /*

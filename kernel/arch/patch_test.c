@@ -191,6 +191,44 @@ static void test_class_c_and_its_int3(void **state)
 	assert_false(patch_breakpoint(&regs));
 }
 
+/* Runs from `at` with rax. */
+static u64 run_with(u64 at, u64 rax)
+{
+	__asm__ volatile("call *%1"
+			 : "+a"(rax)
+			 : "b"(at)
+			 : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
+	return rax;
+}
+
+static void test_class_j(void **state)
+{
+	struct patch_site s = {.class = PATCH_J, .head = 2};
+	u64 stub;
+	u8 *code;
+
+	setup(state);
+	/* xor %eax,%eax; syscall; jmp .+4; int3 x 4; ret */
+	code = place(0x100, "\x31\xc0\x0f\x05\xeb\x04\xcc\xcc\xcc\xcc\xc3", 11);
+	s.address = (u64)code + 2;
+	stub = (u64)area + 16;
+	assert_int_equal(apply(&s), 1);
+	assert_int_equal(code[0], 0xe9);
+	assert_int_equal(run(code), 1000);
+	/* A signal sees the site before it has begun, afterwards the stub. */
+	assert_int_equal(patch_normalise(stub), code);
+	assert_int_equal(patch_normalise(stub + 2), stub + 2);
+	assert_int_equal(patch_normalise(stub + 17), stub + 17);
+	/* The call is made again two bytes before where it returns to. */
+	assert_int_equal(run_with(stub + 17 - 2, 5), 1005);
+	patch_forget((u64)text, TEXT_SIZE);
+	/* Not before a conditional jump, nor where five bytes do not fit. */
+	code = place(0x200, "\x31\xc0\x0f\x05\x74\x04\xcc\xcc\xcc\xcc\xc3", 11);
+	s.address = (u64)code + 2;
+	assert_int_equal(apply(&s), 0);
+	patch_forget((u64)text, TEXT_SIZE);
+}
+
 static void test_cpuid_int3(void **state)
 {
 	u8 *code;
@@ -275,5 +313,5 @@ static void test_trapped_site_is_patched(void **state)
 	fake_host_set(NULL, NULL);
 }
 
-UNIT_TESTS(test_class_a, test_class_p, test_class_b, test_class_c_and_its_int3, test_cpuid_int3,
-	   test_wrong_sites_stay, test_trapped_site_is_patched)
+UNIT_TESTS(test_class_a, test_class_p, test_class_b, test_class_c_and_its_int3, test_class_j,
+	   test_cpuid_int3, test_wrong_sites_stay, test_trapped_site_is_patched)

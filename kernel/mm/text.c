@@ -64,6 +64,10 @@ static void plan_add(struct text_plan *plan, u64 at, u8 kind, u8 len)
 		s.class = PATCH_C;
 		s.tail = len;
 		break;
+	case SITE_SYSCALL_J:
+		s.class = PATCH_J;
+		s.head = len;
+		break;
 	case SITE_CPUID: s.class = PATCH_CPUID_INT3; break;
 	default: return; /* traps; rdtsc needs no patch where the program may use it */
 	}
@@ -86,6 +90,10 @@ static bool site_is_inside(u64 at, u8 kind, u8 len, u64 size)
 		after = (s8)len < 0 ? 2 : (u64)len + 2 + 5;
 		break;
 	case SITE_SYSCALL_C: after = 2 + len; break;
+	case SITE_SYSCALL_J:
+		before = len;
+		after = 4; /* a short jump at least; patch_apply() looks at it */
+		break;
 	default: break;
 	}
 	return at >= before && range_within(at, after, size);

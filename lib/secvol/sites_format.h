@@ -45,6 +45,12 @@ enum site_kind {
 	/* As P, but executing a prefix twice is not harmless: a signal inside must be put off. */
 	SITE_SYSCALL_P_ONCE = 6,
 	/*
+	 * J: a direct jump follows the `syscall`, and the len (1..SITE_RELOCATE_MAX_J) bytes before
+	 * it are whole instructions, position-independent and harmless to execute twice. A `jmp
+	 * rel32` at the first of them covers the `syscall` too; the three live on in the stub.
+	 */
+	SITE_SYSCALL_J = 7,
+	/*
 	 * `cpuid` (2 bytes), `rdtsc` (2), `rdtscp` (3): len bytes after the instruction are whole,
 	 * position-independent instructions which a `jmp rel32` may cover with it; 0: only an
 	 * int3 and nops fit.
@@ -54,12 +60,12 @@ enum site_kind {
 	SITE_RDTSCP = 18,
 };
 
-enum { SITE_RELOCATE_MAX = 24 };
+enum { SITE_RELOCATE_MAX = 24, SITE_RELOCATE_MAX_J = 8 };
 
 /* Bytes of the instruction that a site of this kind names; 0 for an unknown kind. */
 static inline unsigned site_insn_size(u8 kind)
 {
-	if ((kind >= SITE_SYSCALL_A && kind <= SITE_SYSCALL_P_ONCE) || kind == SITE_CPUID ||
+	if ((kind >= SITE_SYSCALL_A && kind <= SITE_SYSCALL_J) || kind == SITE_CPUID ||
 	    kind == SITE_RDTSC)
 		return 2;
 	return kind == SITE_RDTSCP ? 3 : 0;
@@ -77,6 +83,7 @@ static inline bool site_is_possible(u64 offset, u8 kind, u8 len)
 	case SITE_SYSCALL_P_ONCE: return len >= 5 && len <= SITE_RELOCATE_MAX && offset >= len;
 	case SITE_SYSCALL_B: return true;
 	case SITE_SYSCALL_C: return len >= 3 && len <= SITE_RELOCATE_MAX;
+	case SITE_SYSCALL_J: return len >= 1 && len <= SITE_RELOCATE_MAX_J && offset >= len;
 	case SITE_SYSCALL_TRAP: return len == 0;
 	case SITE_CPUID:
 	case SITE_RDTSC: return len == 0 || (len >= 3 && len <= SITE_RELOCATE_MAX);
