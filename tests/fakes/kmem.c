@@ -109,5 +109,5 @@ void kpages_free(void *p, size_t count)
 
 void kmem_stats(struct kmem_stats *ret)
 {
-	memset(ret, 0, sizeof(*ret));
+	*ret = (struct kmem_stats){.total = GIB(1)}; /* nearly empty */
 }

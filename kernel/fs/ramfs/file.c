@@ -5,7 +5,6 @@
  */
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
-#include "kernel/core/log.h"
 #include "kernel/fs/ramfs/ramfs_priv.h"
 #include "lib/base/string.h"
 
@@ -36,15 +35,6 @@ static struct ram_page *page_get(struct ram_node *n, u64 index)
 	return p;
 }
 
-static void complain(void)
-{
-	static u32 said;
-
-	if (!__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
-		log_always("The in-memory file system is full; raise "
-			   "resource_limits.kernel_space_heap_size.");
-}
-
 /* The page for writing, counted; a new one is zeroed. NULL: no memory. */
 static struct ram_page *page_make(struct ram_node *n, u64 index)
 {
@@ -52,12 +42,11 @@ static struct ram_page *page_make(struct ram_node *n, u64 index)
 
 	if (p)
 		return p;
-	fresh = kzalloc(sizeof(*fresh));
+	fresh = ram_has_room(PAGE_SIZE) ? kzalloc(sizeof(*fresh)) : NULL;
 	if (fresh)
 		fresh->data = kpages_alloc(1);
 	if (!fresh || !fresh->data) {
 		kfree(fresh);
-		complain();
 		return NULL;
 	}
 	fresh->refs = 2;

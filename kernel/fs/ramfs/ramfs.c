@@ -8,9 +8,31 @@
 
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
+#include "kernel/core/log.h"
 #include "kernel/fs/pipefs/pipe.h"
 #include "kernel/fs/ramfs/ramfs_priv.h"
 #include "lib/base/string.h"
+
+#define ROOM_OF_HEAP(total) ((total) / 4 * 3)
+
+/*
+ * Files, names and attributes lie in the kernel's heap, but the last quarter of it is not theirs: a
+ * full file system must be an error of a write, and not leave the kernel without memory for page
+ * faults.
+ */
+bool ram_has_room(size_t size)
+{
+	static u32 said;
+	struct kmem_stats heap;
+
+	kmem_stats(&heap);
+	if (heap.used + size <= ROOM_OF_HEAP(heap.total))
+		return true;
+	if (!__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
+		log_always("The in-memory file systems are full; raise "
+			   "resource_limits.kernel_space_heap_size.");
+	return false;
+}
 
 void ram_touch(struct ram_node *n, u32 which)
 {
@@ -31,7 +53,7 @@ struct ram_node *ram_node_new(struct ram_fs *fs, u32 mode, u32 uid, u32 gid, u64
 				      : S_ISDIR(mode) ? &ram_dir_ops
 				      : S_ISLNK(mode) ? &ram_link_ops
 						      : &ram_special_ops;
-	struct ram_node *n = kzalloc(sizeof(*n));
+	struct ram_node *n = ram_has_room(sizeof(*n)) ? kzalloc(sizeof(*n)) : NULL;
 
 	if (!n)
 		return NULL;
@@ -138,7 +160,8 @@ static struct ram_entry *entry_find(struct ram_node *dir, struct vfs_name name)
 static int entry_add(struct ram_node *dir, struct vfs_name name, struct vnode *v)
 {
 	struct rb_node **link = &dir->dir.names.node, *parent = NULL;
-	struct ram_entry *e = kmalloc(sizeof(*e) + name.len);
+	size_t size = sizeof(struct ram_entry) + name.len;
+	struct ram_entry *e = ram_has_room(size) ? kmalloc(size) : NULL;
 
 	if (!e)
 		return -ENOSPC;
@@ -239,7 +262,7 @@ static int ram_symlink(struct vnode *dir, struct vfs_name name, const char *targ
 
 	if (!n)
 		return -ENOSPC;
-	n->link.target = kmalloc(len);
+	n->link.target = ram_has_room(len) ? kmalloc(len) : NULL;
 	if (!n->link.target) {
 		vnode_put(&n->v);
 		return -ENOSPC;
@@ -465,12 +488,14 @@ static int ram_statfs(struct filesystem *f, struct vfs_statfs *ret)
 {
 	struct ram_fs *fs = container_of(f, struct ram_fs, fs);
 	struct kmem_stats heap;
+	size_t room;
 
 	kmem_stats(&heap);
+	room = ROOM_OF_HEAP(heap.total) - MIN(heap.used, ROOM_OF_HEAP(heap.total));
 	ret->bsize = PAGE_SIZE;
-	ret->bfree = ret->bavail = (heap.total - heap.used) / PAGE_SIZE;
+	ret->bfree = ret->bavail = room / PAGE_SIZE;
 	ret->blocks = ret->bfree + fs->pages;
-	ret->ffree = (heap.total - heap.used) / sizeof(struct ram_node);
+	ret->ffree = room / sizeof(struct ram_node);
 	ret->files = ret->ffree + fs->files;
 	return 0;
 }

@@ -61,6 +61,8 @@ static inline struct ram_fs *ram_fs_of(struct vnode *v)
 extern const struct vnode_ops ram_dir_ops, ram_file_ops, ram_link_ops, ram_special_ops;
 
 struct ram_node *ram_node_new(struct ram_fs *fs, u32 mode, u32 uid, u32 gid, u64 rdev);
+/* False, with one line, when the heap should not give `size` more to files. */
+bool ram_has_room(size_t size);
 void ram_touch(struct ram_node *n, u32 which); /* VATTR_* times become now */
 int ram_getattr(struct vnode *v, struct vattr *ret);
 int ram_setattr(struct vnode *v, const struct vattr *a, u32 set);

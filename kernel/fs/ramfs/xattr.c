@@ -61,9 +61,11 @@ int ram_setxattr(struct vnode *v, const char *name, const void *value, size_t si
 	struct ram_fs *fs = ram_fs_of(v);
 	struct ram_node *n = ram_of(v);
 	size_t len = strlen(name) + 1;
-	struct ram_xattr *x = kmalloc(sizeof(*x) + len + size), *old;
+	struct ram_xattr *x = NULL, *old;
 	int err = 0;
 
+	if (ram_has_room(sizeof(*x) + len + size))
+		x = kmalloc(sizeof(*x) + len + size);
 	if (!x)
 		return -ENOSPC;
 	x->size = size;
