@@ -84,6 +84,11 @@ static int say_holder(int fd)
 {
 	struct holder h = read_holder(fd);
 
+	/* Who has just taken the lock writes its name in a moment. */
+	for (int i = 0; h.pid <= 0 && i < 50; i++) {
+		usleep(10000);
+		h = read_holder(fd);
+	}
 	if (h.pid <= 0)
 		return complain_known("the instance is in use by another process. Need to wait for "
 				      "the process to finish or kill it first.");
