@@ -12,9 +12,6 @@
 
 #define INPUT_MAX  (1 << 20)
 #define MUTATE_MAX 4096
-#ifndef REPLAY_STEP
-#define REPLAY_STEP 1 /* every n-th byte is changed: more for targets that do much per input */
-#endif
 
 int LLVMFuzzerTestOneInput(const u8 *bytes, size_t size);
 
@@ -43,7 +40,7 @@ static void run_file(const char *path)
 	size = fread(bytes, 1, INPUT_MAX, f);
 	fclose(f);
 	run(bytes, size);
-	for (size_t i = 0; i < size && i < MUTATE_MAX; i += REPLAY_STEP) {
+	for (size_t i = 0; i < size && i < MUTATE_MAX; i++) {
 		bytes[i] ^= (u8)(1 << (i % 8));
 		run(bytes, size);
 		bytes[i] ^= (u8)(1 << (i % 8));

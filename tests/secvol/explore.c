@@ -35,11 +35,16 @@ struct run {
 static void *env_alloc(void *arg, size_t size)
 {
 	struct test_env *e = arg;
+	void *p;
 
 	if (e->fail_alloc && --e->fail_alloc == 0)
 		return NULL;
-	e->live += size;
-	return aligned_alloc(64, ALIGN_UP(size, (size_t)64));
+	if (size > MIB(64)) /* as a kernel's heap would say to a forged size */
+		return NULL;
+	p = aligned_alloc(64, ALIGN_UP(size, (size_t)64));
+	if (p)
+		e->live += size;
+	return p;
 }
 
 static void env_free(void *arg, void *p, size_t size)
