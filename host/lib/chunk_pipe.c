@@ -164,13 +164,16 @@ static int task_run(struct chunk_pipe *p, struct slot *s)
 	int fd = tree_open(p->p.tree, e), err;
 
 	if (fd < 0)
-		return slot_fail(s, fd, "cannot open '%s': %s", e->path, strerror(-fd));
+		return slot_fail(s, fd, "cannot open '%s/%s': %s", p->p.tree->top, e->path,
+				 strerror(-fd));
 	err = chunk_fill(p, s, fd, e);
 	close(fd);
 	if (err == -ESTALE)
-		return slot_fail(s, err, "'%s' changed while it was being read", e->path);
+		return slot_fail(s, err, "'%s/%s' changed while it was being read", p->p.tree->top,
+				 e->path);
 	if (err)
-		return slot_fail(s, err, "cannot read '%s': %s", e->path, strerror(-err));
+		return slot_fail(s, err, "cannot read '%s/%s': %s", p->p.tree->top, e->path,
+				 strerror(-err));
 	return 0;
 }
 

@@ -255,8 +255,8 @@ static struct secvol_attr attr_of(const struct job *j, const struct tree_entry *
 
 static int fail_write(struct job *j, int err, const struct tree_entry *e)
 {
-	return fail(j, err, "cannot write '%s' to the image '%s': %s", e->path, j->p->output,
-		    strerror(-err));
+	return fail(j, err, "cannot write '%s/%s' to the image '%s': %s", j->tree.top, e->path,
+		    j->p->output, strerror(-err));
 }
 
 static int dir_write(struct job *j, u32 index)

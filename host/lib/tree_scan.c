@@ -305,6 +305,7 @@ int tree_scan(const char *top, u64 first_obj, u32 shuffle, struct tree *ret_tree
 		return err;
 	}
 	*ret_tree = w.tree;
+	ret_tree->top = top;
 	return 0;
 }
 

@@ -28,6 +28,7 @@ struct tree_entry {
 
 struct tree {
 	int fd;			    /* of the top directory */
+	const char *top;	    /* its path as given to tree_scan(), borrowed: for messages */
 	struct tree_entry *entries; /* by byte order of path; entries[0] is the top */
 	u32 count;
 	u64 bytes; /* of all files, each counted once */

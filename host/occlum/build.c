@@ -31,7 +31,7 @@ static int digest_tree(const char *path, u8 digest[32])
 {
 	int err = tree_digest(path, digest);
 
-	return err < 0 ? complain_errno(err, "cannot look at '%s'", path) : 0;
+	return err < 0 ? complain_errno(err, "cannot look at all of '%s'", path) : 0;
 }
 
 /* Whoever changes how volumes are made raises this, so that old ones are made anew. */
@@ -290,7 +290,9 @@ static int clean_up(void)
 		err = tree_remove(BUILD_OLD);
 	if (err == 0)
 		err = tree_remove(BUILD_TEMP);
-	return err < 0 ? complain_errno(err, "cannot remove what an earlier build left") : 0;
+	return err < 0 ? complain_errno(err, "cannot remove '" BUILD_TEMP "' or '" BUILD_OLD
+					     "' of an earlier build")
+		       : 0;
 }
 
 static int sync_all(void)

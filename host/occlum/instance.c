@@ -32,6 +32,8 @@ int instance_need_built(void)
 
 	if (err)
 		return err;
+	if (access("run/mount", X_OK) < 0 && errno == EACCES)
+		return complain_errno(errno, "cannot look into 'run'");
 	if (dir_exists("run/mount/__ROOT") && file_exists(INSTANCE_SIGNED) &&
 	    file_exists(INSTANCE_CONFIG))
 		return 0;

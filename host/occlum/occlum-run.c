@@ -22,12 +22,15 @@
 
 extern char **environ;
 
-/* Why the enclave would not start the program; EPERM it has explained itself, with its settings. */
+/*
+ * Why the enclave would not start the program. It has explained EPERM itself, with its settings, and
+ * which file system was changed or is damaged.
+ */
 static void explain(int error, const char *path)
 {
 	if (path[0] != '/')
 		complain("'%s' is not an absolute path inside the instance", path);
-	else if (error != EPERM)
+	else if (error != EPERM && error != EBADMSG && error != EUCLEAN)
 		complain_errno(error, "cannot run '%s'", path);
 }
 
@@ -92,10 +95,7 @@ int main(int argc, char **argv)
 		return STATUS_NO_ENCLAVE; /* the library has said why */
 	status = run_program(argv + 1);
 	/* What the program wrote is durable only when the volumes were committed. */
-	if (occlum_pal_destroy() < 0) {
-		complain_errno(errno, "the enclave did not end well");
-		if (status == 0)
-			status = STATUS_NO_ENCLAVE;
-	}
+	if (occlum_pal_destroy() < 0 && status == 0)
+		status = STATUS_NO_ENCLAVE; /* the enclave has said why */
 	return status;
 }

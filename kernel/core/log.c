@@ -16,8 +16,6 @@
 
 enum log_level log_level = LOG_OFF;
 
-static const char *const level_names[] = {"", "error", "warn", "info", "debug", "trace"};
-
 void log_set_level(enum log_level level)
 {
 	log_level = level;
@@ -46,7 +44,7 @@ void log_write(enum log_level level, const char *tag, const char *format, ...)
 	va_list args;
 	int n;
 
-	n = fmt_snprintf(line, sizeof(line), "%s: %s: ", level_names[level], tag);
+	n = fmt_snprintf(line, sizeof(line), "%s: ", tag);
 	va_start(args, format);
 	n += fmt_vsnprintf(line + n, sizeof(line) - (size_t)n, format, args);
 	va_end(args);

@@ -278,8 +278,9 @@ long sys_sendfile(int out_fd, int in_fd, void __user *user_offset, u64 count)
 	ret = -EINVAL;
 	if ((s64)offset < 0 || (out->flags & O_APPEND) || S_ISDIR(in->vnode->mode))
 		goto out;
-	ret = -ESPIPE;
-	if (user_offset && in->ops->is_stream)
+	/* As on Linux: a copy out of a stream could swallow its end, such as a terminal's ^D. */
+	ret = user_offset ? -ESPIPE : -EINVAL;
+	if (in->ops->is_stream)
 		goto out;
 	ret = copy_between(in, user_offset ? &offset : NULL, out, NULL, MIN(count, RW_MAX_BYTES));
 	if (ret >= 0 && user_offset && put_user_u64(user_offset, offset))

@@ -179,10 +179,10 @@ build
 
 # A full disk: one line, and what was built stays.
 $ occlum print mrenclave > ../f; head -c 9000000 /dev/urandom > image/root/r; (ulimit -f 4096; trap '' XFSZ; occlum build --sgx-mode SIM 2>&1 >/dev/null | grep -v warning); occlum print mrenclave | cmp - ../f; ls -A | grep build
-occlum: build: cannot write 'lib/x86_64-linux-gnu/libm.so.6' to the image '.build.tmp/mount/__ROOT': No space left on device
+occlum: build: cannot write 'image/lib/x86_64-linux-gnu/libm.so.6' to the image '.build.tmp/mount/__ROOT': No space left on device
 build
 
 # An unreadable file in the image, as a user without rights.
 $ cd .. && mkdir nobody && chmod 777 nobody && cd nobody && as_nobody occlum new inst >/dev/null && cd inst && chmod 000 image/etc/passwd && as_nobody occlum build --sgx-mode SIM 2>&1 >/dev/null; ls -A | grep build; ls -A build
-occlum: build: cannot open 'etc/passwd': Permission denied
+occlum: build: cannot open 'image/etc/passwd': Permission denied
 build

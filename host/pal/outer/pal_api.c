@@ -311,8 +311,11 @@ int occlum_pal_destroy(void)
 		inner_ecall(ECALL_KILL, (u64)UINT32_MAX | (u64)SIGKILL << 32);
 	while (__atomic_load_n(&ecalls_running, __ATOMIC_ACQUIRE))
 		usleep(100);
-	if (!inner.is_dead)
+	if (!inner.is_dead) {
 		result = inner_ecall(ECALL_SHUTDOWN, 0);
+		if (result < 0 && !inner.is_dead && !inner.has_spoken)
+			complain("the enclave could not write back what programs changed");
+	}
 	pthread_mutex_lock(&lock);
 	unload();
 	pthread_mutex_unlock(&lock);

@@ -44,9 +44,7 @@ static void commit(struct volume *vol)
 		vol->commit_failed = false;
 		return;
 	}
-	if (!vol->commit_failed)
-		log_always("The volume %s could not be committed (error %d).", vol->source, -err);
-	vol->commit_failed = true;
+	volume_say_uncommitted(vol, err);
 	if (err == -ENOSPC || err == -ENOMEM) /* it may find room later */
 		volume_changed(vol);
 }

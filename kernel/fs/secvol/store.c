@@ -40,6 +40,7 @@ struct store {
 	u32 file_count;		  /* lock */
 	bool dir_dirty;		  /* lock: a file was created since the last flush */
 	int failed;		  /* lock: first error of a flush */
+	bool was_full;		  /* atomic */
 	char path[];
 };
 
@@ -171,6 +172,8 @@ static int write_piece(struct store *s, const struct segment_place *at, const u8
 		size_t part = MIN(size - done, (size_t)CALL_MAX);
 		long n = RETRY(host_file_pwrite(fd, buf + done, part, at->offset + done));
 
+		if (n == -ENOSPC || n == -EDQUOT)
+			__atomic_store_n(&s->was_full, true, __ATOMIC_RELAXED);
 		if (n <= 0)
 			return n ? (int)n : -EIO;
 		done += n;
@@ -180,6 +183,11 @@ static int write_piece(struct store *s, const struct segment_place *at, const u8
 	s->files[at->file].dirty = true;
 	mutex_unlock(&s->lock);
 	return 0;
+}
+
+bool store_was_full(struct bs *bs)
+{
+	return __atomic_load_n(&store_of(bs)->was_full, __ATOMIC_RELAXED);
 }
 
 static int trim_piece(struct store *s, const struct segment_place *at)

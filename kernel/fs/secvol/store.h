@@ -17,3 +17,6 @@ enum store_flags {
 int __must_check store_dir_open(const char *path, u32 flags, struct bs **ret);
 /* One file. */
 int __must_check store_file_open(const char *path, u32 flags, struct bs **ret);
+
+/* Whether the host had no room for a write, so that a message can say so. */
+bool store_was_full(struct bs *bs);

@@ -103,7 +103,7 @@ static int sv_getattr(struct vnode *v, struct vattr *ret)
 
 	if (!err)
 		to_vattr(ret, &a);
-	return err;
+	return (int)volume_result(volume_of(v), err);
 }
 
 static int sv_setattr(struct vnode *v, const struct vattr *a, u32 set)
@@ -134,7 +134,7 @@ static int sv_lookup(struct vnode *dir, struct vfs_name name, struct vnode **ret
 	u64 obj;
 	int err = secvol_lookup(vol->sv, dir->key, name.text, name.len, &obj, &a);
 
-	return err ? err : volume_vnode(vol, obj, &a, false, ret);
+	return err ? (int)volume_result(vol, err) : volume_vnode(vol, obj, &a, false, ret);
 }
 
 static int sv_create(struct vnode *dir, struct vfs_name name, u32 mode, u32 uid, u32 gid, u64 rdev,
@@ -207,7 +207,7 @@ static int sv_readdir(struct vnode *dir, u64 cookie, struct dir_sink *sink)
 		}
 	}
 	kfree(ents);
-	return n < 0 ? n : 0;
+	return n < 0 ? (int)volume_result(volume_of(dir), n) : 0;
 }
 
 static long sv_readlink(struct vnode *v, char *buf, size_t size)
@@ -225,7 +225,7 @@ static int fill(struct vnode *v, u64 index, u32 count, void *to)
 	long n = secvol_read(volume_of(v)->sv, v->key, index * PAGE_SIZE, to, size);
 
 	if (n < 0)
-		return n;
+		return (int)volume_result(volume_of(v), n);
 	memset((u8 *)to + n, 0, size - n);
 	return 0;
 }

@@ -104,6 +104,19 @@ static int volume_sync(struct filesystem *fs)
 	return secvol_commit(vol->sv);
 }
 
+void volume_say_uncommitted(struct volume *vol, int err)
+{
+	if (vol->commit_failed)
+		return;
+	vol->commit_failed = true;
+	if (store_was_full(vol->store))
+		log_always("The host's disk is full: what was written last to %s is lost unless "
+			   "there is room again soon.",
+			   vol->source);
+	else
+		log_always("The volume %s could not be committed (error %d).", vol->source, -err);
+}
+
 static void volume_free(struct volume *vol)
 {
 	if (vol->store)
@@ -124,7 +137,7 @@ static int volume_shutdown(struct filesystem *fs)
 	else
 		err = secvol_close(vol->sv);
 	if (err)
-		log_always("The volume %s could not be committed (error %d).", vol->source, -err);
+		volume_say_uncommitted(vol, err);
 	volume_free(vol);
 	return err;
 }
@@ -162,6 +175,14 @@ static void explain(const struct volume *vol, int err)
 	case EBUSY: why = "is in use by another instance or tool, which has locked it"; break;
 	}
 	log_always("The file system %s %s (error %d).", vol->source, why, -err);
+}
+
+long volume_result(struct volume *vol, long result)
+{
+	if ((result == -EBADMSG || result == -EUCLEAN) &&
+	    !__atomic_exchange_n(&vol->is_reported, true, __ATOMIC_RELAXED))
+		explain(vol, (int)result);
+	return result;
 }
 
 static int set_keys(struct volume *vol, const struct config_volume *c, const u8 *image_key,

@@ -13,7 +13,8 @@ struct volume {
 	bool is_image; /* pinned, read-only: its pages may be shared and remembered */
 	bool is_temporary;
 	bool is_marked;	    /* atomic: changed since the last periodic commit */
-	bool commit_failed; /* commit_timer.c's alone: it has been said */
+	bool commit_failed; /* the commit timer's, then shutdown's: it has been said */
+	bool is_reported;   /* atomic: that it is damaged has been said */
 	struct list_node commit_node;
 	struct auto_key auto_key;
 	struct secvol_fixed_key fixed_key;
@@ -29,6 +30,11 @@ static inline struct volume *volume_of(const struct vnode *v)
 void volume_changed(struct volume *vol);
 void commit_timer_add(struct volume *vol);
 void commit_timer_remove(struct volume *vol);
+
+/* Passes a result on; says, once, when it is that the volume was changed or is damaged. */
+long volume_result(struct volume *vol, long result);
+/* Says, once until the next success, that a commit failed and why. */
+void volume_say_uncommitted(struct volume *vol, int err);
 
 extern const struct vnode_ops volume_vnode_ops;
 
