@@ -62,6 +62,8 @@ int sv_ptr_decode(const struct secvol *v, const struct sv_bptr *from, struct sv_
 
 int sv_take_ctr(struct secvol *v, u32 count, u64 *ret_first)
 {
+	if (v->open_commit_due)
+		return -EROFS; /* the session on the store is another's */
 	if (v->next_ctr >= 1ull << 32)
 		return -EOVERFLOW; /* a commit starts a new session long before */
 	*ret_first = v->next_ctr;

@@ -164,7 +164,8 @@ struct secvol_report {
 /* Writes an empty volume (root directory only) to the store; -EEXIST when one is there. */
 int __must_check secvol_format(const struct secvol_params *p, const struct secvol_format_params *f);
 
-/* Opens the newest valid state. Read-write: recovers orphans and makes the open commit. */
+/* Opens the newest valid state. Read-write: recovers orphans; the open commit comes with the first
+ * change, so that a volume which is only read is not written to. */
 int __must_check secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 			     struct secvol_report *ret_report);
 

@@ -179,7 +179,8 @@ struct secvol {
 	struct sv_keyslot slots[SECVOL_KEY_SLOTS];
 	struct sv_old_vmk old_vmk[2];
 	struct sv_tree fs, keys, ags;
-	bool dirty; /* something differs from the last commit */
+	bool dirty;	      /* something differs from the last commit */
+	bool open_commit_due; /* nothing was written yet: the first change starts the session */
 
 	/* keys */
 	u8 vmk[32];
@@ -269,6 +270,9 @@ static inline u32 sv_mac_size(const struct secvol *v)
 {
 	return sv_hashed(v) ? 32 : 16;
 }
+
+/* The open commit, when the first change comes. Under the mutex. */
+int __must_check sv_open_commit(struct secvol *v);
 
 /* ---- seal.c ---- */
 void sv_ptr_encode(const struct secvol *v, const struct sv_ptr *p, struct sv_bptr *to);

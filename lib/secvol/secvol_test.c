@@ -75,13 +75,45 @@ static void an_empty_volume_opens(void **state)
 	assert_int_equal(a.mode, 0040755);
 	assert_int_equal(a.nlink, 2);
 	assert_int_equal(secvol_format(&f.params, &fmt), -EEXIST);
+	make_file(SECVOL_ROOT_OBJ, "first");
 	assert_int_equal(secvol_close(v), 0);
 	assert_int_equal(secvol_open(&f.params, &v, &r), 0);
 	assert_true(r.clean);
 	assert_int_equal(r.open_seq, 1);
+	make_file(SECVOL_ROOT_OBJ, "lost");
 	secvol_abandon(v);
 	assert_int_equal(secvol_open(&f.params, &v, &r), 0);
 	assert_false(r.clean);
+	assert_int_equal(r.open_seq, 2);
+	stop();
+}
+
+static void reading_writes_nothing(void **state)
+{
+	u8 before[32], after[32], buf[100];
+	struct secvol_report r;
+	u64 obj;
+
+	start(4096);
+	obj = make_file(SECVOL_ROOT_OBJ, "file");
+	assert_int_equal(secvol_write(v, obj, 0, "text", 4), 4);
+	reopen();
+	secvol_root_sha256(v, before);
+	assert_int_equal(lookup(SECVOL_ROOT_OBJ, "file", &obj), 0);
+	assert_int_equal(secvol_hold(v, obj), 0);
+	assert_int_equal(secvol_read(v, obj, 0, buf, sizeof(buf)), 4);
+	secvol_release(v, obj);
+	assert_false(secvol_is_dirty(v));
+	assert_int_equal(secvol_commit(v), 0);
+	assert_int_equal(secvol_close(v), 0);
+	assert_int_equal(secvol_open(&f.params, &v, &r), 0);
+	assert_true(r.clean);
+	secvol_root_sha256(v, after);
+	assert_memory_equal(before, after, 32);
+	/* The first change starts a session of its own. */
+	assert_int_equal(secvol_write(v, obj, 0, "next", 4), 4);
+	secvol_root_sha256(v, after);
+	assert_memory_not_equal(before, after, 32);
 	stop();
 }
 
@@ -408,6 +440,7 @@ static void a_full_volume_still_unlinks(void **state)
 	stop();
 }
 
-UNIT_TESTS(an_empty_volume_opens, names_come_and_go, renames, contents_survive, holes_are_found,
-	   unlinked_files_live_while_held, large_directories_list_each_name_once,
-	   attributes_and_sites, wrong_keys_and_roles_are_refused, a_full_volume_still_unlinks)
+UNIT_TESTS(an_empty_volume_opens, reading_writes_nothing, names_come_and_go, renames,
+	   contents_survive, holes_are_found, unlinked_files_live_while_held,
+	   large_directories_list_each_name_once, attributes_and_sites,
+	   wrong_keys_and_roles_are_refused, a_full_volume_still_unlinks)

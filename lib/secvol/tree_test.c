@@ -105,6 +105,7 @@ static void phase(u32 ops, u32 del_percent, bool sequential)
 		memcpy(committed, now, sizeof(now));
 	}
 	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(sv_open_commit(v), 0);
 	compare();
 }
 
@@ -121,6 +122,7 @@ static void random_changes_equal_a_sorted_array(void **state)
 		fmt.node_log2 = round == 2 ? 15 : 14;
 		assert_int_equal(secvol_format(&f.params, &fmt), 0);
 		assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+		assert_int_equal(sv_open_commit(v), 0);
 		phase(60000, 10, false);
 		phase(60000, 0, true);
 		assert_int_equal(v->fs.root.level, fmt.node_log2 == 14 ? 2 : 1);

@@ -122,14 +122,39 @@ int sv_make_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
 	}
 }
 
+/*
+ * A new session, so that nothing persistent can repeat a nonce. Until then nothing is sealed, and the
+ * store holds exactly what was found. When it fails the volume takes no changes.
+ */
+int sv_open_commit(struct secvol *v)
+{
+	int err = bs_flush(v->bs); /* the state we found becomes durable before we build on it */
+
+	v->open_seq++;
+	if (!err && v->p.mode == SECVOL_SEALED) {
+		err = sv_session_start(v);
+		if (!err)
+			err = sv_tree_dirty_all(v, &v->keys);
+	}
+	if (err)
+		return sv_fail(v, err);
+	v->open_commit_due = false;
+	v->dirty = true;
+	err = sv_commit(v, false);
+	return err ? sv_fail(v, err) : 0;
+}
+
 int sv_begin_write(struct secvol *v, u64 data, u32 nodes, bool freeing)
 {
 	int err = -EROFS;
 
 	sv_lock(v);
-	if (v->rw)
-		err = v->failed ? (v->failed == -EIO ? -EIO : -EROFS)
-				: sv_make_room(v, data, nodes, freeing);
+	if (v->rw && v->failed)
+		err = v->failed == -EIO ? -EIO : -EROFS;
+	else if (v->rw)
+		err = v->open_commit_due ? sv_open_commit(v) : 0;
+	if (!err)
+		err = sv_make_room(v, data, nodes, freeing);
 	if (err)
 		sv_unlock(v);
 	return err;
@@ -361,26 +386,31 @@ static int check_lower(struct secvol *v, struct secvol_report *report)
 	return 0;
 }
 
-/* The open commit: a new session, so that nothing persistent can repeat a nonce. */
-static int open_commit(struct secvol *v, struct secvol_report *report)
+static int has_orphans(struct secvol *v, bool *ret_has)
 {
-	int err = bs_flush(v->bs); /* the state we found becomes durable before we build on it */
+	struct sv_key key = sv_key(0, SV_ORPHAN, 0);
+	const u8 *val;
+	u32 size;
+	int err = sv_tree_next(v, &v->fs, &key, &val, &size);
 
-	if (err)
-		return err;
-	v->open_seq++;
-	if (v->p.mode == SECVOL_SEALED) {
-		err = sv_session_start(v);
-		if (!err)
-			err = sv_tree_dirty_all(v, &v->keys);
-		if (err)
-			return err;
-	}
-	v->dirty = true;
-	err = sv_commit(v, false);
-	if (err)
-		return err;
-	err = sv_orphans_free(v, &report->orphans);
+	*ret_has = !err && !key.obj && key.type == SV_ORPHAN;
+	return err == -ENOENT ? 0 : err;
+}
+
+/*
+ * What must be written at once is written: files to be freed, another image below. Otherwise the
+ * open commit waits for the first change, so that who only reads neither writes nor flushes.
+ */
+static int start_writing(struct secvol *v, struct secvol_report *report)
+{
+	bool has;
+	int err = has_orphans(v, &has);
+
+	v->open_commit_due = true;
+	if (!err && (has || report->lower_differs))
+		err = sv_open_commit(v);
+	if (!err && has)
+		err = sv_orphans_free(v, &report->orphans);
 	if (!err && report->orphans)
 		err = sv_commit(v, false);
 	return err;
@@ -416,7 +446,7 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 	if (!err && v->rw)
 		err = sv_alloc_init(v);
 	if (!err && v->rw)
-		err = open_commit(v, &report);
+		err = start_writing(v, &report);
 	if (err) {
 		sv_volume_free(v);
 		return err;
@@ -432,7 +462,7 @@ int secvol_close(struct secvol *v)
 	int err = 0;
 
 	sv_lock(v);
-	if (v->rw)
+	if (v->rw && !v->open_commit_due)
 		err = v->failed ? v->failed : sv_commit(v, true);
 	sv_unlock(v);
 	sv_volume_free(v);

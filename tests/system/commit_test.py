@@ -25,9 +25,10 @@ def start(instance, *argv):
 def note(instance, name, text):
     """A program that has written the text to the file, without fsync, and goes on living."""
     run = start(instance, "/bin/busybox", "tee", name)
-    run.stdin.write(text)
-    run.stdin.flush()
-    expect(run.stdout.read(len(text)) == text, "tee wrote something else")
+    for part in (text, b"."):  # the echo of the second part says that the first is in the file
+        run.stdin.write(part)
+        run.stdin.flush()
+        expect(run.stdout.read(len(part)) == part, "tee wrote something else")
     return run
 
 
@@ -51,7 +52,7 @@ def check_interval(report, instance):
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         done = kept(instance, "/root/late")
-        expect(done.returncode == 0 and done.stdout == b"later\n", describe(done))
+        expect(done.returncode == 0 and done.stdout == b"later\n.", describe(done))
     with report.case("nothing to commit: nothing wakes up"):
         run = note(instance, "/root/idle", b"x\n")
         time.sleep(INTERVAL + 2)
@@ -71,7 +72,21 @@ def check_signals(report, instance):
             status = run.wait()
             expect(status in (128 + getattr(signal, name), -getattr(signal, name)), status)
             done = kept(instance, "/root/" + name)
-            expect(done.stdout == name.encode(), describe(done))
+            expect(done.stdout.startswith(name.encode()), describe(done))
+
+
+def layer_state(instance):
+    folder = f"{instance.dir}/{LAYER}"
+    return {name: (os.stat(f"{folder}/{name}").st_mtime_ns, open(f"{folder}/{name}", "rb").read())
+            for name in os.listdir(folder)}
+
+
+def check_reading(report, instance):
+    with report.case("a run that only reads writes nothing"):
+        before = layer_state(instance)
+        done = instance.run("/bin/busybox", "ls", "/root")
+        expect(done.returncode == 0, describe(done))
+        expect(layer_state(instance) == before, "the layer was written to")
 
 
 def check_locks(report, instance):
@@ -110,6 +125,7 @@ def main():
         instance.build()
         check_interval(report, instance)
         check_signals(report, instance)
+        check_reading(report, instance)
         check_locks(report, instance)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -123,6 +123,8 @@ static int segment_fd(struct store *s, u32 index, bool create, s32 *ret_fd)
 			s->dir_dirty |= !err;
 		}
 		f->missing = err == -ENOENT;
+		/* An earlier process may have died before it flushed. */
+		f->dirty = !err && !(s->flags & STORE_READ_ONLY);
 	}
 	if (!err) {
 		f->dirty |= create;
