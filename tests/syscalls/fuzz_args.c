@@ -9,6 +9,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,13 +17,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
+#define PATH_STEP    64
 #define SCRATCH_SIZE (64 * 1024)
 #define CANARY_SIZE  (64 * 1024)
 #define CANARY	     0xa5
@@ -78,6 +84,7 @@ static uint64_t address(void)
 	case 4: return (uint64_t)read_only + next() % 4096;
 	case 5: return (uint64_t)main + next() % 4096;
 	case 6: return next() & 0x7fffffffffff; /* the host's memory, if anything */
+	case 7: return (uint64_t)scratch + next() % 10 * PATH_STEP;
 	default: return (uint64_t)scratch + (next() % SCRATCH_SIZE & (next() & 1 ? ~7ull : ~0ull));
 	}
 }
@@ -159,6 +166,41 @@ static void on_fault(int signal)
 static void on_tick(int signal)
 {
 	(void)signal;
+}
+
+/* Something to work on: descriptors of every kind below 16, paths at known places. */
+static void open_files(void)
+{
+	static const char *const paths[] = {
+		"/tmp/a",	   "/tmp/d",	"/tmp/d/b", "/root/c", "/proc/self/maps",
+		"/proc/self/fd/3", "/dev/zero", "/tmp",	    "user.x",  "."};
+	int fd[16], n = 0, ends[2];
+
+	for (int i = 3; i < 16; i++)
+		close(i);
+	mkdir("/tmp/d", 0700);
+	if (!pipe2(ends, O_NONBLOCK)) {
+		fd[n++] = ends[0];
+		fd[n++] = ends[1];
+	}
+	fd[n++] = open("/tmp/a", O_RDWR | O_CREAT, 0600);
+	fd[n++] = open("/root/c", O_RDWR | O_CREAT, 0600);
+	fd[n++] = open("/tmp", O_RDONLY | O_DIRECTORY);
+	fd[n++] = open("/proc/self/maps", O_RDONLY);
+	fd[n++] = open("/dev/null", O_RDWR);
+	fd[n++] = epoll_create1(0);
+	fd[n++] = epoll_create1(0);
+	fd[n++] = eventfd(1, EFD_NONBLOCK);
+	fd[n++] = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+	fd[n++] = memfd_create("m", MFD_ALLOW_SEALING);
+	for (int i = 0; i < n; i++) {
+		if (fd[i] >= 16)
+			close(fd[i]);
+	}
+	if (sigsetjmp(after_fault, 1))
+		return; /* the scratch was unmapped */
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		strcpy((char *)scratch + i * PATH_STEP, paths[i]);
 }
 
 static void settle(void)
@@ -252,6 +294,7 @@ int main(int argc, char **argv)
 	for (volatile long round = 0;; round++) {
 		if (round % 200 == 0) {
 			settle();
+			open_files();
 			clock_gettime(CLOCK_MONOTONIC, &now);
 			if (now.tv_sec - start.tv_sec >= seconds)
 				break;
