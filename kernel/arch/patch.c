@@ -34,13 +34,12 @@
 #include "lib/base/list.h"
 #include "lib/base/string.h"
 
-#define AREA_HEADER	16u
-#define STUB_SIZE	48u
-#define STUB_CODE_MAX	36u
-#define STUB_MAGIC	0x62757473u
-#define REACH		GIB(1)
-#define C_WINDOW	0x10000ul /* a stub of class C lies anywhere in 64 KiB: its jump says where */
-#define NR_RT_SIGRETURN 15
+#define AREA_HEADER   16u
+#define STUB_SIZE     48u
+#define STUB_CODE_MAX 36u
+#define STUB_MAGIC    0x62757473u
+#define REACH	      GIB(1)
+#define C_WINDOW      0x10000ul /* a stub of class C lies anywhere in 64 KiB: its jump says where */
 
 struct stub {
 	u8 code[STUB_CODE_MAX];

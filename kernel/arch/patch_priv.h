@@ -4,6 +4,9 @@
 
 #include "kernel/arch/regs.h"
 
+/* Its sites are never patched: unwinders recognise them by their bytes. */
+#define NR_RT_SIGRETURN 15
+
 /* The `syscall`  at `rip` with `number` of the current process trapped: patch it if that is possible. */
 void patch_trapped(u64 rip, u64 number);
 

@@ -104,6 +104,7 @@ static void trapped_syscall(struct user_regs *regs)
 
 	t->traps++;
 	t->syscalls++;
+	t->sigreturn_traps += regs->rax == NR_RT_SIGRETURN;
 	process_note_trap(regs->rip, regs->rax);
 	patch_trapped(regs->rip, regs->rax);
 	regs->rip += 2;

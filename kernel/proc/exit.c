@@ -174,9 +174,11 @@ static void finish_process(struct process *p)
 	bool stays;
 
 	/* Which share of the calls trapped is what tests look at: all threads, all calls. */
-	log_info("process %d (%s) ended: %llu system calls, %llu trapped", p->pid, p->comm,
-		 (unsigned long long)p->syscalls_of_dead_threads,
-		 (unsigned long long)p->traps_of_dead_threads);
+	log_info(
+		"process %d (%s) ended: %llu system calls, %llu trapped, %llu of them rt_sigreturn",
+		p->pid, p->comm, (unsigned long long)p->syscalls_of_dead_threads,
+		(unsigned long long)p->traps_of_dead_threads,
+		(unsigned long long)p->sigreturn_traps_of_dead_threads);
 	timers_process_exit(p);
 	shm_process_exit(p);
 	mutex_lock(&p->exec_lock); /* readers in /proc */
@@ -208,6 +210,7 @@ void thread_exit(s32 status)
 	p->cpu_ns_of_dead_threads += thread_cpu_ns(t);
 	p->syscalls_of_dead_threads += t->syscalls;
 	p->traps_of_dead_threads += t->traps;
+	p->sigreturn_traps_of_dead_threads += t->sigreturn_traps;
 	is_last = --p->thread_count == 0;
 	if (is_last && !p->exiting) {
 		p->exiting = true;

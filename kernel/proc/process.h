@@ -85,7 +85,7 @@ struct process {
 
 	u64 start_ns;
 	u64 cpu_ns_of_dead_threads;
-	u64 syscalls_of_dead_threads, traps_of_dead_threads; /* lock */
+	u64 syscalls_of_dead_threads, traps_of_dead_threads, sigreturn_traps_of_dead_threads;
 	u64 child_utime_ns, child_stime_ns;
 	s32 nice;
 	s32 parent_death_signal; /* PR_SET_PDEATHSIG */

@@ -36,6 +36,7 @@ struct thread {
 	u32 work;		       /* atomic, enum thread_work; tested by the exit path */
 	u32 park_state;		       /* atomic, kernel/sched */
 	u64 syscalls, traps;	       /* counted by the entry paths: the share that trapped */
+	u64 sigreturn_traps;	       /* those of `traps` that are meant to: see patch.h */
 	struct process *process;       /* counted; set at creation, never changes */
 	struct list_node process_node; /* process.threads, process.lock */
 	bool needs_kick;	       /* process.lock: process_unlock() will kick it */
