@@ -297,6 +297,20 @@ static u64 function_end(const struct range *r, u64 at)
 }
 
 /*
+ * Whether the code at `at`, which no unwind data describes, is known to be executed: clone's
+ * ends before its `syscall`, from which two threads return. `flows_to` is where the instruction
+ * decoded last goes on.
+ */
+static bool goes_on_uncovered(const struct range *r, u64 at, u64 flows_to)
+{
+	bool is_syscall = r->size - at >= 2 && r->code[at] == 0x0f && r->code[at + 1] == 0x05;
+
+	if (!at || at != flows_to || r->flags[at] & (CODE_START | CODE_FUNC))
+		return false;
+	return is_syscall || !(r->flags[at - 1] & CODE_COVERED);
+}
+
+/*
  * Decodes a range, or only its suspect functions. Most files have none: their sites are the C
  * library's, and byte pairs that look like sites lie inside other instructions.
  */
@@ -312,8 +326,10 @@ static int range_sweep(struct scan *s, u32 index, bool suspects_only)
 		ZydisDecodedInstruction insn;
 		u64 room;
 
-		if (r->flags[at] & CODE_FUNC)
+		if (r->flags[at] & CODE_FUNC) {
 			func = at;
+			f.history_count = 0; /* what lies before is not executed before it */
+		}
 		if (suspects_only && !sparse && (r->flags[at] & CODE_FUNC) &&
 		    !(r->flags[at] & CODE_SUSPECT)) {
 			at = function_end(r, at);
@@ -321,8 +337,8 @@ static int range_sweep(struct scan *s, u32 index, bool suspects_only)
 		}
 		if (r->flags[at] & CODE_START)
 			certain = true;
-		/* Unwind data of a function may end early: clone's ends where two threads return. */
-		if (!certain || (!sparse && at != flows_to && !(r->flags[at] & CODE_COVERED))) {
+		if (!certain || (!sparse && !(r->flags[at] & CODE_COVERED) &&
+				 !goes_on_uncovered(r, at, flows_to))) {
 			f.history_count = 0;
 			at++;
 			continue;
