@@ -134,8 +134,14 @@ static int ag_read(struct secvol *v, struct sv_ag *ag, const struct sv_ag_item *
 
 static int ag_count_bits(struct secvol *v, struct sv_ag *ag, u32 expect_free, bool fresh)
 {
-	u32 bits = ag->bm_blocks * SV_BLOCK * 8;
+	u32 size = ag->bm_blocks * SV_BLOCK, bits = MIN(ALIGN_UP(ag->nblocks, 8u), size * 8);
 
+	for (u32 i = bits / 8; i < size; i++) { /* most of a small volume's bitmap, so by bytes */
+		if (fresh)
+			ag->cur[i] = 0xff;
+		else if (ag->cur[i] != 0xff)
+			return -EUCLEAN;
+	}
 	for (u32 i = 0; i < bits; i++) {
 		/* The bitmaps themselves and what lies beyond the group are in use for ever. */
 		if (i < 2 * ag->bm_blocks || i >= ag->nblocks) {
