@@ -74,7 +74,10 @@ long mm_read_foreign(struct mm *mm, void *to, u64 address, size_t size);
  */
 int __must_check mm_stub_area(struct mm *mm, u64 near_start, u64 near_end, u64 size,
 			      u64 *ret_address);
-/* True when `address` is executable and not writable for the process: sites there may be patched. */
+/*
+ * Executable, not writable and from a file: sites there may be patched. Code that a program makes
+ * itself is left alone, because it reads and changes its own bytes again.
+ */
 bool mm_is_text(struct mm *mm, u64 address, u64 size);
 /*
  * Writes up to 16 bytes of such text (or of stubs) where the process may only execute it. The text

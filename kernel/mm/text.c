@@ -237,7 +237,8 @@ static bool is_text_locked(struct mm *mm, u64 address, u64 size)
 	struct vma *v = vma_find(mm, address);
 
 	return v && v->start <= address && range_within(address - v->start, size, vma_size(v)) &&
-	       (v->prot & PROT_EXEC) && !(v->prot & PROT_WRITE) && v->kind != VMA_OBJECT;
+	       (v->prot & PROT_EXEC) && !(v->prot & PROT_WRITE) &&
+	       (v->kind == VMA_FILE || v->name == VMA_STUBS);
 }
 
 bool mm_is_text(struct mm *mm, u64 address, u64 size)

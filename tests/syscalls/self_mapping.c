@@ -154,6 +154,8 @@ static void *copier(void *arg)
 	for (int i = 0; i < ROUNDS; i++) {
 		size_t offset = (size_t)((self * 7 + i * 3) % (PAGES / 2)) * PAGE;
 		int fd = open(name, O_RDWR);
+
+		CHECK(fd >= 0);
 		unsigned char *p = map(fd, shared ? MAP_SHARED : MAP_PRIVATE);
 		ssize_t n;
 
@@ -212,6 +214,8 @@ static void *racer(void *arg)
 	for (int i = 0; i < ROUNDS * 4; i++) {
 		size_t offset = (size_t)((self * 5 + i) % (PAGES / 2)) * PAGE;
 		int fd = open(name, O_RDWR);
+
+		CHECK(fd >= 0);
 		unsigned char *p = moving;
 		ssize_t n;
 
@@ -239,9 +243,10 @@ static void threads(void)
 	int fd = open(name, O_RDWR);
 	moving = map(fd, MAP_SHARED);
 	close(fd);
-	CHECK_EQ(pthread_create(&u, NULL, unmapper, NULL), 0);
 	for (long i = 0; i < THREADS; i++)
 		CHECK_EQ(pthread_create(&t[i], NULL, racer, (void *)i), 0);
+	/* Last: the stack of a new thread might come to lie where it has just unmapped. */
+	CHECK_EQ(pthread_create(&u, NULL, unmapper, NULL), 0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
 	stop = 1;
