@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "kernel/arch/patch.h"
 #include "kernel/sched/thread.h"
 #include "tests/fakes/fakes.h"
 
@@ -181,4 +182,35 @@ void fake_set_outside(u64 start, u64 size)
 {
 	outside_start = start;
 	outside_size = size;
+}
+
+/* Text is never patched here; patch_test.c and mm_test.c bring what they need. */
+size_t patch_area_size(const struct patch_site *sites, size_t count)
+{
+	(void)sites;
+	(void)count;
+	return 0;
+}
+
+size_t patch_apply(const struct patch_site *sites, size_t count, u64 text, size_t size, u64 area,
+		   size_t area_size)
+{
+	(void)sites;
+	(void)count;
+	(void)text;
+	(void)size;
+	(void)area;
+	(void)area_size;
+	return 0;
+}
+
+void patch_forget(u64 start, u64 size)
+{
+	(void)start;
+	(void)size;
+}
+
+u64 arch_syscall_entry(void)
+{
+	return 0x1000;
 }
