@@ -7,9 +7,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "kernel/arch/arch.h"
+#include "kernel/core/kernel_thread.h"
 #include "kernel/sched/park.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
@@ -124,4 +126,16 @@ int thread_start(struct thread *t)
 {
 	(void)t;
 	return -EAGAIN;
+}
+
+void thread_leave(void)
+{
+	abort(); /* there is no host thread to end */
+}
+
+struct thread *kernel_thread_new(const char *name, void (*main)(void *arg))
+{
+	(void)name;
+	(void)main;
+	return NULL;
 }
