@@ -14,11 +14,12 @@
 #define FILE_SIZE MIB(96)
 #define ROUNDS	  5
 
+/* CPU time: one thread and no I/O, and the machine may have other work. */
 static double now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -78,7 +79,8 @@ static double raw_rate(const u8 *from, u8 *out)
 int main(void)
 {
 	struct secvol_format_params fmt = {.size_blocks = 102400};
-	double raw[ROUNDS], write[ROUNDS], read[ROUNDS], rr[ROUNDS], sync[ROUNDS];
+	double raw[ROUNDS], to_raw[2][ROUNDS], write[ROUNDS], read[ROUNDS], rr[ROUNDS],
+		sync[ROUNDS];
 	struct bs_mem_env mem = {.alloc = bench_alloc, .free = bench_free};
 	struct secvol_attr a;
 	struct secvol *v;
@@ -129,6 +131,9 @@ int main(void)
 				die("read", n);
 		}
 		read[k] = (double)FILE_SIZE / 1e6 / (now() - t);
+		to_raw[0][k] =
+			write[k] / raw[k]; /* within a round, so that a busy machine hits both */
+		to_raw[1][k] = read[k] / raw[k];
 		t = now();
 		for (int i = 0; i < 4096; i++) {
 			u64 at = fixture_next(&f.seed) % (FILE_SIZE / 4096) * 4096;
@@ -153,10 +158,8 @@ int main(void)
 	printf("secvol_seq_read %.0f MB/s\n", median(read));
 	printf("secvol_random_read_4k %.2f us\n", median(rr));
 	printf("secvol_write_4k_commit %.1f us\n", median(sync));
-	printf("secvol_seq_write_ratio %.2f of the AEAD loop (goal 0.70)\n",
-	       median(write) / median(raw));
-	printf("secvol_seq_read_ratio %.2f of the AEAD loop (goal 0.75)\n",
-	       median(read) / median(raw));
+	printf("secvol_seq_write_ratio %.2f of the AEAD loop (goal 0.70)\n", median(to_raw[0]));
+	printf("secvol_seq_read_ratio %.2f of the AEAD loop (goal 0.75)\n", median(to_raw[1]));
 	if (secvol_close(v))
 		die("close", 0);
 	f.bs->ops->close(f.bs);
