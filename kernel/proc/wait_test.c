@@ -194,7 +194,7 @@ static void waiting_sleeps_until_a_child_ends(void **state)
 
 	setup();
 	self.blocked = SIG_BIT(SIGCHLD); /* its signal would end the wait as well */
-	p = process_get(child_new()); /* as its last thread holds it */
+	p = process_get(child_new());	 /* as its last thread holds it */
 	assert_int_equal(pthread_create(&t, NULL, end_soon, p), 0);
 	assert_int_equal(wait_for(ABI_P_ALL, 0, WEXITED, &r), 0);
 	assert_int_equal(r.status, 3);
