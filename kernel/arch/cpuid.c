@@ -137,6 +137,7 @@ int cpuid_init(const struct cpuid_hint *hints, size_t count)
 {
 	const struct cpuid_hint *leaf;
 
+	table_count = 0;
 	for (size_t i = 0; i < count && table_count < CPUID_ENTRIES_MAX; i++) {
 		struct cpuid_hint e = hints[i];
 
