@@ -61,7 +61,7 @@ static bool page_unlink(struct cached_page *p)
 static void page_free(struct cached_page *p)
 {
 	if (p->data)
-		kpages_free(p->data, 1);
+		kfree(p->data);
 	kfree(p);
 }
 
@@ -171,7 +171,7 @@ static void settle(struct cached_page **pages, u32 count, const u8 *bytes)
 {
 	for (u32 i = 0; i < count; i++) {
 		struct cached_page *p = pages[i];
-		u8 *data = bytes ? kpages_alloc(1) : NULL;
+		u8 *data = bytes ? kmalloc(PAGE_SIZE) : NULL; /* not zeroed */
 
 		if (data)
 			memcpy(data, bytes + i * PAGE_SIZE, PAGE_SIZE);
@@ -184,7 +184,7 @@ static void settle(struct cached_page **pages, u32 count, const u8 *bytes)
 		}
 		spin_unlock(&lock);
 		if (data)
-			kpages_free(data, 1);
+			kfree(data);
 		page_put(p);
 	}
 }

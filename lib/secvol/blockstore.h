@@ -36,6 +36,9 @@ enum bs_caps {
 	BS_CAP_TRIM = 1 << 0,	       /* TRIM gives space back */
 	BS_CAP_ORDERED_FLUSH = 1 << 1, /* FLUSH also covers writes submitted, not only completed */
 	BS_CAP_GROW = 1 << 2,
+	/* buf_alloc() gives memory that nobody else can change: the backend copies by itself, and
+	   there is no map(). */
+	BS_CAP_PRIVATE_BUFFERS = 1 << 3,
 };
 
 struct bs;

@@ -257,19 +257,22 @@ int sv_open_blocks(const struct secvol *v, u8 *bounce, const struct aes_gcm *ctx
 {
 	struct aes_gcm_unit units[SV_SEAL_BATCH];
 	struct sv_aad aads[SV_SEAL_BATCH];
+	bool is_private = v->bs->caps & BS_CAP_PRIVATE_BUFFERS;
 	u32 mac_size = sv_mac_size(v);
 	int err = 0;
 
 	for (u32 at = 0; !err && at < count; at += SV_SEAL_BATCH) {
 		u32 n = MIN(count - at, SV_SEAL_BATCH);
+		const u8 *in = is_private ? from + at * SV_BLOCK : bounce;
 
-		memcpy(bounce, from + at * SV_BLOCK, n * SV_BLOCK);
+		if (!is_private)
+			memcpy(bounce, from + at * SV_BLOCK, n * SV_BLOCK);
 		fill_units(v, obj, block + at, n, ext->ctr + at, ext->birth, units, aads);
 		for (u32 i = 0; i < n; i++) {
-			units[i].in = bounce + i * SV_BLOCK;
+			units[i].in = in + i * SV_BLOCK;
 			units[i].out = dst[at + i];
 		}
-		err = open_batch(v, ctx, bounce, units, n, macs + at * mac_size);
+		err = open_batch(v, ctx, in, units, n, macs + at * mac_size);
 	}
 	return err;
 }

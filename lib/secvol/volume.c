@@ -462,8 +462,10 @@ int secvol_close(struct secvol *v)
 	int err = 0;
 
 	sv_lock(v);
-	if (v->rw && !v->open_commit_due)
-		err = v->failed ? v->failed : sv_commit(v, true);
+	if (v->rw && v->failed)
+		err = v->failed;
+	else if (v->rw && !v->open_commit_due)
+		err = sv_commit(v, true);
 	sv_unlock(v);
 	sv_volume_free(v);
 	return err;

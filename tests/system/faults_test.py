@@ -15,8 +15,8 @@ from harness import Report, Skip, describe, expect, probe_instance, scratch
 
 # call, errno, and from which call on (1: every one)
 FAULTS = [(call, error, when)
-          for call, errors in (("pwrite64", ("ENOSPC", "EIO")), ("fdatasync", ("EIO",)),
-                               ("pread64", ("EIO",)), ("ftruncate", ("ENOSPC",)),
+          for call, errors in (("pwrite64", ("ENOSPC", "EIO", "EINTR")), ("fdatasync", ("EIO", "EINTR")),
+                               ("pread64", ("EIO", "EINTR")), ("ftruncate", ("ENOSPC",)),
                                ("mprotect", ("ENOMEM",)), ("clone", ("EAGAIN",)),
                                ("openat", ("EMFILE", "EACCES")))
           for error in errors

@@ -60,6 +60,12 @@ static struct store *store_of(struct bs *bs)
 		_n == -EINTR ? -EIO : _n;                                                          \
 	})
 
+/* What a program may hear of a transfer that failed: no room, or an I/O error. */
+static int transfer_error(long err)
+{
+	return err == -ENOSPC || err == -EDQUOT ? -ENOSPC : -EIO;
+}
+
 static int open_path(struct store *s, u32 index, u32 flags, s32 *ret_fd)
 {
 	char *path = kmalloc(PATH_MAX_SIZE);
@@ -152,7 +158,7 @@ static int read_piece(struct store *s, const struct segment_place *at, u8 *buf)
 		long n = RETRY(host_file_pread(fd, buf + done, part, at->offset + done));
 
 		if (n < 0)
-			return n;
+			return transfer_error(n);
 		if (n == 0) {
 			memset(buf + done, 0, size - done); /* behind the end of the file */
 			break;
@@ -169,7 +175,7 @@ static int write_piece(struct store *s, const struct segment_place *at, const u8
 	int err = segment_fd(s, at->file, true, &fd);
 
 	if (err)
-		return err;
+		return err == -ENOMEM ? err : transfer_error(err);
 	while (done < size) {
 		size_t part = MIN(size - done, (size_t)CALL_MAX);
 		long n = RETRY(host_file_pwrite(fd, buf + done, part, at->offset + done));
@@ -177,7 +183,7 @@ static int write_piece(struct store *s, const struct segment_place *at, const u8
 		if (n == -ENOSPC || n == -EDQUOT)
 			__atomic_store_n(&s->was_full, true, __ATOMIC_RELAXED);
 		if (n <= 0)
-			return n ? (int)n : -EIO;
+			return transfer_error(n);
 		done += n;
 	}
 	/* Again, now that the data is in: a flush in between took the mark away. */
@@ -246,11 +252,15 @@ static int flush(struct store *s)
 		f->dirty = false;
 		mutex_unlock(&s->lock);
 		err = RETRY(host_file_sync(fd, 1));
+		if (err)
+			err = transfer_error(err);
 		mutex_lock(&s->lock);
 	}
 	if (!err && s->dir_dirty) {
 		s->dir_dirty = false;
 		err = RETRY(host_file_sync(s->lock_fd, 0)); /* the directory */
+		if (err)
+			err = transfer_error(err);
 	}
 	if (err && !s->failed)
 		s->failed = err;
@@ -293,13 +303,12 @@ static int store_grow(struct bs *bs, u64 blocks)
 
 static void *store_buf_alloc(struct bs *bs, size_t size)
 {
-	return kpages_alloc((size + PAGE_SIZE - 1) / PAGE_SIZE);
+	return kmalloc(size); /* the host calls copy */
 }
 
 static void store_buf_free(struct bs *bs, void *buf, size_t size)
 {
-	if (buf)
-		kpages_free(buf, (size + PAGE_SIZE - 1) / PAGE_SIZE);
+	kfree(buf);
 }
 
 static void close_files(struct store *s)
@@ -378,7 +387,7 @@ static int store_new(const char *path, u32 flags, bool is_dir, struct store **re
 		return -ENOMEM;
 	memcpy(s->path, path, len);
 	s->bs.ops = &store_ops;
-	s->bs.caps = BS_CAP_TRIM | BS_CAP_GROW;
+	s->bs.caps = BS_CAP_TRIM | BS_CAP_GROW | BS_CAP_PRIVATE_BUFFERS;
 	s->bs.max_blocks = BS_MAX_BLOCKS;
 	s->flags = flags;
 	s->is_dir = is_dir;
