@@ -30,7 +30,7 @@ test: all
 
 test-glibc: all
 	tests/syscalls/run.py --build $(BUILD) --libc glibc --times $(times) $(TESTS)
-	tests/programs/run.py --build $(BUILD) --times $(times) $(if $(TESTS),$(TESTS))
+	$(if $(TESTS),,tests/programs/run.py --build $(BUILD) --times $(times))
 
 demo:
 	./demo
