@@ -197,8 +197,8 @@ static inline int transfer(struct mm *mm, enum transfer how, u64 user, u8 *kerne
 	u32 access = how == FROM_USER ? PAGE_READ : PAGE_WRITE;
 	int faults = 0;
 
+	assert_may_sleep();
 	*ret_left = size;
-
 	while (size) {
 		size_t part = size, left;
 		struct section *s;

@@ -81,6 +81,7 @@ static void lock_slow(struct mutex *m)
 
 void mutex_lock(struct mutex *m)
 {
+	assert_may_sleep();
 	if (unlikely(!mutex_trylock(m)))
 		lock_slow(m);
 }
@@ -132,6 +133,7 @@ static void rwlock_lock(struct rwlock *l, bool is_writer)
 {
 	struct lock_waiter w;
 
+	assert_may_sleep();
 	spin_lock(&l->guard);
 	if (likely(rwlock_try(l, is_writer))) {
 		spin_unlock(&l->guard);

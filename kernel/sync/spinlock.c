@@ -8,6 +8,7 @@
 #include "kernel/sync/spinlock.h"
 
 #include "kernel/arch/arch.h"
+#include "kernel/core/panic.h"
 #include "kernel/sched/park.h"
 
 #define SPINS_BEFORE_YIELD 200
@@ -23,3 +24,12 @@ void spin_lock_slow(struct spinlock *lock)
 		thread_yield();
 	}
 }
+
+#ifndef OCCLUM_FREESTANDING
+__thread int spinlocks_held;
+
+void assert_may_sleep(void)
+{
+	BUG_ON(spinlocks_held);
+}
+#endif

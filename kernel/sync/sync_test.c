@@ -2,6 +2,10 @@
 #include "tests/unit.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "abi/errno.h"
 #include "kernel/arch/arch.h"
@@ -52,6 +56,24 @@ static void test_mutex_and_spinlock_exclude(void **state)
 	assert_true(mutex_trylock(&mutex));
 	assert_false(mutex_trylock(&mutex));
 	mutex_unlock(&mutex);
+}
+
+/* The check that the other unit tests rely on. */
+static void test_sleeping_below_a_spinlock_is_caught(void **state)
+{
+	int status;
+	pid_t child;
+
+	mutex_init(&mutex);
+	child = fork();
+	if (!child) {
+		signal(SIGABRT, SIG_DFL);
+		spin_lock(&spin);
+		mutex_lock(&mutex);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
 static void *read_or_write(void *arg)
@@ -159,5 +181,6 @@ static void test_exclusive_waiters_take_turns(void **state)
 	}
 }
 
-UNIT_TESTS(test_mutex_and_spinlock_exclude, test_rwlock_readers_see_whole_writes,
-	   test_wait_queue_loses_no_wake_up, test_waits_end, test_exclusive_waiters_take_turns)
+UNIT_TESTS(test_sleeping_below_a_spinlock_is_caught, test_mutex_and_spinlock_exclude,
+	   test_rwlock_readers_see_whole_writes, test_wait_queue_loses_no_wake_up, test_waits_end,
+	   test_exclusive_waiters_take_turns)

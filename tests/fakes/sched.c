@@ -14,6 +14,7 @@
 #include "kernel/core/kernel_thread.h"
 #include "kernel/sched/park.h"
 #include "kernel/sched/thread.h"
+#include "kernel/sync/spinlock.h"
 #include "kernel/time/clock.h"
 #include "tests/fakes/fakes.h"
 
@@ -48,6 +49,7 @@ int thread_park(u64 deadline, bool interruptible)
 	struct thread *t = current_thread();
 	int ret = 0;
 
+	assert_may_sleep();
 	pthread_mutex_lock(&lock);
 	while (!t->park_state) {
 		if (interruptible && thread_has_work(t)) {
