@@ -242,12 +242,13 @@ __attribute__((target("avx"))) static void on_tick(int signal)
 static atomic_int storming;
 static pthread_t victim;
 
+/* Paced, so that the victim gets on between two handlers: else one is always pending. */
 static void *storm(void *arg)
 {
 	(void)arg;
 	while (storming) {
 		pthread_kill(victim, SIGUSR1);
-		for (volatile int i = 0; i < 3000; i++)
+		for (volatile int i = 0; i < 60000; i++)
 			;
 	}
 	return NULL;
