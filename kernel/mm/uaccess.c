@@ -26,7 +26,9 @@
 #include "kernel/sched/thread.h"
 #include "lib/base/string.h"
 
-#define RETRIES_MAX 8
+#define RETRIES_MAX	  8
+/* Siblings that map and unmap without pause may spoil many checks; each of them got on by it. */
+#define ENTER_RETRIES_MAX 100000
 
 /* Written by the thread on that slot alone; others read `inside` and `epoch`. */
 struct section {
@@ -143,7 +145,7 @@ static int remember(struct section *s, struct mm *mm, u64 at, u32 access)
 static __noinline int enter_slowly(struct mm *mm, u64 at, size_t *size, u32 access,
 				   struct section **ret)
 {
-	for (int i = 0; i < RETRIES_MAX; i++) {
+	for (int i = 0; i < ENTER_RETRIES_MAX; i++) {
 		struct section *s = &sections[current_thread()->slot];
 		int err;
 
