@@ -42,8 +42,14 @@
 #define MEASURED_MAGIC	     0x3153414d4c434f31ull /* "1OCLMAS1" */
 #define MEASURED_VERSION     1
 
+/* What a kernel image is made for; nothing but the matching backend takes it. */
+enum enclave_mode {
+	ENCLAVE_MODE_SIM = 0,
+	ENCLAVE_MODE_HW = 1,
+};
+
 /*
- * Section .occlum.measured of the kernel image: one page, zero but for magic and version until
+ * Section .occlum.measured of the kernel image: one page, zero but for magic, version and mode until
  * the signer fills it. The loader builds the enclave by it, MRENCLAVE covers it, the kernel
  * believes it. Offsets are from BASE. All values little endian, all sizes multiples of a page.
  */
@@ -59,7 +65,7 @@ struct measured_params {
 	u64 slots_offset;
 	u64 slot_size;
 	u32 slot_count;
-	u32 rsv;
+	u32 mode; /* enum enclave_mode; set when the kernel is compiled */
 	u64 stack_size; /* kernel stack of one thread */
 	u64 heap_offset;
 	u64 heap_size;

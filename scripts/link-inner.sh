@@ -4,13 +4,23 @@
 # system call instruction outside the section pal_syscalls, no thread-local storage. Only symbols
 # that the outer part uses stay visible.
 #
-#   link-inner.sh OUTPUT OBJECT...
+#   link-inner.sh [--emu] OUTPUT OBJECT...
+#
+# --emu: for the test build, where the emulation of host/pal/outer/sgx_driver.h is linked as well.
 set -eu
+elsewhere=' __start_pal_syscalls$| __stop_pal_syscalls$'
+keep='inner inner_thread_of inner_ecall inner_threads_stop inner_signals_install inner_signals_restore
+	futex_wait futex_wake'
+if [ "$1" = --emu ]; then
+	elsewhere="$elsewhere| emu_signal$| emu_signals$| emu_thread_start$| sgx_driver$| _GLOBAL_OFFSET_TABLE_$"
+	keep="$keep raw_syscall inner_die"
+	shift
+fi
 out=$1
 shift
 trap 'rm -f "$out.tmp"' EXIT
 ld -r -z noexecstack -o "$out.tmp" "$@"
-undefined=$(nm -u "$out.tmp" | grep -v -e ' __start_pal_syscalls' -e ' __stop_pal_syscalls' || true)
+undefined=$(nm -u "$out.tmp" | grep -vE "$elsewhere" || true)
 if [ -n "$undefined" ]; then
 	echo "host/pal/inner: undefined symbols: $undefined" >&2
 	exit 1
@@ -28,7 +38,9 @@ if objdump -d "$out.tmp" | grep -q -e '%[xyz]mm[0-9]' -e '%fs:'; then
 	echo "host/pal/inner: vector registers or %fs in use" >&2
 	exit 1
 fi
-objcopy --keep-global-symbol=inner --keep-global-symbol=inner_thread_of \
-	--keep-global-symbol=inner_ecall --keep-global-symbol=inner_threads_stop \
-	--keep-global-symbol=inner_signals_install --keep-global-symbol=inner_signals_restore \
-	--keep-global-symbol=futex_wait --keep-global-symbol=futex_wake "$out.tmp" "$out"
+keep_flags=
+for symbol in $keep; do
+	keep_flags="$keep_flags --keep-global-symbol=$symbol"
+done
+# shellcheck disable=SC2086
+objcopy $keep_flags "$out.tmp" "$out"

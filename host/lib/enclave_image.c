@@ -170,7 +170,8 @@ int enclave_image_open(struct enclave_image *image, const void *bytes, u64 size,
 	if (err < 0)
 		return err;
 	memcpy(&image->params, image->bytes + image->measured_offset, sizeof(image->params));
-	if (image->params.magic != MEASURED_MAGIC || image->params.version != MEASURED_VERSION) {
+	if (image->params.magic != MEASURED_MAGIC || image->params.version != MEASURED_VERSION ||
+	    image->params.mode > ENCLAVE_MODE_HW) {
 		enclave_error_set(error, "this is no kernel image: unknown version");
 		return -ENOEXEC;
 	}
@@ -224,6 +225,7 @@ int enclave_image_plan(const struct enclave_image *image, const struct enclave_s
 		.stack_size = shape->stack_size,
 		.heap_size = shape->heap_size,
 		.slot_count = shape->max_threads + RESERVED_SLOTS,
+		.mode = image->params.mode,
 	};
 	u64 needed;
 	int err;

@@ -29,6 +29,11 @@ __attribute__((section(".occlum.measured"), used, aligned(4096)))
 const struct measured_params measured_page = {
 	.magic = MEASURED_MAGIC,
 	.version = MEASURED_VERSION,
+#ifdef OCCLUM_SIM
+	.mode = ENCLAVE_MODE_SIM,
+#else
+	.mode = ENCLAVE_MODE_HW,
+#endif
 };
 
 /*

@@ -138,6 +138,7 @@ hidden void inner_thread_abandon(void) __noreturn;
 hidden void inner_die(u64 reason);
 
 /* signal.c */
+hidden u64 inner_signals_handled(void); /* bit n - 1: open in enclave threads */
 hidden s64 inner_signals_install(void);
 hidden void inner_signals_restore(void);
 

@@ -13,8 +13,9 @@
 #include "abi/errno.h"
 #include "host/pal/inner/linux.h"
 #include "lib/base/fmt.h"
-
-static const u8 sync_signals[] = {SIG_ILL, SIG_TRAP, SIG_BUS, SIG_FPE, SIG_SEGV, SIG_SYS};
+#ifdef OCCLUM_EMU
+#include "host/pal/outer/sgx_driver.h"
+#endif
 
 static struct linux_sigaction old_actions[65];
 
@@ -211,6 +212,10 @@ void signal_handle(int sig, struct linux_siginfo *info, struct linux_ucontext *u
 	struct inner_thread *t = inner_thread_current((u64)uc);
 	bool in_range;
 
+#ifdef OCCLUM_EMU
+	if (t && emu_signal(t, sig, info, uc))
+		return;
+#endif
 	if (!t) {
 		if (sig != inner.kick_signal)
 			chain(sig, info, uc);
@@ -236,6 +241,17 @@ void signal_handle(int sig, struct linux_siginfo *info, struct linux_ucontext *u
 		chain(sig, info, uc);
 }
 
+/* In the test build, those of the emulation as well. */
+u64 inner_signals_handled(void)
+{
+	u64 signals = SYNC_SIGNALS | SIGNAL_BIT(inner.kick_signal);
+
+#ifdef OCCLUM_EMU
+	signals |= emu_signals;
+#endif
+	return signals;
+}
+
 s64 inner_signals_install(void)
 {
 	struct linux_sigaction action = {
@@ -246,9 +262,9 @@ s64 inner_signals_install(void)
 	};
 	s64 err;
 
-	for (size_t i = 0; i <= ARRAY_SIZE(sync_signals); i++) {
-		int sig = i < ARRAY_SIZE(sync_signals) ? sync_signals[i] : inner.kick_signal;
-
+	for (int sig = 1; sig < (int)ARRAY_SIZE(old_actions); sig++) {
+		if (!(inner_signals_handled() & SIGNAL_BIT(sig)))
+			continue;
 		err = host_syscall(NR_rt_sigaction, sig, &action, &old_actions[sig], sizeof(u64));
 		if (err < 0)
 			return err;
@@ -258,9 +274,8 @@ s64 inner_signals_install(void)
 
 void inner_signals_restore(void)
 {
-	for (size_t i = 0; i <= ARRAY_SIZE(sync_signals); i++) {
-		int sig = i < ARRAY_SIZE(sync_signals) ? sync_signals[i] : inner.kick_signal;
-
-		host_syscall(NR_rt_sigaction, sig, &old_actions[sig], 0, sizeof(u64));
+	for (int sig = 1; sig < (int)ARRAY_SIZE(old_actions); sig++) {
+		if (inner_signals_handled() & SIGNAL_BIT(sig))
+			host_syscall(NR_rt_sigaction, sig, &old_actions[sig], 0, sizeof(u64));
 	}
 }

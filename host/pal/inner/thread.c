@@ -14,6 +14,9 @@
 #include "edge/hostcall_dispatch.h"
 #include "host/pal/inner/linux.h"
 #include "host/pal/inner/offsets.h"
+#ifdef OCCLUM_EMU
+#include "host/pal/outer/sgx_driver.h"
+#endif
 
 static_assert(offsetof(struct inner_thread, tcs) == THREAD_TCS, "offsets.h");
 static_assert(offsetof(struct inner_thread, block) == THREAD_BLOCK, "offsets.h");
@@ -120,13 +123,15 @@ void inner_thread_main(struct inner_thread *t)
 		.sp = block + INNER_ALTSTACK,
 		.size = INNER_STACK - PAGE_SIZE - INNER_ALTSTACK,
 	};
-	u64 open = SYNC_SIGNALS | SIGNAL_BIT(inner.kick_signal);
-	u64 blocked = ~open;
+	u64 blocked = ~inner_signals_handled();
 
 	host_syscall(NR_sigaltstack, &altstack, 0);
 	host_syscall(NR_prctl, PR_SET_SYSCALL_USER_DISPATCH_, PR_SYS_DISPATCH_ON_,
 		     __start_pal_syscalls, __stop_pal_syscalls - __start_pal_syscalls, 0);
 	host_syscall(NR_rt_sigprocmask, SIG_SETMASK_, &blocked, 0, sizeof(blocked));
+#ifdef OCCLUM_EMU
+	emu_thread_start(t);
+#endif
 	for (;;) {
 		while (!__atomic_load_n(&t->work, __ATOMIC_ACQUIRE)) {
 			if (__atomic_load_n(&inner.is_quitting, __ATOMIC_ACQUIRE))

@@ -11,10 +11,11 @@
  * No product holds a second table, a pointer to one or a switch, so nothing that a user sets can
  * select an emulation.
  *
- * All functions return -errno, never -1, and are called by the embedder's threads and (ioctl, mmap,
- * mprotect, munmap) by enclave threads as well. Those run with foreign FS and GS bases and with
- * Syscall User Dispatch on: no libc, no thread-local storage, no vector registers, and system calls
- * through raw_syscall() of host/pal/inner/entry.S alone.
+ * All functions return -errno, never -1. The embedder's threads call them; enclave threads make
+ * system calls of their own instead, but in the test build they too use ioctl, mmap, mprotect and
+ * munmap of the table. They run with foreign FS and GS bases and with Syscall User Dispatch on, so
+ * these four of an emulation use no libc, no thread-local storage, no vector registers, and make
+ * system calls through raw_syscall() of host/pal/inner/entry.S alone.
  *
  *
  * What an emulation has to do beside (compiled in by -DOCCLUM_EMU; the product has no trace of it).
