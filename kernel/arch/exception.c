@@ -61,34 +61,55 @@ static void resume_at(struct ssa_gpr *g, const void *ip, u64 sp)
 	g->rflags &= ~(u64)FLAGS_ODD;
 }
 
-static void from_program(struct thread_block *b, struct ssa_gpr *g, u64 ip)
+/* What the CPU says about an exception. */
+struct cause {
+	u64 vector; /* or TRAP_ASYNC */
+	u64 error;
+	u64 address;
+};
+
+/*
+ * Only here, where stage 2 begins: while it is under way the thread is in the kernel, and another
+ * exit (a kick) must not change what it has still to read.
+ */
+static void note_cause(struct thread_block *b, const struct cause *cause)
 {
+	b->trap_vector = cause->vector;
+	b->trap_error = cause->error;
+	b->trap_address = cause->address;
+}
+
+static void from_program(struct thread_block *b, struct ssa_gpr *g, u64 ip,
+			 const struct cause *cause)
+{
+	note_cause(b, cause);
 	save_program(b, g, ip);
 	b->in_kernel = 1;
 	g->gs_base = b->self;
 	resume_at(g, (const void *)trap_entry, b->kernel_sp - REGS_SIZE);
 }
 
-static void from_kernel(struct thread_block *b, struct ssa_gpr *g)
+static void from_kernel(struct thread_block *b, struct ssa_gpr *g, const struct cause *cause)
 {
 	u64 ip = g->rip;
 
-	if (b->trap_vector == VECTOR_DB) {
+	if (cause->vector == VECTOR_DB) {
 		g->rflags &= ~(u64)FLAG_TF; /* a program that single-steps into the kernel */
 		return;
 	}
-	if (b->trap_vector == TRAP_ASYNC) {
+	if (cause->vector == TRAP_ASYNC) {
 		if (is_between(ip, syscall_exit, syscall_exit_jump))
 			resume_at(g, syscall_exit, b->kernel_sp - REGS_SIZE);
 		else if (is_between(ip, full_exit, full_exit_jump))
 			resume_at(g, full_exit, b->kernel_sp - REGS_SIZE);
 		return;
 	}
-	if ((b->trap_vector == VECTOR_PF || b->trap_vector == VECTOR_GP) &&
+	if ((cause->vector == VECTOR_PF || cause->vector == VECTOR_GP) &&
 	    is_between(ip, user_access_start, user_access_end)) {
 		g->rip = (u64)user_access_fault;
 		return;
 	}
+	note_cause(b, cause);
 	b->panic_ip = ip;
 	b->panic_sp = g->rsp;
 	resume_at(g, (const void *)kernel_fault_entry, b->exception_sp);
@@ -98,33 +119,33 @@ void exception_stage1(struct thread_block *b)
 {
 	struct ssa_gpr *g = b->ssa;
 	const struct ssa_misc *misc = (const struct ssa_misc *)g - 1;
+	struct cause cause = {.vector = TRAP_ASYNC};
 	u64 ip = g->rip;
 
-	b->trap_vector = TRAP_ASYNC;
-	b->trap_error = 0;
-	b->trap_address = 0;
 	if (g->exit_info & EXIT_INFO_VALID) {
-		b->trap_vector = g->exit_info & 0xff;
-		b->trap_error = misc->error_code;
-		b->trap_address = misc->address;
+		cause = (struct cause){.vector = g->exit_info & 0xff,
+				       .error = misc->error_code,
+				       .address = misc->address};
+		/* Each exception counts once: entered again without a resume between, this is a kick. */
+		g->exit_info = 0;
 	}
 	if (b->in_kernel) {
-		from_kernel(b, g);
+		from_kernel(b, g, &cause);
 		return;
 	}
 	if (!is_between(ip, text_start, text_end)) {
-		from_program(b, g, ip);
+		from_program(b, g, ip, &cause);
 		return;
 	}
 	if (is_between(ip, (const void *)syscall_entry, syscall_entry_end) ||
 	    is_between(ip, (const void *)cpuid_entry, cpuid_entry_end) ||
 	    ip == (u64)syscall_entry_bad_gs) {
-		if (b->trap_vector == TRAP_ASYNC)
+		if (cause.vector == TRAP_ASYNC)
 			return;
-		if (b->trap_vector == VECTOR_DB)
+		if (cause.vector == VECTOR_DB)
 			g->rflags &= ~(u64)FLAG_TF;
 		else
-			from_program(b, g, g->rcx);
+			from_program(b, g, g->rcx, &cause);
 		return;
 	}
 	/* The last instruction of the way out: all but the program counter is the program's. */
@@ -132,5 +153,5 @@ void exception_stage1(struct thread_block *b)
 		ip = g->rcx;
 	else if (ip == (u64)full_exit_jump)
 		ip = b->user_ip;
-	from_program(b, g, ip);
+	from_program(b, g, ip, &cause);
 }

@@ -149,6 +149,20 @@ static void test_kernel(void **state)
 	assert_redirected((const void *)kernel_fault_entry, 0x5000);
 }
 
+/* Between stage 1 and the first instructions of stage 2. */
+static void test_kick_behind_a_fault_keeps_its_cause(void **state)
+{
+	arrange(USER_IP, false, VECTOR_PF);
+	exception_stage1(&block); /* the host enters again without a resume between */
+	assert_program_saved(USER_IP);
+	assert_int_equal(block.trap_vector, VECTOR_PF);
+	g->exit_info = 0; /* a kick at trap_entry */
+	exception_stage1(&block);
+	assert_program_saved(USER_IP);
+	assert_int_equal(block.trap_vector, VECTOR_PF);
+	assert_int_equal(block.trap_address, 0x7777);
+}
+
 static void test_random_states(void **state)
 {
 	static const u32 vectors[] = {0, 1, 3, 6, 13, 14, 16, 17, 19, 31, TRAP_ASYNC};
@@ -172,4 +186,5 @@ static void test_random_states(void **state)
 	}
 }
 
-UNIT_TESTS(test_program, test_way_in, test_way_out, test_kernel, test_random_states)
+UNIT_TESTS(test_program, test_way_in, test_way_out, test_kernel,
+	   test_kick_behind_a_fault_keeps_its_cause, test_random_states)
