@@ -13,6 +13,7 @@
 #include "abi/errno.h"
 #include "kernel/arch/arch.h"
 #include "kernel/core/config.h"
+#include "kernel/core/entry_point.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/kmem_priv.h"
 #include "kernel/core/random.h"
@@ -24,7 +25,6 @@
 #include "kernel/time/clock.h"
 #include "kernel/vfs/file.h"
 #include "kernel/vfs/host_names.h"
-#include "lib/base/fmt.h"
 #include "lib/base/string.h"
 #include "lib/crypto/crypto.h"
 #include "lib/crypto/sha256.h"
@@ -249,7 +249,7 @@ static int run_init(const struct boot_info *info, s32 *ret_status)
 		err = add_environment(&args, host_environ, size);
 	kfree(host_environ);
 	if (!err)
-		err = process_create(INIT_PATH, &args, stdio, &p);
+		err = process_create(INIT_PATH, NULL, &args, stdio, &p);
 	exec_args_free(&args);
 	if (err) {
 		log_always("%s of initfs could not be loaded (error %d)", INIT_PATH, -err);
@@ -335,75 +335,6 @@ s64 boot_main(u64 boot_info_address)
 
 /* ---- programs of the host's choice ---- */
 
-static void refuse_entry_point(const char *path)
-{
-	char list[256];
-	size_t len = 0;
-
-	list[0] = '\0';
-	for (u32 i = 0; i < config.app.entry_point_count; i++)
-		fmt_append(list, sizeof(list), &len, "%s%s", i ? ", " : "",
-			   config.app.entry_points[i]);
-	log_always("'%s' is not under any of the entry_points in Occlum.json: %s", path, list);
-}
-
-static int check_arguments(const char *path, const struct exec_args *args)
-{
-	const char **list = kcalloc(args->argc, sizeof(*list));
-	const char *at = args->strings, *end = args->strings + args->size;
-	bool allowed;
-
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < args->argc; i++)
-		list[i] = next_string(&at, end);
-	allowed = config_args_allow(&config, path, list + 1, args->argc - 1);
-	kfree(list);
-	if (allowed)
-		return 0;
-	log_always("the arguments of '%s' are not those that entry_args in Occlum.json allows",
-		   path);
-	return -EPERM;
-}
-
-/*
- * The object that `path` leads to, not its name, must lie under an entry point, and entry_args of
- * either name holds: a link to a program must not free its arguments.
- */
-static int check_entry_point(const char *path, const struct exec_args *args)
-{
-	struct fs_context *ctx = fs_context_new();
-	struct file *file;
-	char *resolved;
-	long len;
-	int err;
-
-	if (!ctx)
-		return -ENOMEM;
-	resolved = kmalloc(PATH_SIZE);
-	if (!resolved) {
-		fs_context_put(ctx);
-		return -ENOMEM;
-	}
-	err = vfs_open_exec(ctx, path, &file);
-	if (err)
-		goto out;
-	len = file_path(file, resolved, PATH_SIZE);
-	file_put(file);
-	if (len < 0)
-		err = (int)len;
-	else if (!config_stage_allows(&config.app, resolved))
-		err = -EPERM;
-	if (err == -EPERM)
-		refuse_entry_point(path);
-	if (!err)
-		err = check_arguments(resolved, args);
-out:
-	kfree(resolved);
-	fs_context_put(ctx);
-	return err;
-}
-
 static int created_add(struct process *p)
 {
 	spin_lock(&created_lock);
@@ -438,11 +369,7 @@ static int create_program(const char *path, struct exec_args *args, const s32 st
 	struct process *p;
 	int err;
 
-	err = check_entry_point(path, args);
-	if (!err)
-		err = check_arguments(path, args);
-	if (!err)
-		err = process_create(path, args, stdio, &p);
+	err = entry_point_create(path, args, stdio, &p);
 	if (err)
 		return err;
 	err = created_add(p);

@@ -211,10 +211,10 @@ static int parse_script(char *head, size_t size, const char **ret_interpreter, c
 
 /*
  * Opens what is really to be loaded. Follows scripts, which change the arguments; `script` is the
- * path by which the file was opened.
+ * path by which the file was opened. `opened` stands for the path itself, unless it is NULL.
  */
-static int open_program(struct process *p, const char *path, struct exec_args *args,
-			struct file **ret_file)
+static int open_program(struct process *p, const char *path, struct file *opened,
+			struct exec_args *args, struct file **ret_file)
 {
 	char *head = kmalloc(SCRIPT_HEAD), *name = kstrdup(path);
 	struct file *file = NULL;
@@ -227,7 +227,10 @@ static int open_program(struct process *p, const char *path, struct exec_args *a
 		size_t count = 0;
 		long size;
 
-		err = vfs_open_exec(p->fs, name, &file);
+		if (opened && !depth)
+			file = file_get(opened);
+		else
+			err = vfs_open_exec(p->fs, name, &file);
 		if (err)
 			break;
 		uio = uio_kernel(head, SCRIPT_HEAD - 1);
@@ -323,6 +326,12 @@ static int name_image(struct exec_image *image, const char *path)
 
 int exec_load(struct process *p, const char *path, struct exec_args *args, struct exec_image *ret)
 {
+	return exec_load_opened(p, path, NULL, args, ret);
+}
+
+int exec_load_opened(struct process *p, const char *path, struct file *opened,
+		     struct exec_args *args, struct exec_image *ret)
+{
 	static const char *const nothing[] = {""};
 	struct exec_image image = {0};
 	int err = 0;
@@ -331,7 +340,7 @@ int exec_load(struct process *p, const char *path, struct exec_args *args, struc
 	if (args->argc == 0)
 		err = replace_first(args, nothing, 1);
 	if (!err)
-		err = open_program(p, path, args, &image.exe);
+		err = open_program(p, path, opened, args, &image.exe);
 	if (err)
 		return err;
 	err = -ENOMEM;

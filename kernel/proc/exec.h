@@ -42,6 +42,9 @@ struct exec_image {
  */
 int __must_check exec_load(struct process *p, const char *path, struct exec_args *args,
 			   struct exec_image *ret);
+/* Loads `opened` (borrowed), which `path` led to when the caller looked; NULL: as exec_load(). */
+int __must_check exec_load_opened(struct process *p, const char *path, struct file *opened,
+				  struct exec_args *args, struct exec_image *ret);
 
 /*
  * A fixed-address program that replaces one at the same addresses: maps it, when these are free.

@@ -257,8 +257,8 @@ void process_release_resources(struct process *p)
 	p->exe_path = NULL;
 }
 
-int process_create(const char *path, struct exec_args *args, const s32 stdio[3],
-		   struct process **ret_process)
+int process_create(const char *path, struct file *opened, struct exec_args *args,
+		   const s32 stdio[3], struct process **ret_process)
 {
 	struct exec_image image;
 	struct process *p = process_new();
@@ -275,7 +275,7 @@ int process_create(const char *path, struct exec_args *args, const s32 stdio[3],
 	err = open_stdio(p, stdio);
 	if (err)
 		goto fail;
-	err = exec_load(p, path, args, &image);
+	err = exec_load_opened(p, path, opened, args, &image);
 	if (err)
 		goto fail;
 	adopt_image(p, &image);

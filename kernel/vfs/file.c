@@ -460,6 +460,11 @@ long file_path(struct file *f, char *buf, size_t size)
 	return ret;
 }
 
+bool file_is_unlinked(struct file *f)
+{
+	return f->dentry->parent && !f->dentry->hashed;
+}
+
 int file_sites(struct file *f, struct file_sites *ret)
 {
 	ret->bytes = NULL;

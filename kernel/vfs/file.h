@@ -60,6 +60,7 @@ bool file_is_readable(struct file *f);
 bool file_is_writable(struct file *f);
 /* Absolute path for /proc (malloc'ed size is the caller's buffer); length or -errno. */
 long file_path(struct file *f, char *buf, size_t size);
+bool file_is_unlinked(struct file *f); /* its name leads elsewhere, or nowhere */
 
 /*
  * Shared mapping of a regular file: the one mem_object of its vnode (created on first use,

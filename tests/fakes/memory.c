@@ -282,6 +282,12 @@ long file_path(struct file *f, char *buf, size_t size)
 	return (long)len;
 }
 
+bool file_is_unlinked(struct file *f)
+{
+	(void)f;
+	return false;
+}
+
 int file_shared_object(struct file *f, struct mem_object **ret_object)
 {
 	if (!f->options.object)
