@@ -65,10 +65,11 @@ struct measured_params {
 	u64 slots_offset;
 	u64 slot_size;
 	u32 slot_count;
-	u32 mode; /* enum enclave_mode; set when the kernel is compiled */
+	u32 mode;	/* enum enclave_mode; set when the kernel is compiled */
 	u64 stack_size; /* kernel stack of one thread */
 	u64 heap_offset;
 	u64 heap_size;
+	u64 interface; /* EDGE_INTERFACE of the kernel; the loader must have the same */
 	/*
 	 * Of the image file with the segments' content and the SIGSTRUCT as zeros: what is not loaded
 	 * is not measured, and is compared with this before the enclave is built. The kernel makes
@@ -76,7 +77,7 @@ struct measured_params {
 	 */
 	u8 unloaded_sha256[32];
 };
-static_assert(sizeof(struct measured_params) == 160, "measured_params");
+static_assert(sizeof(struct measured_params) == 168, "measured_params");
 
 /* Section .occlum.sigstruct, not loaded: the signer writes the SIGSTRUCT (1808 bytes) here. */
 

@@ -11,6 +11,8 @@
 The output goes to standard output.
 """
 
+import hashlib
+import os
 import re
 import sys
 
@@ -131,6 +133,15 @@ def sim_only(rows, text_of):
     return "\n".join(out)
 
 
+def interface_of(table):
+    """A number that differs when what crosses the wall was made from other files."""
+    digest = hashlib.sha256()
+    for path in (table, os.path.join(os.path.dirname(table), "enclave.h")):
+        with open(path, "rb") as f:
+            digest.update(hashlib.sha256(f.read()).digest())
+    return f"0x{digest.hexdigest()[:16]}ull"
+
+
 def make_header(rows):
     numbers = "\n".join(f"\t{r.upper} = {r.number}," for r in rows)
     bounds = "\n".join(f"#define {r.upper}_{a.name.upper()}_MAX {a.max}"
@@ -143,6 +154,9 @@ def make_header(rows):
     return f"""{BANNER}#pragma once
 
 #include "lib/base/types.h"
+
+/* Stands for all of edge/: kernel image and loader fit together when theirs is the same. */
+#define EDGE_INTERFACE {interface_of(sys.argv[1])}
 
 enum hostcall {{
 {numbers}

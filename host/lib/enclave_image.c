@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "edge/hostcall_gen.h"
 #include "lib/base/overflow.h"
 #include "lib/config/limits.h"
 #include "lib/crypto/sha256.h"
@@ -170,9 +171,14 @@ int enclave_image_open(struct enclave_image *image, const void *bytes, u64 size,
 	if (err < 0)
 		return err;
 	memcpy(&image->params, image->bytes + image->measured_offset, sizeof(image->params));
-	if (image->params.magic != MEASURED_MAGIC || image->params.version != MEASURED_VERSION ||
-	    image->params.mode > ENCLAVE_MODE_HW) {
-		enclave_error_set(error, "this is no kernel image: unknown version");
+	if (image->params.magic != MEASURED_MAGIC || image->params.mode > ENCLAVE_MODE_HW) {
+		enclave_error_set(error, "this is no kernel image: its measured page is damaged");
+		return -ENOEXEC;
+	}
+	if (image->params.version != MEASURED_VERSION ||
+	    image->params.interface != EDGE_INTERFACE) {
+		enclave_error_set(error, "this kernel image comes from another version of Occlum; "
+					 "run `occlum build` again");
 		return -ENOEXEC;
 	}
 	return 0;
@@ -220,6 +226,7 @@ int enclave_image_plan(const struct enclave_image *image, const struct enclave_s
 	struct measured_params p = {
 		.magic = MEASURED_MAGIC,
 		.version = MEASURED_VERSION,
+		.interface = EDGE_INTERFACE,
 		.ssa_frame_pages = 1,
 		.image_size = image->layout.high,
 		.stack_size = shape->stack_size,
@@ -287,12 +294,13 @@ int enclave_image_check(const struct enclave_image *image, struct enclave_error 
 	if (enclave_image_plan(image, &shape, &plan, error) < 0 ||
 	    memcmp(&plan, p, offsetof(struct measured_params, unloaded_sha256)) != 0) {
 		enclave_error_set(error, "the kernel image is damaged: its measured page "
-					 "contradicts itself");
+					 "contradicts itself; run `occlum build` again");
 		return -EUCLEAN;
 	}
 	if (memcmp(plan.unloaded_sha256, p->unloaded_sha256, sizeof(plan.unloaded_sha256)) != 0) {
 		enclave_error_set(error, "the kernel image was changed after it was signed: its "
-					 "headers or what is not loaded differ");
+					 "headers or what is not loaded differ; if Occlum was "
+					 "upgraded, run `occlum build` again");
 		return -EBADMSG;
 	}
 	return 0;

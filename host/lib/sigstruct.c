@@ -124,7 +124,8 @@ int sigstruct_einit(const struct sgx_sigstruct *sig, struct sgx_secs *secs,
 	}
 	if (memcmp(sig->enclavehash, secs->mrenclave, SGX_HASH_SIZE) != 0) {
 		enclave_error_set(error, "the kernel image was changed after it was signed: "
-					 "MRENCLAVE differs");
+					 "MRENCLAVE differs; if Occlum was upgraded, run `occlum "
+					 "build` again");
 		return -EBADMSG;
 	}
 	sigstruct_mrsigner(sig, secs->mrsigner);

@@ -142,6 +142,28 @@ int file_write(const char *path, const void *bytes, size_t size, mode_t mode)
 	return finish_beside(fd, write_all(fd, bytes, size), temp, path, mode);
 }
 
+int file_create(const char *path, const void *bytes, size_t size, mode_t mode)
+{
+	char temp[PATH_MAX];
+	int fd, err;
+
+	if (file_exists(path))
+		return -EEXIST;
+	fd = open_beside(path, temp, sizeof(temp), mode);
+	if (fd < 0)
+		return fd;
+	err = write_all(fd, bytes, size);
+	if (err == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
+		err = -errno;
+	if (close(fd) < 0 && err == 0)
+		err = -errno;
+	/* Whole or not at all, and never over a file that came in between. */
+	if (err == 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) < 0)
+		err = errno == EINVAL && link(temp, path) == 0 ? 0 : -errno;
+	unlink(temp);
+	return err;
+}
+
 static int copy_bytes(int from, int to)
 {
 	char *buf = malloc(COPY_SIZE);

@@ -18,6 +18,9 @@ int __must_check file_read(const char *path, size_t max, char **ret, size_t *ret
 /* All bytes into a new file beside it, synced, then renamed over: never half-written. */
 int __must_check file_write(const char *path, const void *bytes, size_t size, mode_t mode);
 
+/* The same into a file that must not be there yet (-EEXIST); nothing stays when it fails. */
+int __must_check file_create(const char *path, const void *bytes, size_t size, mode_t mode);
+
 /* Contents of `from` (links followed) into a new file `to`; what was there is replaced. */
 int __must_check file_copy(const char *from, const char *to, mode_t mode);
 

@@ -18,6 +18,7 @@
 #include "host/occlum/file.h"
 #include "host/occlum/instance.h"
 #include "host/occlum/report.h"
+#include "lib/base/hex.h"
 #include "lib/base/string.h"
 #include "lib/config/settings.h"
 #include "lib/crypto/sha256.h"
@@ -51,20 +52,8 @@ int settings_load(struct occlum_config *config, u8 text_digest[32])
 	return complain("%s: %s", INSTANCE_SETTINGS, error.text);
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 int image_key_load(const char *path, u8 key[IMAGE_KEY_SIZE])
 {
-	const size_t len = 3 * IMAGE_KEY_SIZE - 1;
 	char *text;
 	size_t size;
 	bool ok;
@@ -76,13 +65,7 @@ int image_key_load(const char *path, u8 key[IMAGE_KEY_SIZE])
 	}
 	if (err < 0)
 		return complain_errno(err, "cannot read the image key '%s'", path);
-	ok = size == len || (size == len + 1 && text[len] == '\n');
-	for (size_t i = 0; ok && i < IMAGE_KEY_SIZE; i++) {
-		int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
-
-		ok = high >= 0 && low >= 0 && (i + 1 == IMAGE_KEY_SIZE || text[3 * i + 2] == '-');
-		key[i] = (u8)(high << 4 | low);
-	}
+	ok = hex_decode_pairs(key, IMAGE_KEY_SIZE, text, size, '-') == 0;
 	mem_wipe(text, size);
 	free(text);
 	if (!ok)

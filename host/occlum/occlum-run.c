@@ -2,8 +2,8 @@
 /*
  * occlum-run: runs one program in the enclave of the instance in the current directory, through
  * the public interface of libocclum-pal.so, and ends like the program did. Exit status: the
- * program's own, 128 + signal when it was killed, 127 when it could not be started, 1 when the
- * enclave could not.
+ * program's own, 128 + signal when it was killed, 127 when it could not be started (126 when it is
+ * there and is no program, as in a shell), 1 when the enclave could not.
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,8 +17,9 @@
 #include "host/occlum/report.h"
 #include "include/occlum/occlum_pal_api.h"
 
-#define STATUS_NO_ENCLAVE 1
-#define STATUS_NO_PROGRAM 127
+#define STATUS_NO_ENCLAVE     1
+#define STATUS_NO_PROGRAM     127
+#define STATUS_NOT_EXECUTABLE 126
 
 extern char **environ;
 
@@ -32,6 +33,17 @@ static void explain(int error, const char *path)
 		complain("'%s' is not an absolute path inside the instance", path);
 	else if (error != EPERM && error != EBADMSG && error != EUCLEAN)
 		complain_errno(error, "cannot run '%s'", path);
+}
+
+static int status_of(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EISDIR:
+	case ELIBBAD:
+	case ENOEXEC: return STATUS_NOT_EXECUTABLE;
+	default: return STATUS_NO_PROGRAM;
+	}
 }
 
 /* A shell says how a program died; so do we, for the same signals. */
@@ -62,13 +74,17 @@ static int run_program(char **argv)
 	if (slash && slash[1])
 		argv[0] = (char *)slash + 1; /* what programs see, as always under Occlum */
 	if (occlum_pal_create_process(&create) < 0) {
-		explain(errno, path);
-		return STATUS_NO_PROGRAM;
+		int error = errno;
+
+		explain(error, path);
+		return status_of(error);
 	}
 	exec.pid = pid;
 	if (occlum_pal_exec(&exec) < 0) {
-		complain_errno(errno, "cannot run '%s'", path);
-		return STATUS_NO_PROGRAM;
+		int error = errno;
+
+		complain_errno(error, "cannot run '%s'", path);
+		return status_of(error);
 	}
 	return exit_status(status, path);
 }

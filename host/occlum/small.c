@@ -12,13 +12,13 @@
 #include "host/occlum/file.h"
 #include "host/occlum/instance.h"
 #include "host/occlum/report.h"
+#include "lib/base/hex.h"
 #include "lib/base/string.h"
 
 #define KEY_SIZE 16
 
 int command_gen_image_key(int argc, char **argv)
 {
-	static const char digits[] = "0123456789abcdef";
 	char text[3 * KEY_SIZE];
 	u8 key[KEY_SIZE];
 	int err;
@@ -29,14 +29,16 @@ int command_gen_image_key(int argc, char **argv)
 		return complain("unexpected argument '%s'", argv[2]);
 	if (getrandom(key, sizeof(key), 0) != sizeof(key))
 		return complain_errno(errno, "cannot get random bytes");
-	for (size_t i = 0; i < KEY_SIZE; i++) {
-		text[3 * i] = digits[key[i] >> 4];
-		text[3 * i + 1] = digits[key[i] & 15];
-		text[3 * i + 2] = i + 1 < KEY_SIZE ? '-' : '\n';
-	}
-	err = file_write(argv[1], text, sizeof(text), 0600);
+	hex_encode_pairs(text, key, KEY_SIZE, '-');
+	text[sizeof(text) - 1] = '\n';
+	/* Whatever was encrypted with an overwritten key would be lost. */
+	err = file_create(argv[1], text, sizeof(text), 0600);
 	mem_wipe(text, sizeof(text));
 	mem_wipe(key, sizeof(key));
+	if (err == -EEXIST)
+		return complain("'%s' exists and is not overwritten; remove it first if no image "
+				"needs its key",
+				argv[1]);
 	return err < 0 ? complain_errno(err, "cannot write '%s'", argv[1]) : 0;
 }
 

@@ -8,6 +8,7 @@
  *
  * The measured page is the only source of the layout: it is part of MRENCLAVE.
  */
+#include "edge/hostcall_gen.h"
 #include "kernel/arch/arch.h"
 #include "kernel/arch/arch_priv.h"
 #include "lib/base/string.h"
@@ -34,6 +35,7 @@ const struct measured_params measured_page = {
 #else
 	.mode = ENCLAVE_MODE_HW,
 #endif
+	.interface = EDGE_INTERFACE,
 };
 
 /*

@@ -126,7 +126,7 @@ static void cursor_never_reads_past_the_end(void **state)
 static void hex_and_sizes_refuse_bad_input(void **state)
 {
 	u8 bytes[2];
-	char text[5];
+	char text[5], pairs[6];
 
 	(void)state;
 	assert_int_equal(hex_decode(bytes, 2, "A0ff", 4), 0);
@@ -134,6 +134,15 @@ static void hex_and_sizes_refuse_bad_input(void **state)
 	assert_string_equal(text, "a0ff");
 	assert_int_equal(hex_decode(bytes, 2, "A0f", 3), -EINVAL);
 	assert_int_equal(hex_decode(bytes, 2, "A0fg", 4), -EINVAL);
+	hex_encode_pairs(pairs, bytes, 2, '-');
+	assert_string_equal(pairs, "a0-ff");
+	assert_int_equal(hex_decode_pairs(bytes, 2, "0a-FB", 5, '-'), 0);
+	assert_memory_equal(bytes, "\x0a\xfb", 2);
+	assert_int_equal(hex_decode_pairs(bytes, 2, "0a-fb\n", 6, '-'), 0);
+	assert_int_equal(hex_decode_pairs(bytes, 2, "0a:fb", 5, '-'), -EINVAL);
+	assert_int_equal(hex_decode_pairs(bytes, 2, "0a-fb-", 6, '-'), -EINVAL);
+	assert_int_equal(hex_decode_pairs(bytes, 2, "0a-f\n", 5, '-'), -EINVAL);
+	assert_int_equal(hex_decode_pairs(bytes, 2, "", 0, '-'), -EINVAL);
 	assert_true(array_size(SIZE_MAX / 2, 3) == SIZE_MAX);
 	assert_false(range_within(10, UINT64_MAX, 100));
 	assert_true(range_within(10, 90, 100));

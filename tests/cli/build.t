@@ -167,7 +167,7 @@ $ grep -c '"image_type": "encrypted"' build/.Occlum_sys.json
 
 # An altered enclave is not described.
 $ printf X | dd of=build/lib/libocclum-libos.signed.so bs=1 seek=20000 conv=notrunc 2>/dev/null; occlum print mrenclave >/dev/null
-! occlum: print: the kernel image was changed after it was signed: MRENCLAVE differs
+! occlum: print: the kernel image was changed after it was signed: MRENCLAVE differs; if Occlum was upgraded, run `occlum build` again
 [1]
 
 # Killed at any moment, the previous build stays whole.
@@ -186,3 +186,11 @@ build
 $ cd .. && mkdir nobody && chmod 777 nobody && cd nobody && as_nobody occlum new inst >/dev/null && cd inst && chmod 000 image/etc/passwd && as_nobody occlum build --sgx-mode SIM 2>&1 >/dev/null; ls -A | grep build; ls -A build
 occlum: build: cannot open 'image/etc/passwd': Permission denied
 build
+
+# On a terminal a bar shows how far the image is and vanishes; elsewhere there is none.
+$ cd $SCRATCH/inst && head -c 40000000 /dev/urandom > image/root/large && on_terminal occlum build --sgx-mode SIM --force > ../shown; awk -F '[][]' '/%/ { p = $3 + 0; if (p < last || length($2) != 40) print "odd: " $0; last = p; n++ } END { print (n > 10 ? "a bar" : "no bar") }' ../shown; tail -n 1 ../shown
+a bar
+Built the Occlum image and enclave successfully
+$ occlum build --sgx-mode SIM --force 2>&1 | grep -c '%'
+0
+[1]

@@ -7,6 +7,15 @@ $ grep -Ec '^([0-9a-f]{2}-){15}[0-9a-f]{2}$' key; wc -c < key; stat -c %a key
 1
 48
 600
+# A key is never overwritten: what it encrypted would be lost.
+$ cp key before; occlum gen-image-key key; cmp key before
+! occlum: gen-image-key: 'key' exists and is not overwritten; remove it first if no image needs its key
+$ ln -s elsewhere link; occlum gen-image-key link; ls elsewhere
+! occlum: gen-image-key: 'link' exists and is not overwritten; remove it first if no image needs its key
+! ls: cannot access 'elsewhere': No such file or directory
+[2]
+$ ls -A | grep tmp
+[1]
 $ occlum gen-image-key key2; cmp -s key key2
 [1]
 $ occlum gen-image-key key more
@@ -16,7 +25,7 @@ $ occlum gen-image-key missing/key
 ! occlum: gen-image-key: cannot write 'missing/key': No such file or directory
 [1]
 $ occlum gen-image-key .
-! occlum: gen-image-key: cannot write '.': Device or resource busy
+! occlum: gen-image-key: '.' exists and is not overwritten; remove it first if no image needs its key
 [1]
 $ mkdir locked && chmod 755 locked
 $ chmod 555 locked; as_nobody occlum gen-image-key locked/key; ls locked

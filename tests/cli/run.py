@@ -27,8 +27,17 @@ import tempfile
 SKIP = 77
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# as_nobody CMD: without the rights of root. The rest of what tests need again and again.
+# What tests need again and again. as_nobody CMD: as another user than root, without_powers CMD: as
+# root, whom permissions stop like everybody else. on_terminal CMD: with a terminal of 80 columns as
+# standard input, output and error; what it shows has a line per redrawing.
 PRELUDE = r"""
+without_powers() {
+	if [ "$(id -u)" = 0 ]; then
+		setpriv --bounding-set=-all --inh-caps=-all "$@"
+	else
+		"$@"
+	fi
+}
 as_nobody() {
 	drop="--reuid=65534 --regid=65534 --clear-groups"
 	if [ "$(id -u)" != 0 ]; then
@@ -39,6 +48,9 @@ as_nobody() {
 	setpriv $drop test -x "$BUILD/host/occlum/occlum" 2>/dev/null ||
 		drop="--bounding-set=-all --inh-caps=-all"
 	setpriv $drop env HOME="$HOME/nobody" "$@"
+}
+on_terminal() {
+	python3 "$TOP/tests/cli/on-terminal" "$@"
 }
 """
 

@@ -20,6 +20,22 @@ $ occlum run /sbin/nothing
 $ occlum status
 built
 
+# As in a shell: 126 for what is there and is no program, 127 for what is not there.
+$ touch image/bin/empty image/bin/plain && chmod 755 image/bin/empty && chmod 644 image/bin/plain && occlum build --sgx-mode SIM --reset >/dev/null
+$ occlum run /bin/empty
+! occlum: run: cannot run '/bin/empty': Exec format error
+[126]
+$ occlum run /bin/plain
+! occlum: run: cannot run '/bin/plain': Permission denied
+[126]
+$ occlum run /bin
+! occlum: run: cannot run '/bin': Permission denied
+[126]
+$ occlum run /bin/busybox/none
+! occlum: run: cannot run '/bin/busybox/none': Not a directory
+[127]
+$ rm image/bin/empty image/bin/plain && occlum build --sgx-mode SIM --reset >/dev/null
+
 # A program outside entry_points is refused with the list and the field's name.
 $ occlum run /lib64/ld-linux-x86-64.so.2 --help
 ! occlum: '/lib64/ld-linux-x86-64.so.2' is not under any of the entry_points in Occlum.json: /bin
@@ -32,11 +48,14 @@ $ occlum run /bin/../lib64/ld-linux-x86-64.so.2 --help
 $ ln image/bin/busybox image/bin/echo && occlum build --sgx-mode SIM >/dev/null && occlum run /bin/echo '' 'a b' '*' -- "it's"
  a b * -- it's
 ! occlum: build: the image below run/ has changed; the files that earlier runs wrote are kept (`occlum build --reset` deletes them)
-! occlum: The files below run/mount/__ROOT are of another build; what was written before lies above them.
 
 # Environment: only what env.untrusted names.
 $ EXAMPLE=1 OTHER=2 PYTHONPATH=/host occlum run /bin/busybox env | grep -E 'EXAMPLE|OTHER|PYTHONPATH|OCCLUM'
 OCCLUM=yes
+EXAMPLE=1
+
+# Others do not count, however large they are.
+$ (for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do export BIG$i=$(head -c 100000 /dev/zero | tr '\0' x); done; EXAMPLE=1 occlum run /bin/busybox env | grep -E 'EXAMPLE|BIG')
 EXAMPLE=1
 
 # Running what is older than its sources warns.
@@ -46,13 +65,31 @@ $ echo '// changed' >> Occlum.json && occlum run /bin/busybox true
 ! occlum: run: warning: changed since the last `occlum build`: Occlum.json, image; running what was built then
 $ occlum build --sgx-mode SIM >/dev/null && occlum run /bin/busybox true
 ! occlum: build: the image below run/ has changed; the files that earlier runs wrote are kept (`occlum build --reset` deletes them)
-! occlum: The files below run/mount/__ROOT are of another build; what was written before lies above them.
 
 # One at a time.
 $ mkfifo go && (occlum run /bin/busybox cat < go > out &) ; exec 3> go; while ! [ "$(occlum status)" = running ]; do sleep 0.1; done; occlum run /bin/busybox true; occlum build --sgx-mode SIM 2>&1; echo passed >&3; exec 3>&-; while ! [ "$(occlum status)" = built ]; do sleep 0.1; done; cat out
 Error: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.
 passed
 ! Error: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.
+
+# What the host refuses is said with the file, the reason and the remedy.
+$ chmod 000 run/mount/__ROOT/*; without_powers occlum run /bin/busybox true; chmod 600 run/mount/__ROOT/*
+! occlum: The host's file run/mount/__ROOT/root cannot be opened: permission denied; give the user of this process the right to read and write it (error 13).
+$ chmod 444 run/mount/__ROOT/*; without_powers occlum run /bin/busybox true; chmod 600 run/mount/__ROOT/*
+! occlum: The host's file run/mount/__ROOT/root cannot be opened: permission denied; give the user of this process the right to read and write it (error 13).
+$ mv run/mount/__ROOT ../kept && mkdir run/mount/__ROOT && chmod 555 run/mount/__ROOT; without_powers occlum run /bin/busybox true; rmdir run/mount/__ROOT && mv ../kept run/mount/__ROOT
+! occlum: The host's file run/mount/__ROOT/seg.00000000 cannot be opened: permission denied; give the user of this process the right to read and write it (error 13).
+$ chmod 000 run/mount/__ROOT; without_powers occlum run /bin/busybox true; chmod 755 run/mount/__ROOT
+! occlum: The file system run/mount/__ROOT is not accessible: permission denied; give the user of this process the right to read and write below it (error 13).
+$ chmod 000 build/mount/__ROOT; without_powers occlum run /bin/busybox true; chmod 755 build/mount/__ROOT
+! occlum: The file system build/mount/__ROOT is not accessible: permission denied; give the user of this process the right to read and write below it (error 13).
+$ (ulimit -f 100; occlum run /bin/busybox dd if=/bin/busybox of=/root/large bs=64k count=16 2>&1) | grep -v records
+dd: can't open '/root/large': Input/output error
+occlum: The host's file run/mount/__ROOT/seg.00000000 cannot be written: it may not become larger; raise `ulimit -f` (error 27).
+
+# An instance of another version of Occlum.
+$ cp build/lib/libocclum-libos.signed.so ../signed && $TOP/tests/cli/other-version build/lib/libocclum-libos.signed.so && occlum run /bin/busybox true; mv ../signed build/lib/libocclum-libos.signed.so
+! [ERROR] occlum-pal: this kernel image comes from another version of Occlum; run `occlum build` again
 
 # An encrypted image needs its key.
 $ occlum gen-image-key ../key && occlum build --sgx-mode SIM --image-key ../key --reset >/dev/null && occlum run /bin/busybox echo hello

@@ -16,6 +16,7 @@ __attribute__((section(".occlum.measured"), aligned(4096), used))
 const volatile struct measured_params measured = {
 	.magic = MEASURED_MAGIC,
 	.version = MEASURED_VERSION,
+	.interface = EDGE_INTERFACE,
 };
 
 /* Where a slot ends, seen from its TCS. */

@@ -171,7 +171,11 @@ static void test_changed_images_are_refused(void **state)
 		       "MRENCLAVE");
 	expect_refusal(image.measured_offset + offsetof(struct measured_params, slots_offset) + 2,
 		       1, "contradicts itself");
-	expect_refusal(image.measured_offset, 1, "unknown version");
+	expect_refusal(image.measured_offset, 1, "damaged");
+	expect_refusal(image.measured_offset + offsetof(struct measured_params, version), 2,
+		       "another version of Occlum");
+	expect_refusal(image.measured_offset + offsetof(struct measured_params, interface), 1,
+		       "another version of Occlum");
 }
 
 static void test_changed_signatures_are_refused(void **state)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "abi/errno.h"
+#include "lib/base/hex.h"
 
 #define SYS_READ	  0
 #define SYS_WRITE	  1
@@ -21,7 +22,6 @@
 #define SYS_MOUNT_ROOT_FS 363
 
 #define KEY_SIZE	  16
-#define KEY_TEXT_SIZE	  47 /* 16 pairs of digits joined by '-' */
 #define FILE_MAX	  512
 
 static long system_call(long number, long a, long b, long c)
@@ -89,33 +89,6 @@ static long read_file(const char *path, char *to)
 	return len;
 }
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* "c7-32-...-61", a newline may follow. */
-static int parse_key(const char *text, long len, uint8_t *key)
-{
-	if (len < KEY_TEXT_SIZE || (len > KEY_TEXT_SIZE && text[KEY_TEXT_SIZE] != '\n') ||
-	    len > KEY_TEXT_SIZE + 1)
-		return -EINVAL;
-	for (int i = 0; i < KEY_SIZE; i++) {
-		int high = digit(text[3 * i]), low = digit(text[3 * i + 1]);
-
-		if (high < 0 || low < 0 || (i + 1 < KEY_SIZE && text[3 * i + 2] != '-'))
-			return -EINVAL;
-		key[i] = (uint8_t)(high << 4 | low);
-	}
-	return 0;
-}
-
 static int contains(const char *text, long len, const char *word)
 {
 	for (long i = 0; i < len; i++) {
@@ -174,7 +147,7 @@ static int mount_root(void)
 			    "--buildin-image-key, or give initfs an init that fetches the key\n");
 			return 1;
 		}
-		err = parse_key(text, len, key);
+		err = hex_decode_pairs(key, KEY_SIZE, text, (size_t)len, '-');
 		memset(text, 0, sizeof(text));
 		if (err < 0) {
 			say("init: /etc/image_key is not 16 pairs of hexadecimal digits joined "

@@ -162,6 +162,8 @@ static void append_environ(struct boot_memory *b, u64 *used, struct host_blob *r
 	for (char **e = environ; e && *e; e++) {
 		size_t len = strlen(*e) + 1;
 
+		if (!environment_allows(*e))
+			continue;
 		if (len > HOST_BLOB_MAX - size || len > b->size - *used - size)
 			break;
 		memcpy(at + size, *e, len);
@@ -195,6 +197,7 @@ int boot_memory_make(struct boot_memory *b, const char *instance_dir, u32 log_le
 	err = enclave_file_read(path, CONFIG_SIZE_MAX, &config, &config_size, error);
 	if (err < 0)
 		return err;
+	environment_init(config, config_size);
 	b->size = MIB(2);
 	b->memory = mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (b->memory == MAP_FAILED) {

@@ -51,6 +51,10 @@ void enclave_inner_fini(void);
 int __must_check service_start(const struct enclave *e, struct enclave_error *error);
 void service_stop(void);
 
+/* Whether a variable "NAME=value" of the host would be let in by this configuration. */
+void environment_init(const void *config, u64 size);
+bool __must_check environment_allows(const char *variable);
+
 /* Untrusted memory with everything the kernel gets at boot. */
 struct boot_memory {
 	void *memory;

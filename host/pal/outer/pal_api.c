@@ -199,13 +199,21 @@ int occlum_pal_init(const struct occlum_pal_attr *attr)
 	return err ? fail(err) : 0;
 }
 
-/* NUL-terminated strings one after the other, in one piece of memory. */
-static int join_strings(const char **strings, struct host_blob *ret_blob)
+static bool is_any(const char *string)
+{
+	return true;
+}
+
+/* The wanted ones, NUL-terminated, one after the other, in one piece of memory. */
+static int join_strings(const char **strings, bool (*wanted)(const char *string),
+			struct host_blob *ret_blob)
 {
 	size_t size = 0;
 	char *bytes;
 
 	for (const char **s = strings; s && *s; s++) {
+		if (!wanted(*s))
+			continue;
 		size += strlen(*s) + 1;
 		if (size > HOST_BLOB_MAX)
 			return -E2BIG;
@@ -215,6 +223,8 @@ static int join_strings(const char **strings, struct host_blob *ret_blob)
 		return -ENOMEM;
 	*ret_blob = (struct host_blob){.address = (u64)bytes, .size = size};
 	for (const char **s = strings; s && *s; s++) {
+		if (!wanted(*s))
+			continue;
 		memcpy(bytes, *s, strlen(*s) + 1);
 		bytes += strlen(*s) + 1;
 	}
@@ -242,9 +252,9 @@ int occlum_pal_create_process(struct occlum_pal_create_process_args *args)
 	new->stdio[0] = stdio->stdin_fd;
 	new->stdio[1] = stdio->stdout_fd;
 	new->stdio[2] = stdio->stderr_fd;
-	result = join_strings(args->argv, &new->argv);
+	result = join_strings(args->argv, is_any, &new->argv);
 	if (result == 0)
-		result = join_strings(args->env, &new->environment);
+		result = join_strings(args->env, environment_allows, &new->environment);
 	if (result == 0)
 		result = inner_ecall(ECALL_NEW_PROCESS, (u64) new);
 	free((void *)new->argv.address);

@@ -41,6 +41,7 @@ struct store {
 	bool dir_dirty;		  /* lock: a file was created since the last flush */
 	int failed;		  /* lock: first error of a flush */
 	bool was_full;		  /* atomic */
+	struct store_fault fault; /* lock */
 	char path[];
 };
 
@@ -64,6 +65,28 @@ static struct store *store_of(struct bs *bs)
 static int transfer_error(long err)
 {
 	return err == -ENOSPC || err == -EDQUOT ? -ENOSPC : -EIO;
+}
+
+static void name_in_store(const struct store *s, u32 index, char name[STORE_NAME_SIZE])
+{
+	static_assert(STORE_NAME_SIZE >= SEGMENT_NAME_SIZE, "names fit");
+	name[0] = 0;
+	if (s->is_dir)
+		segment_name(index, name);
+}
+
+static void note_fault_locked(struct store *s, u32 index, const char *what, long err)
+{
+	s->fault.error = (int)-err;
+	s->fault.what = what;
+	name_in_store(s, index, s->fault.name);
+}
+
+static void note_fault(struct store *s, u32 index, const char *what, long err)
+{
+	mutex_lock(&s->lock);
+	note_fault_locked(s, index, what, err);
+	mutex_unlock(&s->lock);
 }
 
 static int open_path(struct store *s, u32 index, u32 flags, s32 *ret_fd)
@@ -129,6 +152,8 @@ static int segment_fd(struct store *s, u32 index, bool create, s32 *ret_fd)
 			s->dir_dirty |= !err;
 		}
 		f->missing = err == -ENOENT;
+		if (err && err != -ENOENT)
+			note_fault_locked(s, index, "opened", err);
 		/* An earlier process may have died before it flushed. */
 		f->dirty = !err && !(s->flags & STORE_READ_ONLY);
 	}
@@ -157,8 +182,10 @@ static int read_piece(struct store *s, const struct segment_place *at, u8 *buf)
 		size_t part = MIN(size - done, (size_t)CALL_MAX);
 		long n = RETRY(host_file_pread(fd, buf + done, part, at->offset + done));
 
-		if (n < 0)
+		if (n < 0) {
+			note_fault(s, at->file, "read", n);
 			return transfer_error(n);
+		}
 		if (n == 0) {
 			memset(buf + done, 0, size - done); /* behind the end of the file */
 			break;
@@ -182,8 +209,10 @@ static int write_piece(struct store *s, const struct segment_place *at, const u8
 
 		if (n == -ENOSPC || n == -EDQUOT)
 			__atomic_store_n(&s->was_full, true, __ATOMIC_RELAXED);
-		if (n <= 0)
+		if (n <= 0) {
+			note_fault(s, at->file, "written", n ? n : -EIO);
 			return transfer_error(n);
+		}
 		done += n;
 	}
 	/* Again, now that the data is in: a flush in between took the mark away. */
@@ -196,6 +225,17 @@ static int write_piece(struct store *s, const struct segment_place *at, const u8
 bool store_was_full(struct bs *bs)
 {
 	return __atomic_load_n(&store_of(bs)->was_full, __ATOMIC_RELAXED);
+}
+
+struct store_fault store_fault(struct bs *bs)
+{
+	struct store *s = store_of(bs);
+	struct store_fault fault;
+
+	mutex_lock(&s->lock);
+	fault = s->fault;
+	mutex_unlock(&s->lock);
+	return fault;
 }
 
 static int trim_piece(struct store *s, const struct segment_place *at)

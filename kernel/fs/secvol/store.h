@@ -7,6 +7,8 @@
 
 #include "lib/secvol/blockstore.h"
 
+#define STORE_NAME_SIZE 24
+
 enum store_flags {
 	STORE_READ_ONLY = 1 << 0,
 	STORE_CREATE = 1 << 1, /* make the directory and files that are missing */
@@ -20,3 +22,11 @@ int __must_check store_file_open(const char *path, u32 flags, struct bs **ret);
 
 /* Whether the host had no room for a write, so that a message can say so. */
 bool store_was_full(struct bs *bs);
+
+/* What the host refused last; the volume above only learns that it was an I/O error. */
+struct store_fault {
+	int error;	  /* errno, 0 for none */
+	const char *what; /* could not be done with the file: "opened", "read", "written" */
+	char name[STORE_NAME_SIZE]; /* of the file below the store's path; empty: the path itself */
+};
+struct store_fault store_fault(struct bs *bs);

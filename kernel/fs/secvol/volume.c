@@ -104,6 +104,43 @@ static int volume_sync(struct filesystem *fs)
 	return secvol_commit(vol->sv);
 }
 
+/* The host refused something: which file, why, and what helps. */
+static bool say_fault(const struct volume *vol)
+{
+	struct store_fault f = vol->store ? store_fault(vol->store) : (struct store_fault){0};
+	const char *why = "the host reports an error", *fix = "look at the host's disk";
+
+	switch (f.error) {
+	case 0: return false;
+	case EACCES:
+	case EPERM:
+		why = "permission denied";
+		fix = "give the user of this process the right to read and write it";
+		break;
+	case EROFS:
+		why = "the host's file system is read-only";
+		fix = "mount it writable or move the instance";
+		break;
+	case EMFILE:
+	case ENFILE:
+		why = "too many open files";
+		fix = "raise `ulimit -n`";
+		break;
+	case EFBIG:
+		why = "it may not become larger";
+		fix = "raise `ulimit -f`";
+		break;
+	case ENOSPC:
+	case EDQUOT:
+		why = "the host's disk is full";
+		fix = "make room there";
+		break;
+	}
+	log_always("The host's file %s%s%s cannot be %s: %s; %s (error %d).", vol->source,
+		   f.name[0] ? "/" : "", f.name, f.what, why, fix, f.error);
+	return true;
+}
+
 void volume_say_uncommitted(struct volume *vol, int err)
 {
 	if (vol->commit_failed)
@@ -113,7 +150,7 @@ void volume_say_uncommitted(struct volume *vol, int err)
 		log_always("The host's disk is full: what was written last to %s is lost unless "
 			   "there is room again soon.",
 			   vol->source);
-	else
+	else if (!say_fault(vol))
 		log_always("The volume %s could not be committed (error %d).", vol->source, -err);
 }
 
@@ -153,6 +190,8 @@ static void explain(const struct volume *vol, int err)
 {
 	const char *why = "cannot be read";
 
+	if ((err == -EIO || err == -EACCES || err == -EROFS) && say_fault(vol))
+		return;
 	switch (-err) {
 	case EKEYREJECTED:
 		why = vol->is_image
@@ -170,7 +209,10 @@ static void explain(const struct volume *vol, int err)
 		break;
 	case EIO: why = "cannot be read: the host reports an I/O error"; break;
 	case EACCES:
-	case EPERM: why = "is not accessible: the host refuses permission"; break;
+	case EPERM:
+		why = "is not accessible: permission denied; give the user of this process the "
+		      "right to read and write below it";
+		break;
 	case ENOSPC: why = "cannot be written: the host's disk is full"; break;
 	case EBUSY: why = "is in use by another instance or tool, which has locked it"; break;
 	}
@@ -179,7 +221,7 @@ static void explain(const struct volume *vol, int err)
 
 long volume_result(struct volume *vol, long result)
 {
-	if ((result == -EBADMSG || result == -EUCLEAN) &&
+	if ((result == -EBADMSG || result == -EUCLEAN || result == -EIO) &&
 	    !__atomic_exchange_n(&vol->is_reported, true, __ATOMIC_RELAXED))
 		explain(vol, (int)result);
 	return result;
@@ -268,9 +310,9 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 	}
 	err = secvol_open(&p, &vol->sv, &report);
 	if (!err && report.lower_differs)
-		log_always("The files below %s are of another build; what was written before lies "
-			   "above them.",
-			   vol->source);
+		log_info("the files below %s are of another build; what was written before lies "
+			 "above them",
+			 vol->source);
 	return err;
 }
 
