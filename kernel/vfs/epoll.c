@@ -6,49 +6,15 @@
  * them. One mutex guards all instances' items (a file may be in many); the ready lists have a
  * spinlock of their own, because wake-ups come from anywhere.
  */
-#include "kernel/vfs/epoll.h"
+#include "kernel/vfs/epoll_priv.h"
 
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
-#include "kernel/vfs/file_ops.h"
-#include "lib/base/rbtree.h"
 
-#define QUEUES_MAX 4  /* of one file */
-#define DEPTH_MAX  5  /* instances that watch instances */
-#define HOSTS_MAX  64 /* host descriptors in one instance */
-
-struct epoll {
-	const struct file *file; /* its own: who watches this instance */
-	struct rb_root items;	 /* epoll_lock */
-	struct list_node hosts;	 /* epoll_lock: items over host descriptors */
-	u32 host_count;
-	struct pollq queue;
-	struct spinlock ready_lock;
-	struct list_node ready; /* ready_lock */
-};
-
-struct epoll_watch {
-	struct poll_watch w;
-	struct epoll_item *item;
-};
-
-struct epoll_item {
-	struct rb_node node;
-	struct epoll *ep;
-	struct file *file; /* borrowed: see epoll_file_closed() */
-	int fd;
-	u32 events; /* 0: disabled by EPOLLONESHOT */
-	u64 data;
-	struct list_node ready_node; /* ready_lock */
-	struct list_node file_node;  /* file.watchers, epoll_lock */
-	struct list_node host_node;
-	s32 host_fd; /* -1: inside */
-	u32 queue_count;
-	struct epoll_watch watches[QUEUES_MAX];
-};
+#define HOSTS_MAX    64 /* host descriptors in one instance */
+#define EXCLUSIVE_OK (POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
 
 static struct mutex epoll_lock = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(epoll_lock.waiters)};
-static const struct file_ops epoll_ops;
 
 static void make_ready(struct epoll_item *it)
 {
@@ -135,65 +101,59 @@ static void item_free(struct epoll_item *it)
 	kfree(it);
 }
 
-static u32 item_poll(struct epoll_item *it, u32 depth);
+static u32 item_poll(struct epoll_item *it);
 
-static bool has_ready(struct epoll *ep, u32 depth)
+static bool is_armed(const struct epoll_item *it)
 {
-	struct rb_node *at;
-
-	rb_for_each (at, &ep->items) {
-		struct epoll_item *it = rb_entry(at, struct epoll_item, node);
-
-		if (it->events && item_poll(it, depth + 1))
-			return true;
-	}
-	return false;
-}
-
-static u32 item_poll(struct epoll_item *it, u32 depth)
-{
-	u32 got;
-
-	if (it->file->ops == &epoll_ops)
-		got = depth <= DEPTH_MAX && has_ready(it->file->priv, depth) ? POLLIN | POLLRDNORM
-									     : 0;
-	else
-		got = file_poll(it->file, NULL);
-	return got & (it->events | POLLERR | POLLHUP);
-}
-
-/* The longest chain of instances that ends with the one of `f`, counted to DEPTH_MAX. */
-static u32 depth_above(const struct file *f)
-{
-	const struct epoll_item *it;
-	u32 most = 0;
-
-	list_for_each_entry (it, &f->watchers, file_node) {
-		most = MAX(most, depth_above(it->ep->file));
-		if (most + 1 >= DEPTH_MAX)
-			return DEPTH_MAX;
-	}
-	return most + 1;
+	return it->events & ~(POLLERR | POLLHUP | EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE);
 }
 
 /*
- * Would watching `target` from `ep` close a circle or a chain that is too long? Wake-ups and looks
- * walk chains on the kernel stack. `depth` instances lie above `target`.
+ * Is anything in the instance ready? Only what was woken is asked, and leaves the list when it
+ * is not: however many instances watch each other, a look costs what has happened since the last.
  */
-static bool is_too_deep(const struct epoll *ep, const struct file *target, u32 depth)
+static bool has_ready(struct epoll *ep)
 {
-	struct epoll *below = target->priv;
-	struct rb_node *at;
+	struct epoll_item *it;
+	bool ready = false;
 
-	if (target->ops != &epoll_ops)
-		return false;
-	if (below == ep || depth >= DEPTH_MAX)
-		return true;
-	rb_for_each (at, &below->items) {
-		if (is_too_deep(ep, rb_entry(at, struct epoll_item, node)->file, depth + 1))
-			return true;
+	list_for_each_entry (it, &ep->hosts, host_node)
+		make_ready(it); /* the host does not wake us: always asked */
+	spin_lock(&ep->ready_lock);
+	while (!ready && !list_is_empty(&ep->ready)) {
+		it = list_first_entry(&ep->ready, struct epoll_item, ready_node);
+		list_del(&it->ready_node);
+		spin_unlock(&ep->ready_lock);
+		ready = item_poll(it);
+		spin_lock(&ep->ready_lock);
+		if (ready && list_is_empty(&it->ready_node))
+			list_add_head(&ep->ready, &it->ready_node);
 	}
-	return false;
+	spin_unlock(&ep->ready_lock);
+	return ready;
+}
+
+/* Chains are at most as long as epoll_check_paths() lets them become. */
+static u32 item_poll(struct epoll_item *it)
+{
+	u32 got;
+
+	if (!is_armed(it))
+		return 0;
+	if (it->file->ops == &epoll_ops)
+		got = has_ready(it->file->priv) ? POLLIN | POLLRDNORM : 0;
+	else
+		got = file_poll(it->file, NULL);
+	return got & it->events;
+}
+
+/* After it was added or changed: it goes on the list, and wakes, only if it is ready now. */
+static void item_look(struct epoll_item *it)
+{
+	if (!item_poll(it))
+		return;
+	make_ready(it);
+	pollq_wake(&it->ep->queue, POLLIN | POLLRDNORM);
 }
 
 static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_epoll_event *event)
@@ -201,9 +161,10 @@ static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_e
 	struct rb_node **link = &ep->items.node, *parent = NULL;
 	struct registrar r = {{register_queue, register_host}, NULL};
 	struct epoll_item *it;
+	int err = epoll_check_loop(ep, f);
 
-	if (is_too_deep(ep, f, depth_above(ep->file)))
-		return -ELOOP;
+	if (err)
+		return err;
 	it = kzalloc(sizeof(*it));
 	if (!it)
 		return -ENOMEM;
@@ -223,6 +184,11 @@ static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_e
 	}
 	rb_insert(&ep->items, parent, link, &it->node);
 	list_add_tail(&f->watchers, &it->file_node);
+	err = epoll_check_paths(ep, f);
+	if (err) {
+		item_free(it);
+		return err;
+	}
 	r.item = it;
 	if (f->ops == &epoll_ops)
 		register_queue(&r.table, &((struct epoll *)f->priv)->queue);
@@ -237,8 +203,7 @@ static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_e
 		list_add_tail(&ep->hosts, &it->host_node);
 		ep->host_count++;
 	}
-	make_ready(it); /* looked at by the next wait */
-	pollq_wake(&ep->queue, POLLIN | POLLRDNORM);
+	item_look(it);
 	return 0;
 }
 
@@ -252,6 +217,9 @@ int epoll_ctl(struct file *epf, int op, int fd, struct file *f, const struct abi
 		return -EINVAL;
 	if (!f->ops->poll)
 		return -EPERM;
+	if (op != EPOLL_CTL_DEL && (event->events & EPOLLEXCLUSIVE) &&
+	    (op == EPOLL_CTL_MOD || f->ops == &epoll_ops || (event->events & ~EXCLUSIVE_OK)))
+		return -EINVAL;
 	mutex_lock(&epoll_lock);
 	it = item_find(ep, f, fd);
 	switch (op) {
@@ -265,14 +233,13 @@ int epoll_ctl(struct file *epf, int op, int fd, struct file *f, const struct abi
 	case EPOLL_CTL_MOD:
 		if (!it) {
 			err = -ENOENT;
-		} else if ((it->events | event->events) & EPOLLEXCLUSIVE) {
+		} else if (it->events & EPOLLEXCLUSIVE) {
 			err = -EINVAL;
 		} else {
 			__atomic_store_n(&it->events, event->events | POLLERR | POLLHUP,
-					 __ATOMIC_RELEASE);
+					 __ATOMIC_SEQ_CST);
 			it->data = event->data;
-			make_ready(it);
-			pollq_wake(&ep->queue, POLLIN | POLLRDNORM);
+			item_look(it);
 		}
 		break;
 	default: err = -EINVAL;
@@ -310,7 +277,7 @@ static u32 collect(struct epoll *ep, struct abi_epoll_event *ret, u32 max)
 		it = list_first_entry(&todo, struct epoll_item, ready_node);
 		list_del(&it->ready_node);
 		spin_unlock(&ep->ready_lock);
-		got = it->events & ~(POLLERR | POLLHUP) ? item_poll(it, 0) : 0;
+		got = item_poll(it);
 		if (got) {
 			ret[count].events = got;
 			ret[count++].data = it->data;
@@ -382,7 +349,7 @@ static u32 epoll_poll(struct file *f, struct poll_table *pt)
 
 	poll_listen(pt, &ep->queue);
 	mutex_lock(&epoll_lock);
-	ready = has_ready(ep, 0);
+	ready = has_ready(ep);
 	mutex_unlock(&epoll_lock);
 	return ready ? POLLIN | POLLRDNORM : 0;
 }
@@ -399,7 +366,7 @@ static void epoll_release(struct file *f)
 	kfree(ep);
 }
 
-static const struct file_ops epoll_ops = {
+const struct file_ops epoll_ops = {
 	.is_stream = true,
 	.release = epoll_release,
 	.poll = epoll_poll,

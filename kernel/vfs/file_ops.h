@@ -44,6 +44,7 @@ struct file {
 
 	struct spinlock watch_lock;
 	struct list_node watchers; /* watch_lock; epoll items */
+	u64 watch_seen;		   /* by which search of epoll_paths.c */
 	s32 owner_pid;		   /* F_SETOWN: kept */
 	s32 owner_sig;
 };

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
@@ -314,4 +315,146 @@ static void epoll_chains(void)
 	CHECK_EQ(poll(&(struct pollfd){fds[0], POLLIN}, 1, 0), 1);
 }
 
-CHECK_MAIN(pipes, blocking_pipe, eventfds, polls, epolls, epoll_chains, timerfds, timerfd_clocks)
+/* A chain of `length` instances over `fd` (-1: none); its top, or -1 with errno. */
+static int epoll_tower(int fd, int length, int *fds)
+{
+	struct epoll_event e = {.events = EPOLLIN};
+
+	for (int i = 0; i < length; i++) {
+		fds[i] = epoll_create1(0);
+		if (i && epoll_ctl(fds[i], EPOLL_CTL_ADD, fds[i - 1], &e))
+			return -1;
+	}
+	/* The file comes last: the whole tower is judged at once. */
+	return fd >= 0 && epoll_ctl(fds[0], EPOLL_CTL_ADD, fd, &e) ? -1 : fds[length - 1];
+}
+
+/* One wake-up reaches all instances above a file: how many paths lead there is bounded. */
+static void epoll_width(void)
+{
+	static const int most[] = {0, 0, 500, 100, 50, 10};
+	struct epoll_event e = {.events = EPOLLIN};
+	static int fds[600][5];
+
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &(struct rlimit){4096, 4096}), 0);
+	for (int length = 2; length <= 5; length++) {
+		int fd = eventfd(0, EFD_NONBLOCK), count = 0;
+
+		while (count < 600 && epoll_tower(fd, length, fds[count]) >= 0)
+			count++;
+		CHECK_EQ(errno, EINVAL);
+		CHECK_EQ(count, most[length]);
+		CHECK_EQ(write(fd, "\1\0\0\0\0\0\0", 8), 8);
+		CHECK_EQ(poll(&(struct pollfd){fds[0][length - 1], POLLIN}, 1, 0), 1);
+		/* What was refused is not there. */
+		CHECK_EQ(poll(&(struct pollfd){fds[count][length - 1], POLLIN}, 1, 0), 0);
+		/* One less, one more. */
+		CHECK_EQ(epoll_ctl(fds[0][0], EPOLL_CTL_DEL, fd, NULL), 0);
+		CHECK_EQ(epoll_ctl(fds[count][0], EPOLL_CTL_ADD, fd, &e), 0);
+		CHECK_ERRNO(epoll_ctl(fds[0][0], EPOLL_CTL_ADD, fd, &e), EINVAL);
+		for (int i = 0; i <= count; i++) {
+			for (int j = 0; j < length; j++)
+				close(fds[i][j]);
+		}
+		close(fd);
+	}
+}
+
+/* Each instance of a level watches all of the level below: paths multiply, work must not. */
+static void epoll_lattice(void)
+{
+	enum { WIDE = 60, LEVELS = 5 };
+	struct epoll_event e = {.events = EPOLLIN}, got[WIDE];
+	int fds[LEVELS][WIDE], fd = eventfd(1, EFD_NONBLOCK), one;
+
+	for (int level = 0; level < LEVELS; level++) {
+		for (int i = 0; i < WIDE; i++) {
+			fds[level][i] = epoll_create1(0);
+			for (int j = 0; level && j < WIDE; j++)
+				CHECK_EQ(epoll_ctl(fds[level][i], EPOLL_CTL_ADD, fds[level - 1][j],
+						   &e),
+					 0);
+		}
+	}
+	for (int i = 0; i < WIDE; i++)
+		CHECK_EQ(epoll_wait(fds[LEVELS - 1][i], got, WIDE, 0), 0);
+	CHECK_ERRNO(epoll_ctl(fds[0][0], EPOLL_CTL_ADD, fd, &e), EINVAL);
+	CHECK_ERRNO(epoll_ctl(fds[1][0], EPOLL_CTL_ADD, fd, &e), EINVAL);
+	one = epoll_create1(0);
+	CHECK_ERRNO(epoll_ctl(one, EPOLL_CTL_ADD, fds[LEVELS - 1][0], &e), ELOOP);
+	CHECK_ERRNO(epoll_ctl(fds[0][0], EPOLL_CTL_ADD, fds[LEVELS - 1][0], &e), ELOOP);
+	CHECK_EQ(epoll_ctl(fds[LEVELS - 1][0], EPOLL_CTL_ADD, fd, &e), 0);
+	CHECK_EQ(epoll_wait(fds[LEVELS - 1][0], got, WIDE, 0), 1);
+	close(one);
+	close(fd);
+	for (int level = 0; level < LEVELS; level++) {
+		for (int i = 0; i < WIDE; i++)
+			close(fds[level][i]);
+	}
+}
+
+/* A nested instance is ready while something in it is, and not after. */
+static void epoll_nested_readiness(void)
+{
+	struct epoll_event e = {.events = EPOLLIN}, got[2];
+	int fd = eventfd(0, EFD_NONBLOCK), inner = epoll_create1(0), outer = epoll_create1(0);
+	char word[8];
+
+	CHECK_EQ(epoll_ctl(inner, EPOLL_CTL_ADD, fd, &e), 0);
+	CHECK_EQ(epoll_ctl(outer, EPOLL_CTL_ADD, inner, &e), 0);
+	CHECK_EQ(epoll_wait(outer, got, 2, 0), 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(write(fd, "\1\0\0\0\0\0\0", 8), 8);
+		CHECK_EQ(epoll_wait(outer, got, 2, 1000), 1);
+		CHECK_EQ(epoll_wait(outer, got, 2, 1000), 1); /* level */
+		CHECK_EQ(epoll_wait(inner, got, 2, 0), 1);
+		CHECK_EQ(epoll_wait(outer, got, 2, 0), 1);
+		CHECK_EQ(read(fd, word, 8), 8);
+		CHECK_EQ(epoll_wait(outer, got, 2, 0), 0);
+		CHECK_EQ(epoll_wait(inner, got, 2, 0), 0);
+	}
+	/* Told once inside, an edge is over outside too. */
+	e.events = EPOLLIN | EPOLLET;
+	CHECK_EQ(epoll_ctl(inner, EPOLL_CTL_MOD, fd, &e), 0);
+	CHECK_EQ(write(fd, "\1\0\0\0\0\0\0", 8), 8);
+	CHECK_EQ(epoll_wait(outer, got, 2, 0), 1);
+	CHECK_EQ(epoll_wait(inner, got, 2, 0), 1);
+	CHECK_EQ(epoll_wait(outer, got, 2, 0), 0);
+	/* Disarmed: nothing more, an error neither. */
+	e.events = EPOLLIN | EPOLLONESHOT;
+	CHECK_EQ(epoll_ctl(inner, EPOLL_CTL_MOD, fd, &e), 0);
+	CHECK_EQ(epoll_wait(outer, got, 2, 0), 1);
+	CHECK_EQ(epoll_wait(inner, got, 2, 0), 1);
+	CHECK_EQ(epoll_wait(inner, got, 2, 0), 0);
+	CHECK_EQ(epoll_wait(outer, got, 2, 0), 0);
+	close(outer);
+	close(inner);
+	close(fd);
+}
+
+static void epoll_exclusive(void)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLEXCLUSIVE}, got;
+	int ep = epoll_create1(0), other = epoll_create1(0), fd = eventfd(1, EFD_NONBLOCK);
+
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, other, &e), EINVAL);
+	e.events |= EPOLLONESHOT;
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), EINVAL);
+	e.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLRDHUP;
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), EINVAL);
+	e.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLET;
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
+	CHECK_EQ(epoll_wait(ep, &got, 1, 0), 1);
+	e.events = EPOLLIN;
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e), EINVAL);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL), 0);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
+	e.events = EPOLLIN | EPOLLEXCLUSIVE;
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e), EINVAL);
+	close(fd);
+	close(other);
+	close(ep);
+}
+
+CHECK_MAIN(pipes, blocking_pipe, eventfds, polls, epolls, epoll_chains, epoll_width, epoll_lattice,
+	   epoll_nested_readiness, epoll_exclusive, timerfds, timerfd_clocks)
