@@ -60,7 +60,7 @@ class Row:
             if not re.match(r"^E[A-Z0-9]+$", errno):
                 sys.exit(f"{where}: '{errno}' is no errno")
         for mode in self.modes:
-            if mode not in ("SIM", "LOOSE"):
+            if mode not in ("SIM", "HW", "LOOSE"):
                 sys.exit(f"{where}: unknown mode '{mode}'")
         self.result, self.limit, self.count_of = match[4], 0, None
         inner = re.match(r"^(count|max)\((\w+)\)$", match[4])
@@ -89,8 +89,11 @@ class Row:
         return "int" if self.result == "zero" else "s64"
 
     @property
-    def is_sim(self):
-        return "SIM" in self.modes
+    def condition(self):
+        """The preprocessor line of a row that only one kind of image has."""
+        if "SIM" in self.modes:
+            return "#ifdef OCCLUM_SIM"
+        return "#ifndef OCCLUM_SIM" if "HW" in self.modes else None
 
     def parameters(self, host_side):
         out = ["struct inner_thread *thread"] if host_side else []
@@ -124,12 +127,12 @@ def read_table(path):
 BANNER = "/* SPDX-License-Identifier: Apache-2.0 */\n/* Made by scripts/gen-hostcalls.py from edge/hostcall.tbl. */\n"
 
 
-def sim_only(rows, text_of):
-    """The texts of all rows, those of the simulation alone between #ifdef lines."""
+def by_mode(rows, text_of):
+    """The texts of all rows, those of one kind of image between #ifdef lines."""
     out = []
     for row in rows:
         text = text_of(row)
-        out.append(f"#ifdef OCCLUM_SIM\n{text}\n#endif" if row.is_sim else text)
+        out.append(f"{row.condition}\n{text}\n#endif" if row.condition else text)
     return "\n".join(out)
 
 
@@ -170,7 +173,7 @@ enum hostcall {{
  * buffer is larger than its bound. Output buffers hold host data only on success, and only as
  * far as the result says.
  */
-{sim_only(rows, prototype)}
+{by_mode(rows, prototype)}
 """
 
 
@@ -223,7 +226,7 @@ def make_stubs(rows):
 #include "edge/enclave.h"
 #include "kernel/host/host_call.h"
 
-{sim_only(rows, wrapper)}
+{by_mode(rows, wrapper)}
 const char *hostcall_name(u32 number)
 {{
 	switch (number) {{
@@ -342,9 +345,9 @@ def make_hostile(rows):
 #include "abi/errno.h"
 #include "edge/hostcall_gen.h"
 
-""" + "\n".join(call(r) for r in rows) + """
+""" + by_mode(rows, call) + """
 const struct hostile_row hostile_rows[] = {
-""" + "\n".join(bounds(r) for r in rows) + """
+""" + by_mode(rows, bounds) + """
 };
 const size_t hostile_row_count = ARRAY_SIZE(hostile_rows);
 """

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "edge/enclave.h"
+#include "host/pal/outer/sgx_driver.h"
 #include "lib/sgx/sgx.h"
 
 #define hidden __attribute__((visibility("hidden")))
@@ -19,6 +20,13 @@ enum inner_thread_state {
 	INNER_IDLE = 1, /* waits for work */
 	INNER_BUSY = 2, /* taken */
 	INNER_DEAD = 3, /* its host thread left a dead instance */
+};
+
+/* Why an instance is dead, when the host found out. Beside the enclave's own reasons. */
+enum inner_abort {
+	INNER_ABORT_NESTED = 2,	     /* an exception in stage 1 */
+	INNER_ABORT_LOST = 0x101,    /* EENTER does not work any more */
+	INNER_ABORT_REFUSED = 0x102, /* by the kernel's function */
 };
 
 /* Somebody waits for an ecall's result. Lives with the one who waits. */
@@ -40,8 +48,15 @@ struct inner_thread {
 	u32 inside;   /* between EENTER and EEXIT */
 	u32 kicked;   /* makes the next interruptible call return -EINTR */
 	u64 stack_top;
+	/* The hardware's alone. */
+	u64 enter;     /* the kernel's function to enter; 0: our own ENCLU */
+	u64 resume_sp; /* of hw_kernel_resume() */
+	u32 resuming;  /* hw_kernel_resume() has begun and not returned */
+	u32 reenter;   /* a kick came: another round of stage 1 before the resume */
+	struct sgx_enclave_run run;
+	u32 in_stage1;
 
-	u32 cssa;
+	u32 cssa; /* simulation */
 	u32 slot;
 	u32 tid;   /* cleared by the host kernel when the thread is gone */
 	u32 state; /* enum inner_thread_state, atomic */
@@ -83,7 +98,11 @@ struct inner_state {
 	s32 instance_fd; /* folder to which relative paths belong */
 	s32 mem_fd;	 /* /proc/self/mem */
 	s32 kick_signal;
-	u32 is_dead; /* EXIT_ABORT was seen */
+	bool is_hardware;
+	s32 sgx_fd;	 /* of the enclave */
+	u64 entry_enclu; /* address of the ENCLU in the kernel's function to enter; 0: none */
+	u32 driver_lock; /* of requests to the driver; futex */
+	u32 is_dead;	 /* EXIT_ABORT was seen */
 	u64 abort_reason;
 	u32 has_spoken;	  /* a message from inside went to stderr */
 	u32 is_quitting;  /* idle threads end */
@@ -119,6 +138,7 @@ hidden s64 raw_clone(u64 flags, void *stack, u32 *parent_tid, u32 *child_tid,
 		     struct inner_thread *thread);
 hidden void raw_exit(void) __noreturn;
 hidden struct exit_value sim_enter(struct inner_thread *thread, u64 rdi, u64 rsi, u64 cssa);
+hidden s64 touch_pages(u64 address, u64 size); /* enter_hw.S */
 hidden void signal_entry(void);
 hidden void signal_restorer(void);
 hidden void abandon_entry(void);

@@ -11,11 +11,8 @@
 #include "host/pal/inner/inner.h"
 
 #include "abi/errno.h"
-#include "host/pal/inner/linux.h"
+#include "host/pal/inner/hw.h"
 #include "lib/base/fmt.h"
-#ifdef OCCLUM_EMU
-#include "host/pal/outer/sgx_driver.h"
-#endif
 
 static struct linux_sigaction old_actions[65];
 
@@ -129,8 +126,8 @@ static void load(const struct sgx_gpr *g, struct linux_ucontext *uc)
 	write_bases(g->fsbase, g->gsbase);
 }
 
-/* Sends the thread to its own stack, to leave. */
-static void redirect_to_abandon(struct inner_thread *t, struct linux_ucontext *uc)
+/* Sends the thread to its own stack, to leave. Also from a handler within a handler. */
+void redirect_to_abandon(struct inner_thread *t, struct linux_ucontext *uc)
 {
 	t->inside = 0;
 	t->cssa = 0;
@@ -139,6 +136,13 @@ static void redirect_to_abandon(struct inner_thread *t, struct linux_ucontext *u
 	uc->rflags = 0x202;
 	uc->cs = 0x33;
 	uc->ss = 0x2b;
+}
+
+/* About to make an interruptible call: not any more. The last byte of the window is behind it. */
+void leave_kick_window(struct linux_ucontext *uc)
+{
+	if (uc->rip >= (u64)kick_window_start && uc->rip < (u64)kick_window_end - 1)
+		uc->rip = (u64)kick_window_end;
 }
 
 static void report_fault(struct inner_thread *t, const struct linux_ucontext *uc, int sig)
@@ -163,7 +167,7 @@ static void asynchronous_exit(struct inner_thread *t, int sig, const struct linu
 
 	if (t->cssa != 0) {
 		report_fault(t, uc, sig);
-		inner_die(EXIT_EXCEPTION_DONE);
+		inner_die(INNER_ABORT_NESTED);
 		redirect_to_abandon(t, uc);
 		return;
 	}
@@ -183,7 +187,7 @@ static void asynchronous_exit(struct inner_thread *t, int sig, const struct linu
 }
 
 /* As if we were not there. */
-static void chain(int sig, struct linux_siginfo *info, struct linux_ucontext *uc)
+void inner_chain(int sig, struct linux_siginfo *info, struct linux_ucontext *uc)
 {
 	const struct linux_sigaction *old = &old_actions[sig];
 	void (*handler)(int, struct linux_siginfo *, struct linux_ucontext *);
@@ -218,7 +222,11 @@ void signal_handle(int sig, struct linux_siginfo *info, struct linux_ucontext *u
 #endif
 	if (!t) {
 		if (sig != inner.kick_signal)
-			chain(sig, info, uc);
+			inner_chain(sig, info, uc);
+		return;
+	}
+	if (inner.is_hardware) {
+		hw_signal(t, sig, info, uc);
 		return;
 	}
 	in_range = uc->rip - inner.base < inner.size;
@@ -230,15 +238,15 @@ void signal_handle(int sig, struct linux_siginfo *info, struct linux_ucontext *u
 		t->kicked = 1;
 		if (t->inside && t->cssa == 0 && in_range)
 			asynchronous_exit(t, sig, info, uc);
-		else if (uc->rip >= (u64)kick_window_start && uc->rip < (u64)kick_window_end - 1)
-			uc->rip = (u64)kick_window_end;
+		else
+			leave_kick_window(uc);
 		return;
 	}
 	/* A fault; a jump to nowhere leaves the range with the thread still inside. */
 	if (t->inside && info->code > 0)
 		asynchronous_exit(t, sig, info, uc);
 	else if (info->code > 0)
-		chain(sig, info, uc);
+		inner_chain(sig, info, uc);
 }
 
 /* In the test build, those of the emulation as well. */

@@ -12,11 +12,8 @@
 
 #include "abi/errno.h"
 #include "edge/hostcall_dispatch.h"
-#include "host/pal/inner/linux.h"
+#include "host/pal/inner/hw.h"
 #include "host/pal/inner/offsets.h"
-#ifdef OCCLUM_EMU
-#include "host/pal/outer/sgx_driver.h"
-#endif
 
 static_assert(offsetof(struct inner_thread, tcs) == THREAD_TCS, "offsets.h");
 static_assert(offsetof(struct inner_thread, block) == THREAD_BLOCK, "offsets.h");
@@ -74,6 +71,11 @@ void inner_die(u64 reason)
 	}
 }
 
+static struct exit_value enter(struct inner_thread *t, u64 rdi, u64 rsi)
+{
+	return inner.is_hardware ? hw_enter(t, rdi, rsi) : sim_enter(t, rdi, rsi, 0);
+}
+
 /* One ecall with all host calls it makes. */
 static s64 run(struct inner_thread *t, u64 ecall, u64 argument)
 {
@@ -81,12 +83,12 @@ static s64 run(struct inner_thread *t, u64 ecall, u64 argument)
 
 	if (__atomic_load_n(&inner.is_dead, __ATOMIC_ACQUIRE))
 		return -EIO;
-	out = sim_enter(t, ecall, argument, 0);
+	out = enter(t, ecall, argument);
 	while (out.why == EXIT_HOST_CALL) {
 		hostcall_dispatch(t, t->arena);
 		if (__atomic_load_n(&inner.is_dead, __ATOMIC_ACQUIRE))
 			return -EIO;
-		out = sim_enter(t, ECALL_HOST_RETURN, 0, 0);
+		out = enter(t, ECALL_HOST_RETURN, 0);
 	}
 	if (out.why == EXIT_RETURN)
 		return (s64)out.value;

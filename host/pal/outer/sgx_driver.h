@@ -12,8 +12,8 @@
  * select an emulation.
  *
  * All functions return -errno, never -1. The embedder's threads call them; enclave threads make
- * system calls of their own instead, but in the test build they too use ioctl, mmap, mprotect and
- * munmap of the table. They run with foreign FS and GS bases and with Syscall User Dispatch on, so
+ * system calls of their own instead, but in the test build they too use ioctl, mprotect, munmap and
+ * touch of the table. They run with foreign FS and GS bases and with Syscall User Dispatch on, so
  * these four of an emulation use no libc, no thread-local storage, no vector registers, and make
  * system calls through raw_syscall() of host/pal/inner/entry.S alone.
  *
@@ -62,6 +62,7 @@
 #define SGX_IOC_MODIFY_TYPES	     0xc028a406ul
 #define SGX_IOC_REMOVE_PAGES	     0xc018a407ul
 
+#define SGX_PAGE_TYPE_TRIM	     4ul
 #define SGX_ADD_MEASURE		     0x1ul /* flags of ADD_PAGES */
 
 struct sgx_ioc_create {
@@ -132,6 +133,8 @@ struct sgx_driver {
 	s64 (*mmap)(void *at, u64 size, u32 prot, u32 flags, s32 fd, u64 offset);
 	s64 (*mprotect)(void *at, u64 size, u32 prot);
 	s64 (*munmap)(void *at, u64 size);
+	/* Enclave threads, test build alone: adds the missing pages (EAUG), as a host's faults do. */
+	s64 (*touch)(void *at, u64 size);
 	s64 (*close)(s32 fd);
 	void (*cpuid)(u32 leaf, u32 subleaf, u32 ret[4]); /* EAX, EBX, ECX, EDX */
 	u64 (*xgetbv)(void);				  /* XCR0 */
