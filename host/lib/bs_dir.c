@@ -77,7 +77,8 @@ static void evict_one(struct bs_dir *d)
 
 static int file_open(struct bs_dir *d, u32 index, bool create)
 {
-	int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (d->read_only ? O_RDONLY : O_RDWR);
+	int flags =
+		O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | (d->read_only ? O_RDONLY : O_RDWR);
 	char name[SEGMENT_NAME_SIZE];
 	struct stat st;
 	int fd;

@@ -105,7 +105,7 @@ static const struct bs_ops file_ops = {
 
 static int file_open_flags(u32 flags)
 {
-	int o = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	int o = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
 	o |= flags & BS_HOST_READ_ONLY ? O_RDONLY : O_RDWR;
 	if (flags & BS_HOST_CREATE)

@@ -45,7 +45,7 @@ int enclave_file_read(const char *path, u64 max, u8 **ret_bytes, u64 *ret_size,
 	u64 done = 0;
 	int err = 0, fd;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		err = -errno;
 		enclave_error_set(error, "cannot open '%s': %s", path, strerror(-err));

@@ -63,7 +63,7 @@ static size_t pad8(size_t size)
 
 static u8 *file_read_whole(const char *path, u64 *ret_size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	u8 *bytes = NULL;
 	u64 got = 0;

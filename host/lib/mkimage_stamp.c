@@ -120,11 +120,15 @@ bool mkimage_fingerprint_output(const char *dir, u8 digest[32])
 static bool digest_file_says(const char *path, const u8 digest[32])
 {
 	char want[2 * 32 + 2], got[sizeof(want) + 1] = "";
-	FILE *f = fopen(path, "re");
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
 	size_t n;
 
-	if (!f)
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
 		return false;
+	}
 	hex_encode(want, digest, 32);
 	want[64] = '\n';
 	n = fread(got, 1, sizeof(got) - 1, f);

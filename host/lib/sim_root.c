@@ -64,7 +64,7 @@ static int read_secret(const char *path, u8 secret[SIM_ROOT_SIZE], struct enclav
 	struct stat st;
 	ssize_t n;
 	int err = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		err = -errno;

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * State of an instance. The lock is flock() on a file that stays: the kernel drops it with the
- * last descriptor, however the holder ends, so there are no stale locks; the pid inside is for the
- * message only.
+ * State of an instance: what there is, whose it is, who uses it.
  */
 #include "host/occlum/instance.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,77 +62,23 @@ int instance_need_owner(void)
 	return 0;
 }
 
-struct holder {
-	long pid;
-	char what[16];
-};
-
-static struct holder read_holder(int fd)
-{
-	struct holder h = {.pid = 0};
-	char text[64] = "";
-
-	if (pread(fd, text, sizeof(text) - 1, 0) > 0 &&
-	    sscanf(text, "%ld %15s", &h.pid, h.what) < 1)
-		h.pid = 0;
-	return h;
-}
-
-static int say_holder(int fd)
-{
-	struct holder h = read_holder(fd);
-
-	/* Who has just taken the lock writes its name in a moment. */
-	for (int i = 0; h.pid <= 0 && i < 50; i++) {
-		usleep(10000);
-		h = read_holder(fd);
-	}
-	if (h.pid <= 0)
-		return complain_known("the instance is in use by another process. Need to wait for "
-				      "the process to finish or kill it first.");
-	return complain_known(
-		"the instance is in use by process %ld (occlum %s). Need to wait for the "
-		"process to finish or kill it first.",
-		h.pid, h.what);
-}
-
 int instance_lock(const char *what)
 {
-	int fd = open(INSTANCE_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), err;
-	char text[64];
-	int len;
+	char text[256];
+	int fd; /* stays open until the process ends */
 
-	if (fd < 0)
-		return complain_errno(errno, "cannot open %s", INSTANCE_LOCK);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		err = errno == EWOULDBLOCK ? say_holder(fd)
-					   : complain_errno(errno, "cannot lock %s", INSTANCE_LOCK);
-		close(fd);
-		return err;
+	switch (instance_lock_take(".", what, &fd, text, sizeof(text))) {
+	case 0: return 0;
+	case -EBUSY: return complain_known("%s", text);
+	default: return complain("%s", text);
 	}
-	len = snprintf(text, sizeof(text), "%ld %s\n", (long)getpid(), what);
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len) {
-		err = complain_errno(errno, "cannot write %s", INSTANCE_LOCK);
-		close(fd);
-		return err;
-	}
-	return 0;
 }
 
 const char *instance_in_use(void)
 {
-	static struct holder h;
-	int fd = open(INSTANCE_LOCK, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	const char *what = NULL;
+	static struct instance_holder h;
 
-	if (fd < 0)
-		return NULL;
-	if (flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-		h = read_holder(fd);
-		what = h.what;
-	}
-	close(fd);
-	return what;
+	return instance_lock_is_held(".", &h) ? h.what : NULL;
 }
 
 int instance_set_status(const char *status)

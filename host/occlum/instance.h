@@ -2,11 +2,10 @@
 /* An instance is the current directory; this is what the commands ask about it. */
 #pragma once
 
-#include "lib/base/types.h"
+#include "host/lib/instance_lock.h"
 
 #define INSTANCE_STATUS	      ".__occlum_status"
 #define INSTANCE_MODE	      ".sgx_mode"
-#define INSTANCE_LOCK	      ".__occlum_lock"
 #define INSTANCE_SETTINGS     "Occlum.json"
 #define INSTANCE_CONFIG	      "build/.Occlum_sys.bin"
 #define INSTANCE_CONFIG_TEXT  "build/.Occlum_sys.json"

@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "[ERROR] occlum-run: at least one argument must be provided\n");
 		return STATUS_NO_ENCLAVE;
 	}
-	if (instance_need_built() || instance_lock("run"))
+	if (instance_need_built())
 		return STATUS_NO_ENCLAVE;
 	if (occlum_pal_forward_signals() < 0) {
 		complain_errno(errno, "cannot take the terminal's signals");

@@ -32,7 +32,8 @@ struct occlum_pal_attr {
 
 /*
  * Loads the instance's enclave, boots its kernel and runs its init process. EINVAL: attr or its
- * folder is NULL; EEXIST: called before; ENOEXEC, EBADMSG: the instance's files are damaged or do
+ * folder is NULL; EEXIST: called before; EBUSY: another process builds or runs the instance, which
+ * from now on belongs to this one until occlum_pal_destroy(); ENOEXEC, EBADMSG: the instance's files are damaged or do
  * not belong together. One line on stderr says what is wrong.
  */
 int occlum_pal_init(const struct occlum_pal_attr *attr);

@@ -423,6 +423,50 @@ static void *spin(void *unused)
 }
 
 /* One thread aborts; the one that spins inside is thrown out; the embedder lives on. */
+static int another_is_refused(void)
+{
+	struct occlum_pal_attr attr = OCCLUM_PAL_ATTR_INITVAL;
+	int status;
+	pid_t pid;
+
+	start();
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) { /* a process of its own, as the library knows nothing of forks */
+		execl("/proc/self/exe", "test-pal", "--init-fails-with", "16", directory, NULL);
+		_exit(97);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		return 93;
+	if (occlum_pal_destroy() < 0)
+		return 94;
+	pid = fork();
+	if (pid == 0) {
+		execl("/proc/self/exe", "test-pal", "--init-fails-with", "0", directory, NULL);
+		_exit(97);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		return 95;
+	attr.instance_dir = directory;
+	return occlum_pal_init(&attr) < 0 && errno == EEXIST ? 0 : 96;
+}
+
+static void test_one_process_at_a_time(void **state)
+{
+	assert_int_equal(in_child(another_is_refused), 0);
+}
+
+/* The other process of the test above. */
+static int init_fails_with(int error, const char *folder)
+{
+	struct occlum_pal_attr attr = {.instance_dir = folder};
+	int got = occlum_pal_init(&attr) < 0 ? errno : 0;
+
+	if (got != error)
+		fprintf(stderr, "occlum_pal_init: %d instead of %d\n", got, error);
+	return got != error;
+}
+
 static int abort_ends_all(void)
 {
 	pthread_t thread;
@@ -493,11 +537,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_secret_must_be_private),
 		cmocka_unit_test(test_scenarios),
 		cmocka_unit_test(test_other_base),
+		cmocka_unit_test(test_one_process_at_a_time),
 		cmocka_unit_test(test_unmeasured_pages_can_be_dirty),
 		cmocka_unit_test(test_abort_ends_the_instance_alone),
 		cmocka_unit_test(test_faults_of_the_embedder),
 	};
 
+	if (argc == 4 && strcmp(argv[1], "--init-fails-with") == 0)
+		return init_fails_with(atoi(argv[2]), argv[3]);
 	if (argc != 3)
 		return 2;
 	image_path = argv[1];

@@ -60,16 +60,41 @@ static s64 copy_path(struct host_path *to, const void *path, size_t size)
 	return 0;
 }
 
-s64 do_file_open(struct inner_thread *t, const void *path, size_t path_size, u32 flags, u32 mode)
+/* -ENXIO unless it is what the caller can use; so Linux says it of sockets. */
+static s64 check_kind(s64 fd, bool wants_folder)
 {
-	struct host_path p;
-	s64 err = copy_path(&p, path, path_size);
+	struct {
+		u64 before[3];
+		u32 mode;
+		u8 after[144 - 28];
+	} st;
+	s64 err = host_syscall(NR_fstat, fd, &st);
 
 	if (err < 0)
 		return err;
-	return host_syscall(NR_openat, inner.instance_fd, p.text,
-			    (flags & OPEN_ALLOWED) | OPEN_CLOEXEC | OPEN_NOFOLLOW | OPEN_NOCTTY,
-			    mode & 0777);
+	return (st.mode & 0170000) == (wants_folder ? 0040000 : 0100000) ? 0 : -ENXIO;
+}
+
+/* Never waits: not for the other end of a fifo, nor for a lease on the file. */
+s64 do_file_open(struct inner_thread *t, const void *path, size_t path_size, u32 flags, u32 mode)
+{
+	struct host_path p;
+	s64 err = copy_path(&p, path, path_size), fd;
+
+	if (err < 0)
+		return err;
+	fd = host_syscall(NR_openat, inner.instance_fd, p.text,
+			  (flags & OPEN_ALLOWED) | OPEN_CLOEXEC | OPEN_NOFOLLOW | OPEN_NOCTTY |
+				  OPEN_NONBLOCK,
+			  mode & 0777);
+	if (fd < 0)
+		return fd == -EAGAIN ? -EBUSY : fd;
+	err = check_kind(fd, flags & OPEN_DIRECTORY);
+	if (err < 0) {
+		host_syscall(NR_close, fd);
+		return err;
+	}
+	return fd;
 }
 
 s64 do_file_close(struct inner_thread *t, s32 fd)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/lib/instance_lock.h"
 #include "host/pal/inner/inner.h"
 #include "host/pal/outer/enclave.h"
 #include "host/pal/outer/pal.h"
@@ -30,6 +31,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static enum pal_state state;
 static struct enclave enclave;
 static u32 ecalls_running;
+static int instance_fd = -1; /* lock: holds the instance against other processes */
 
 static int fail(s64 err)
 {
@@ -142,6 +144,26 @@ static void unload(void)
 	enclave_unload(&enclave);
 }
 
+static void instance_drop(void)
+{
+	if (instance_fd >= 0)
+		close(instance_fd);
+	instance_fd = -1;
+}
+
+/* The tools' own words when somebody else uses the instance. */
+static int instance_take(const char *directory, struct enclave_error *error)
+{
+	char text[256];
+	int err = instance_lock_take(directory, "run", &instance_fd, text, sizeof(text));
+
+	if (err == -EBUSY)
+		fprintf(stderr, "Error: %s\n", text);
+	else if (err)
+		enclave_error_set(error, "%s", text);
+	return err;
+}
+
 static int start(const struct occlum_pal_attr *attr, struct enclave_error *error)
 {
 	char directory[PATH_MAX], image[PATH_MAX + sizeof(SIGNED_IMAGE) + 1];
@@ -156,6 +178,9 @@ static int start(const struct occlum_pal_attr *attr, struct enclave_error *error
 				  strerror(-err));
 		return err;
 	}
+	err = instance_take(directory, error);
+	if (err < 0)
+		return err;
 	snprintf(image, sizeof(image), "%s/" SIGNED_IMAGE, directory);
 	err = enclave_load(&enclave, &enclave_backend_sim, image, error);
 	if (err < 0)
@@ -193,6 +218,8 @@ int occlum_pal_init(const struct occlum_pal_attr *attr)
 	err = start(attr, &error);
 	if (!err)
 		state = PAL_RUNNING;
+	else
+		instance_drop();
 	pthread_mutex_unlock(&lock);
 	if (err && error.text[0])
 		complain(error.text);
@@ -328,6 +355,7 @@ int occlum_pal_destroy(void)
 	}
 	pthread_mutex_lock(&lock);
 	unload();
+	instance_drop();
 	pthread_mutex_unlock(&lock);
 	return result < 0 ? fail(result) : 0;
 }

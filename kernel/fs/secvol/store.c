@@ -131,6 +131,12 @@ static int grow_table(struct store *s, u32 index)
 	return 0;
 }
 
+/* What lies there is no file: programs hear of an I/O error. */
+static int open_error(int err)
+{
+	return err == -ENXIO || err == -ELOOP || err == -EISDIR ? -EIO : err;
+}
+
 /* The descriptor of a segment; -ENOENT when it is missing and not to be made. */
 static int segment_fd(struct store *s, u32 index, bool create, s32 *ret_fd)
 {
@@ -154,6 +160,7 @@ static int segment_fd(struct store *s, u32 index, bool create, s32 *ret_fd)
 		f->missing = err == -ENOENT;
 		if (err && err != -ENOENT)
 			note_fault_locked(s, index, "opened", err);
+		err = open_error(err);
 		/* An earlier process may have died before it flushed. */
 		f->dirty = !err && !(s->flags & STORE_READ_ONLY);
 	}
@@ -481,12 +488,8 @@ int store_dir_open(const char *path, u32 flags, struct bs **ret)
 	/* A missing root is an error for those who may not create. */
 	if (!err && !(flags & STORE_CREATE))
 		err = segment_fd(s, 0, false, &fd);
-	if (err) {
-		store_close(&s->bs);
-		return err;
-	}
 	*ret = &s->bs;
-	return 0;
+	return err;
 }
 
 int store_file_open(const char *path, u32 flags, struct bs **ret)

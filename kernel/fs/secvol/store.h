@@ -15,7 +15,10 @@ enum store_flags {
 	STORE_FRESH = 1 << 2,  /* whatever lies there is deleted first (temporary volumes) */
 };
 
-/* A directory of segments (lib/secvol/segment.h), relative to the instance. */
+/*
+ * A directory of segments (lib/secvol/segment.h), relative to the instance. On failure there may
+ * be a store too, which can only be asked for its fault and closed; else *ret stays.
+ */
 int __must_check store_dir_open(const char *path, u32 flags, struct bs **ret);
 /* One file. */
 int __must_check store_file_open(const char *path, u32 flags, struct bs **ret);

@@ -11,6 +11,7 @@
 #include "kernel/fs/secvol/store.h"
 #include "kernel/fs/secvol/volume_priv.h"
 #include "lib/base/string.h"
+#include "lib/secvol/segment.h"
 
 #define LOG_TAG "secvol"
 #include "kernel/core/log.h"
@@ -120,6 +121,12 @@ static bool say_fault(const struct volume *vol)
 	case EROFS:
 		why = "the host's file system is read-only";
 		fix = "mount it writable or move the instance";
+		break;
+	case ENXIO:
+	case ELOOP:
+	case EISDIR:
+		why = "it is not a regular file";
+		fix = "someone put something else in its place; remove that";
 		break;
 	case EMFILE:
 	case ENFILE:
@@ -255,6 +262,27 @@ static int set_keys(struct volume *vol, const struct config_volume *c, const u8 
 	}
 }
 
+/* Nothing was ever written where the roots of a volume lie. */
+static int check_blank(struct bs *bs)
+{
+	size_t size = SEGMENT_ROOT_BLOCKS * (size_t)BS_BLOCK;
+	u8 *buf = kmalloc(size);
+	struct bs_req read = {.op = BS_READ, .count = SEGMENT_ROOT_BLOCKS, .buf = buf};
+	struct bs_batch batch = {.reqs = &read, .count = 1};
+	int err = -ENOMEM;
+
+	if (buf)
+		err = bs->ops->submit(bs, &batch);
+	if (!err)
+		err = bs->ops->reap(bs, &batch);
+	if (!err)
+		err = read.result;
+	if (!err && !mem_is_zero(buf, size))
+		err = -EUCLEAN;
+	kfree(buf);
+	return err;
+}
+
 static int make_if_missing(struct volume *vol, const struct config_volume *c,
 			   const struct secvol_params *p)
 {
@@ -266,6 +294,10 @@ static int make_if_missing(struct volume *vol, const struct config_volume *c,
 		return err;
 	if (!c->may_create && !vol->is_temporary)
 		return -ENOENT;
+	/* A damaged volume, or somebody's file: neither is written over. */
+	err = check_blank(vol->store);
+	if (err)
+		return err;
 	return secvol_format(p, &f);
 }
 

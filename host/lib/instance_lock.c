@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The lock is flock() on a file that stays: the kernel drops it with the last descriptor, however
+ * the holder ends, so there are no stale locks; the pid inside is for the message only. The folder
+ * may be prepared by somebody else: what lies in the file's place is opened without waiting and
+ * without following, and written only when it is a plain file with this one name.
+ */
+#define _GNU_SOURCE
+#include "host/lib/instance_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int lock_open(const char *folder, int flags)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int n = snprintf(path, sizeof(path), "%s/" INSTANCE_LOCK, folder), fd;
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1)
+		return fd;
+	close(fd);
+	return -ENXIO;
+}
+
+static struct instance_holder read_holder(int fd)
+{
+	struct instance_holder h = {.pid = 0};
+	char text[64] = "";
+
+	if (pread(fd, text, sizeof(text) - 1, 0) > 0 &&
+	    sscanf(text, "%ld %15[a-z]", &h.pid, h.what) < 1)
+		h.pid = 0;
+	return h;
+}
+
+static void say_holder(int fd, char *text, size_t size)
+{
+	struct instance_holder h = read_holder(fd);
+
+	/* Who has just taken the lock writes its name in a moment. */
+	for (int i = 0; h.pid <= 0 && i < 50; i++) {
+		usleep(10000);
+		h = read_holder(fd);
+	}
+	if (h.pid <= 0)
+		snprintf(text, size,
+			 "the instance is in use by another process. Need to wait for the process "
+			 "to finish or kill it first.");
+	else
+		snprintf(text, size,
+			 "the instance is in use by process %ld (occlum %s). Need to wait for the "
+			 "process to finish or kill it first.",
+			 h.pid, h.what);
+}
+
+int instance_lock_take(const char *folder, const char *what, int *ret_fd, char *text,
+		       size_t text_size)
+{
+	int fd = lock_open(folder, O_RDWR | O_CREAT), err = 0, len;
+	char line[64];
+
+	if (fd < 0) {
+		snprintf(text, text_size, "cannot open " INSTANCE_LOCK ": %s",
+			 fd == -ENXIO ? "it is not a plain file; remove it" : strerror(-fd));
+		return fd;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		if (err == -EBUSY)
+			say_holder(fd, text, text_size);
+		else
+			snprintf(text, text_size, "cannot lock " INSTANCE_LOCK ": %s",
+				 strerror(-err));
+		goto fail;
+	}
+	len = snprintf(line, sizeof(line), "%ld %s\n", (long)getpid(), what);
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, line, (size_t)len, 0) != len) {
+		err = errno ? -errno : -EIO;
+		snprintf(text, text_size, "cannot write " INSTANCE_LOCK ": %s", strerror(-err));
+		goto fail;
+	}
+	*ret_fd = fd;
+	return 0;
+fail:
+	close(fd);
+	return err;
+}
+
+bool instance_lock_is_held(const char *folder, struct instance_holder *ret)
+{
+	int fd = lock_open(folder, O_RDONLY);
+	bool held;
+
+	if (fd < 0)
+		return false;
+	held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	if (held)
+		*ret = read_holder(fd);
+	close(fd);
+	return held;
+}
