@@ -14,7 +14,7 @@
 
 /* One line that says what is wrong, without a final stop or newline. */
 struct enclave_error {
-	char text[256];
+	char text[384];
 };
 
 struct enclave_image {

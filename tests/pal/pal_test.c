@@ -117,7 +117,7 @@ static void test_loader_computes_the_signed_mrenclave(void **state)
 	struct sign_info info;
 	struct enclave e;
 
-	assert_int_equal(enclave_load(&e, &enclave_backend_sim, signed_path, &error), 0);
+	assert_int_equal(enclave_load(&e, signed_path, &error), 0);
 	assert_memory_equal(e.secs.mrenclave, signed_info.mrenclave, 32);
 	assert_memory_equal(e.secs.mrsigner, signed_info.mrsigner, 32);
 	assert_int_equal(e.secs.isvprodid, 7);
@@ -152,7 +152,7 @@ static void expect_refusal(u64 offset, u8 bit, const char *what)
 	original[offset] ^= bit;
 	write_bytes(path, original, original_size);
 	original[offset] ^= bit;
-	assert_true(enclave_load(&e, &enclave_backend_sim, path, &error) < 0);
+	assert_true(enclave_load(&e, path, &error) < 0);
 	if (!strstr(error.text, what))
 		print_error("offset %llu: %s\n", (unsigned long long)offset, error.text);
 	assert_non_null(strstr(error.text, what));
@@ -227,10 +227,10 @@ static void test_truncated_images_are_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		error.text[0] = 0;
 		write_bytes(path, original, sizes[i]);
-		assert_true(enclave_load(&e, &enclave_backend_sim, path, &error) < 0);
+		assert_true(enclave_load(&e, path, &error) < 0);
 		assert_true(error.text[0] != 0);
 	}
-	assert_int_equal(enclave_load(&e, &enclave_backend_sim, "/nowhere", &error), -ENOENT);
+	assert_int_equal(enclave_load(&e, "/nowhere", &error), -ENOENT);
 }
 
 static void test_release_signatures_do_not_run_in_simulation(void **state)
@@ -239,7 +239,7 @@ static void test_release_signatures_do_not_run_in_simulation(void **state)
 	struct enclave e;
 
 	assert_int_equal(sign_again(false, &error), 0);
-	assert_int_equal(enclave_load(&e, &enclave_backend_sim, signed_path, &error), -EPERM);
+	assert_int_equal(enclave_load(&e, signed_path, &error), -EPERM);
 	assert_non_null(strstr(error.text, "without DEBUG"));
 	assert_int_equal(sign_again(true, &error), 0);
 }

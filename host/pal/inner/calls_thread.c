@@ -126,7 +126,8 @@ s64 do_sim_getkey(struct inner_thread *t, const void *request, size_t request_si
 {
 	struct service_request r = {.kind = SERVICE_GETKEY, .in1 = request, .out = key};
 
-	if (request_size != sizeof(struct sgx_keyrequest) || key_size != SGX_KEY_SIZE)
+	if (inner.is_hardware || request_size != sizeof(struct sgx_keyrequest) ||
+	    key_size != SGX_KEY_SIZE)
 		return -EINVAL;
 	return serve(&r);
 }
@@ -137,8 +138,8 @@ s64 do_sim_report(struct inner_thread *t, const void *target, size_t target_size
 	struct service_request r = {
 		.kind = SERVICE_REPORT, .in1 = target, .in2 = data, .out = report};
 
-	if (target_size != sizeof(struct sgx_targetinfo) || data_size != SGX_REPORTDATA_SIZE ||
-	    report_size != sizeof(struct sgx_report))
+	if (inner.is_hardware || target_size != sizeof(struct sgx_targetinfo) ||
+	    data_size != SGX_REPORTDATA_SIZE || report_size != sizeof(struct sgx_report))
 		return -EINVAL;
 	return serve(&r);
 }

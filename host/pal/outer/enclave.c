@@ -47,8 +47,7 @@ static int check_machine(struct enclave_error *error)
 	return 0;
 }
 
-int enclave_load(struct enclave *e, const struct enclave_backend *backend, const char *image_path,
-		 struct enclave_error *error)
+int enclave_load(struct enclave *e, const char *image_path, struct enclave_error *error)
 {
 	struct add_context add = {.enclave = e, .error = error};
 	struct enclave_image image;
@@ -58,7 +57,7 @@ int enclave_load(struct enclave *e, const struct enclave_backend *backend, const
 	int err;
 
 	memset(e, 0, sizeof(*e));
-	e->backend = backend;
+	e->fd = -1;
 	e->fill_unmeasured = getenv("OCCLUM_TEST_DIRTY_PAGES") != NULL;
 	err = check_machine(error);
 	if (err < 0)
@@ -73,14 +72,16 @@ int enclave_load(struct enclave *e, const struct enclave_backend *backend, const
 		goto free_bytes;
 	e->params = image.params;
 	memcpy(&sig, bytes + image.sigstruct_offset, sizeof(sig));
-	err = backend->create(e, &image.params, error);
+	e->backend =
+		image.params.mode == ENCLAVE_MODE_HW ? &enclave_backend_sgx : &enclave_backend_sim;
+	err = e->backend->create(e, &image.params, &sig, error);
 	if (err < 0)
 		goto free_bytes;
 	err = enclave_image_walk(&image, add_run, &add);
 	if (!err)
-		err = backend->init(e, &sig, error);
+		err = e->backend->init(e, &sig, error);
 	if (err < 0)
-		backend->destroy(e);
+		e->backend->destroy(e);
 free_bytes:
 	free(bytes);
 	return err;
@@ -93,7 +94,7 @@ void enclave_unload(struct enclave *e)
 
 /* ---- the inner part -------------------------------------------------------------------------- */
 
-static void init_thread(const struct enclave *e, u32 slot)
+static void init_thread(const struct enclave *e, u32 slot, struct sgx_entry_function entry)
 {
 	const struct measured_params *p = &e->params;
 	u64 at = e->base + p->slots_offset + slot * p->slot_size;
@@ -107,6 +108,8 @@ static void init_thread(const struct enclave *e, u32 slot)
 	t->ssa_size = p->ssa_frame_pages * PAGE_SIZE;
 	t->stack_top = (u64)t + INNER_BLOCK_SIZE;
 	t->slot = slot;
+	t->run.tcs = t->tcs;
+	t->enter = inner.entry_enclu ? entry.address : 0;
 	t->arena->slot = slot;
 }
 
@@ -120,6 +123,26 @@ static int find_kick_signal(void)
 			return sig;
 	}
 	return SIGRTMAX;
+}
+
+/*
+ * The ENCLU of the kernel's function, which interrupted threads are found at; 0 when there is not
+ * exactly one, and the function is of no use to us.
+ */
+static u64 find_enclu(struct sgx_entry_function function)
+{
+	static const u8 enclu[] = {0x0f, 0x01, 0xd7};
+	const u8 *code = (const u8 *)function.address;
+	u64 found = 0;
+
+	for (u64 i = 0; code && i + sizeof(enclu) <= function.size; i++) {
+		if (memcmp(code + i, enclu, sizeof(enclu)) != 0)
+			continue;
+		if (found)
+			return 0;
+		found = (u64)code + i;
+	}
+	return found;
 }
 
 static void *blocks_mapping;
@@ -149,6 +172,7 @@ static int map_blocks(u32 count)
 int enclave_inner_init(const struct enclave *e, const char *instance_dir,
 		       struct enclave_error *error)
 {
+	struct sgx_entry_function entry = {0};
 	u32 count = e->params.slot_count;
 	int err;
 
@@ -160,6 +184,12 @@ int enclave_inner_init(const struct enclave *e, const char *instance_dir,
 	inner.user_end = e->base + e->params.enclave_size - KERNEL_ZONE_SIZE;
 	inner.image_start = e->base + e->params.image_offset;
 	inner.image_end = inner.image_start + e->params.image_size;
+	inner.is_hardware = enclave_is_hardware(e);
+	inner.sgx_fd = e->fd;
+	if (inner.is_hardware) {
+		entry = sgx_driver.entry_function();
+		inner.entry_enclu = find_enclu(entry);
+	}
 	inner.kick_signal = find_kick_signal();
 	if (getauxval(AT_MINSIGSTKSZ_NUMBER) + ALTSTACK_EXTRA >
 	    INNER_STACK - INNER_ALTSTACK - PAGE_SIZE) {
@@ -191,7 +221,7 @@ int enclave_inner_init(const struct enclave *e, const char *instance_dir,
 		goto fail;
 	}
 	for (u32 i = 0; i < count; i++)
-		init_thread(e, i);
+		init_thread(e, i, entry);
 	err = (int)inner_signals_install();
 	if (err == 0)
 		return 0;

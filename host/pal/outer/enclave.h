@@ -11,6 +11,7 @@ struct enclave {
 	const struct enclave_backend *backend;
 	struct measured_params params;
 	u64 base; /* BASE; 0 is a good one */
+	s32 fd;	  /* of the driver; hardware */
 	void *reserved;
 	u64 reserved_size;
 	struct sgx_measure measure;
@@ -19,14 +20,17 @@ struct enclave {
 };
 
 /*
- * How an enclave comes to be. Entering is compiled into the inner part (sim_enter), since nothing
+ * How an enclave comes to be. Entering is compiled into the inner part (hw_enter, sim_enter), since nothing
  * there may go through a pointer that others could change.
  */
 struct enclave_backend {
 	const char *name;
-	/* Reserves the address range (base, size) and begins the measurement. */
+	/*
+	 * Reserves the address range (base, size), decides on the attributes and begins the
+	 * measurement. Leaves nothing behind when it fails.
+	 */
 	int (*create)(struct enclave *e, const struct measured_params *params,
-		      struct enclave_error *error);
+		      const struct sgx_sigstruct *sig, struct enclave_error *error);
 	int (*add_pages)(struct enclave *e, const struct enclave_run *run,
 			 struct enclave_error *error);
 	/* EINIT: everything that the signature says must hold. */
@@ -35,12 +39,23 @@ struct enclave_backend {
 	void (*destroy)(struct enclave *e);
 };
 
-extern const struct enclave_backend enclave_backend_sim;
+extern const struct enclave_backend enclave_backend_sgx, enclave_backend_sim;
 
-/* Builds the enclave of a signed kernel image. Nothing is left on failure. */
-int __must_check enclave_load(struct enclave *e, const struct enclave_backend *backend,
-			      const char *image_path, struct enclave_error *error);
+/*
+ * Builds the enclave of a signed kernel image, by the backend that the image is made for. Nothing
+ * is left on failure.
+ */
+int __must_check enclave_load(struct enclave *e, const char *image_path,
+			      struct enclave_error *error);
 void enclave_unload(struct enclave *e);
+static inline bool enclave_is_hardware(const struct enclave *e)
+{
+	return e->backend == &enclave_backend_sgx;
+}
+
+/* For backends: base and reserved range. */
+int __must_check enclave_reserve(struct enclave *e, u64 size, struct enclave_error *error);
+void enclave_unreserve(struct enclave *e);
 
 /* Prepares `inner` for this enclave: thread blocks, arenas, descriptors. */
 int __must_check enclave_inner_init(const struct enclave *e, const char *instance_dir,

@@ -48,9 +48,13 @@ static const char *abort_text(u64 reason)
 {
 	switch (reason) {
 	case 1: return "it was entered in a way that its state does not allow";
-	case 2: return "an exception came while another was being handled";
+	case INNER_ABORT_NESTED: return "an exception came while another was being handled";
 	case 3: return "the kernel found an error in itself";
 	case 4: return "the kernel image is damaged";
+	case INNER_ABORT_LOST:
+		return "its memory is lost (the machine was suspended, or moved to another host): "
+		       "start it again";
+	case INNER_ABORT_REFUSED: return "Linux refuses to enter it";
 	default: return "for an unknown reason";
 	}
 }
@@ -182,7 +186,7 @@ static int start(const struct occlum_pal_attr *attr, struct enclave_error *error
 	if (err < 0)
 		return err;
 	snprintf(image, sizeof(image), "%s/" SIGNED_IMAGE, directory);
-	err = enclave_load(&enclave, &enclave_backend_sim, image, error);
+	err = enclave_load(&enclave, image, error);
 	if (err < 0)
 		return err;
 	err = enclave_inner_init(&enclave, directory, error);
@@ -190,7 +194,8 @@ static int start(const struct occlum_pal_attr *attr, struct enclave_error *error
 		enclave_unload(&enclave);
 		return err;
 	}
-	err = service_start(&enclave, error);
+	if (!enclave_is_hardware(&enclave))
+		err = service_start(&enclave, error);
 	if (!err)
 		err = boot(directory, log_level, error);
 	if (err < 0)
