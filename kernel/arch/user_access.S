@@ -18,37 +18,90 @@
 
 user_access_start:
 
-/* size_t arch_user_copy(rdi = to, rsi = from, rdx = size) */
+/*
+ * size_t arch_user_copy(rdi = to, rsi = from, rdx = size)
+ *
+ * Up to 16 bytes, and the last 16 of more, go as two or three units that may overlap; all are read
+ * before one is written. A fault among them counts as none of them copied.
+ */
 FUNCTION arch_user_copy
 	movq	%rdx, %rcx
-	cmpq	$256, %rcx
-	jae	3f
-1:	cmpq	$8, %rcx
-	jb	2f
+	cmpq	$16, %rdx
+	ja	3f
+	cmpl	$8, %edx
+	jb	1f
 	movq	(%rsi), %rax
+	movq	-8(%rsi, %rdx), %r8
 	movq	%rax, (%rdi)
-	addq	$8, %rsi
-	addq	$8, %rdi
-	subq	$8, %rcx
-	jmp	1b
-2:	testq	%rcx, %rcx
+	movq	%r8, -8(%rdi, %rdx)
+	xorl	%eax, %eax
+	ret
+1:	cmpl	$4, %edx
+	jb	2f
+	movl	(%rsi), %eax
+	movl	-4(%rsi, %rdx), %r8d
+	movl	%eax, (%rdi)
+	movl	%r8d, -4(%rdi, %rdx)
+	xorl	%eax, %eax
+	ret
+2:	testl	%edx, %edx
 	jz	4f
+	movl	%edx, %r9d
+	shrl	%r9d
 	movb	(%rsi), %al
+	movb	(%rsi, %r9), %r10b
+	movb	-1(%rsi, %rdx), %r8b
 	movb	%al, (%rdi)
-	incq	%rsi
-	incq	%rdi
-	decq	%rcx
-	jmp	2b
-3:	rep movsb
+	movb	%r10b, (%rdi, %r9)
+	movb	%r8b, -1(%rdi, %rdx)
+	xorl	%eax, %eax
+	ret
+3:	cmpq	$256, %rcx
+	jae	6f
+5:	movq	(%rsi), %rax
+	movq	8(%rsi), %r8
+	movq	%rax, (%rdi)
+	movq	%r8, 8(%rdi)
+	addq	$16, %rsi
+	addq	$16, %rdi
+	subq	$16, %rcx
+	cmpq	$16, %rcx
+	ja	5b
+	movq	-16(%rsi, %rcx), %rax
+	movq	-8(%rsi, %rcx), %r8
+	movq	%rax, -16(%rdi, %rcx)
+	movq	%r8, -8(%rdi, %rcx)
 4:	xorl	%eax, %eax
 	ret
+6:	rep movsb
+	xorl	%eax, %eax
+	ret
 
-/* size_t arch_user_zero(rdi = to, rsi = size) */
+/* size_t arch_user_zero(rdi = to, rsi = size); short ones as above */
 FUNCTION arch_user_zero
 	movq	%rsi, %rcx
 	xorl	%eax, %eax
-	rep stosb
+	cmpq	$16, %rsi
+	ja	3f
+	cmpl	$8, %esi
+	jb	2f
+	movq	%rax, (%rdi)
+	movq	%rax, -8(%rdi, %rsi)
 	ret
+2:	cmpl	$4, %esi
+	jb	1f
+	movl	%eax, (%rdi)
+	movl	%eax, -4(%rdi, %rsi)
+	ret
+1:	testl	%esi, %esi
+	jz	4f
+	movb	%al, (%rdi)
+	movb	%al, -1(%rdi, %rsi)
+	shrl	%esi
+	movb	%al, (%rdi, %rsi)
+	ret
+3:	rep stosb
+4:	ret
 
 /* size_t arch_user_load_u32(rdi = ret, rsi = at) */
 FUNCTION arch_user_load_u32

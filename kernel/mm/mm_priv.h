@@ -140,6 +140,13 @@ long mm_map_locked(struct mm *mm, const struct map_request *r);
 
 /* Makes [start, end) reachable for `access`. 0, -EFAULT, -EACCES, -ENOMEM, -EIO. */
 int __must_check mm_populate(struct mm *mm, u64 start, u64 end, u32 access);
+/*
+ * The same with mm->lock held (it may be released meanwhile): on success [at, *ret_until) is one
+ * mapping and reachable now, at < *ret_until <= end; what is still lazy behind it is the caller's
+ * to ask for. `at` lies in the zone. *ret_did_something is set when a page was missing.
+ */
+int __must_check mm_populate_locked(struct mm *mm, u64 at, u64 end, u32 access, u64 *ret_until,
+				    bool *ret_did_something);
 
 /* --- object.c --- */
 
@@ -152,6 +159,9 @@ void object_link(struct vma *v);
 void object_unlink(struct vma *v);
 int __must_check object_protect(struct vma *v, u64 start, u64 end);
 int __must_check object_populate(struct vma *v, u64 start, u64 end, u32 access);
+/* While the object is held nobody changes the state of its pages. */
+void object_hold(struct mem_object *o);
+void object_release(struct mem_object *o);
 
 /* --- text.c: call sites --- */
 

@@ -335,6 +335,16 @@ int object_populate(struct vma *v, u64 start, u64 end, u32 access)
 	return err;
 }
 
+void object_hold(struct mem_object *o)
+{
+	mutex_lock(&o->lock);
+}
+
+void object_release(struct mem_object *o)
+{
+	mutex_unlock(&o->lock);
+}
+
 /* Copies between kernel memory and the object's pages. */
 static int copy_locked(struct mem_object *o, void *buf, size_t size, u64 offset, bool write)
 {

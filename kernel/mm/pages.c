@@ -156,7 +156,10 @@ u64 pages_first_inaccessible(u64 start, u64 end, u32 access)
 bool pages_accessible(u64 address, u64 size, u32 access)
 {
 	u64 end = address + size;
+	u8 want = PAGE_PRESENT | access;
 
+	if (likely((address & PAGE_MASK_LOW) + size <= PAGE_SIZE))
+		return (pages_state(address) & want) == want;
 	return pages_first_inaccessible(ALIGN_DOWN(address, PAGE_SIZE), end, access) >= end;
 }
 

@@ -7,6 +7,11 @@
  * A file is read into a kernel buffer with no lock of ours held; afterwards the mapping is looked
  * up again, and what changed meanwhile makes the caller start over. Two threads that touch the
  * same page may both read; the second finds it present and drops its copy.
+ *
+ * Progress: a step that succeeds leaves the touched page accessible, and mm->lock is not released
+ * between that and mm_populate_locked()'s return. The one step that may achieve nothing is the
+ * reading of a file whose mapping another thread replaced meanwhile: each such turn of the loop is
+ * a completed mmap or munmap of that thread, which can be killed like any other.
  */
 #include "abi/errno.h"
 #include "abi/mman.h"
@@ -77,35 +82,48 @@ int read_file(struct file *file, void *buf, size_t size, u64 offset, size_t *ret
 struct fill {
 	struct file *file;
 	u64 start, end, offset;
+	u64 touched; /* in [start, end) */
 };
 
-static int publish(struct mm *mm, const struct fill *f, const u8 *bytes)
+/* The mapping of the touched page, if it still shows the same. */
+static struct vma *find_again(struct mm *mm, const struct fill *f)
 {
-	struct vma *v = vma_find(mm, f->start);
-	u64 at = f->start, end;
+	struct vma *v = vma_find(mm, f->touched);
+
+	if (v && v->start <= f->touched && v->kind == VMA_FILE && v->file == f->file &&
+	    v->offset + (f->touched - v->start) == f->offset + (f->touched - f->start))
+		return v;
+	return NULL;
+}
+
+static int publish(struct vma *v, const struct fill *f, const u8 *bytes)
+{
+	u64 at = MAX(f->start, v->start), end = MIN(f->end, v->end);
 	int err = 0;
 
-	if (!v || v->start > f->start || v->kind != VMA_FILE || v->file != f->file ||
-	    v->offset + (f->start - v->start) != f->offset)
-		return 0; /* another mapping by now: the caller looks again */
-	end = MIN(f->end, v->end);
 	while (!err && at < end) {
 		u8 present;
 		u64 until = pages_run(at, end, PAGE_PRESENT, &present);
 
 		if (!present)
 			err = pages_fill(at, until, bytes + (at - f->start), v->prot,
-					 mm_has_siblings(mm));
+					 mm_has_siblings(v->mm));
 		at = until;
 	}
 	return err;
 }
 
-/* Releases mm->lock and takes it again. */
+/*
+ * Releases mm->lock and takes it again; afterwards either the pages are there, and the lock has
+ * been held since, or the mapping is another one.
+ */
 static int populate_file(struct vma *v, u64 touched, u64 start, u64 end)
 {
 	struct mm *mm = v->mm;
-	struct fill f = {.start = start, .end = end, .offset = v->offset + (start - v->start)};
+	struct fill f = {.start = start,
+			 .end = end,
+			 .offset = v->offset + (start - v->start),
+			 .touched = touched};
 	size_t size = end - start, valid = 0;
 	u8 *buf;
 	int err = 0;
@@ -123,13 +141,18 @@ static int populate_file(struct vma *v, u64 touched, u64 start, u64 end)
 		err = -EIO; /* behind the end of the file */
 
 	mutex_lock(&mm->lock);
-	if (!err)
-		err = publish(mm, &f, buf);
+	v = find_again(mm, &f);
+	if (!err && v)
+		err = publish(v, &f, buf);
+	kfree(buf);
+	if (v) {
+		file_put(f.file); /* not the last: the mapping has one */
+		return err;
+	}
 	mm_unlock(mm);
 	file_put(f.file);
-	kfree(buf);
 	mutex_lock(&mm->lock);
-	return err;
+	return 0; /* whatever became of the reading, nobody asks for it any more */
 }
 
 static int populate_step(struct vma *v, u64 at, u64 limit, u32 access)
@@ -154,35 +177,46 @@ static int populate_step(struct vma *v, u64 at, u64 limit, u32 access)
 	}
 }
 
+int mm_populate_locked(struct mm *mm, u64 at, u64 end, u32 access, u64 *ret_until,
+		       bool *ret_did_something)
+{
+	u64 page = ALIGN_DOWN(at, PAGE_SIZE);
+
+	for (;;) {
+		struct vma *v = vma_find(mm, at);
+		u64 until;
+		int err;
+
+		if (!v || v->start > at)
+			return -EFAULT;
+		if ((pages_effective(v->prot) & access) != access)
+			return -EACCES;
+		until = MIN(end, v->end);
+		if (v->lazy)
+			until = MIN(pages_first_inaccessible(page, until, access), until);
+		if (until > at) {
+			*ret_until = until;
+			return 0;
+		}
+		*ret_did_something = true;
+		/* Present all the same: an mprotect that the host refused half-way. */
+		if (v->kind != VMA_OBJECT && (pages_state(page) & PAGE_PRESENT))
+			err = pages_protect(page, page + PAGE_SIZE, v->prot);
+		else
+			err = populate_step(v, page, ALIGN_UP(end, PAGE_SIZE), access);
+		if (err)
+			return err;
+	}
+}
+
 static int populate(struct mm *mm, u64 start, u64 end, u32 access, bool *ret_did_something)
 {
 	int err = 0;
 
-	start = ALIGN_DOWN(start, PAGE_SIZE);
-	end = ALIGN_UP(end, PAGE_SIZE);
 	*ret_did_something = false;
 	mutex_lock(&mm->lock);
-	while (start < end) {
-		struct vma *v = vma_find(mm, start);
-		u64 until;
-
-		if (!v || v->start > start) {
-			err = -EFAULT;
-			break;
-		}
-		if ((pages_effective(v->prot) & access) != access) {
-			err = -EACCES;
-			break;
-		}
-		until = MIN(end, v->end);
-		start = v->lazy ? pages_first_inaccessible(start, until, access) : until;
-		if (start >= until)
-			continue;
-		*ret_did_something = true;
-		err = populate_step(v, start, until, access);
-		if (err)
-			break;
-	}
+	while (!err && start < end)
+		err = mm_populate_locked(mm, start, end, access, &start, ret_did_something);
 	mm_unlock(mm);
 	return err;
 }

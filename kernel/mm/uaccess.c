@@ -3,15 +3,27 @@
  * Following user pointers. A copy is one section: the thread says which address space it is in,
  * then checks the range, copies, and leaves. Whoever removes a mapping does so in the other
  * order, removes and then looks who is inside, so either the check fails or the addresses are not
- * handed on before the copy is done (unmap.c).
+ * handed on before the copy is done (unmap.c). The only thread of a process need not say so:
+ * nobody else removes mappings of its address space.
  *
  * Each thread slot has one cache line of its own: the section word and the last mapping that was
  * checked, valid while the address space's generation stands still. The common copy therefore
- * costs one exchange, a few compares and the bytes; no lock.
+ * costs a few compares and the bytes, and one exchange where there are siblings; no lock.
  *
- * Pages that are not there yet are filled outside of the section (populate.c), then the check
- * starts over. A fault in spite of the check (a sibling changes protections at the same time)
- * lands in kernel/arch/user_access.S and counts as a reason to check again, a few times.
+ * Where that does not do, there are two more ways, and siblings that map, unmap and protect without
+ * pause cannot keep a copy from getting on:
+ *
+ *   the mapping is another one, or a page is missing   With mm->lock held the page is filled, the
+ *	section entered, and then the lock released (enter_slowly): removers come later and find us
+ *	inside. At least up to the end of that page the copy goes on.
+ *   the copy faulted in spite of its check, because    One page at a time is copied while everything
+ *	protections changed at the same moment		is held that a change of its protection
+ *	needs (access_held). A fault even then is the host's doing, and more than a few of them at
+ *	one place are the end.
+ *
+ * So every turn of a loop here moves bytes or ends in an error, except when the reading of a file
+ * into its mapping is overtaken by another thread's mmap or munmap there (populate.c); then that
+ * thread got on.
  */
 #include "kernel/mm/uaccess.h"
 
@@ -26,9 +38,8 @@
 #include "kernel/sched/thread.h"
 #include "lib/base/string.h"
 
-#define RETRIES_MAX	  8
-/* Siblings that map and unmap without pause may spoil many checks; each of them got on by it. */
-#define ENTER_RETRIES_MAX 100000
+/* Faults on memory that our own tables call accessible; the host owes it to us. */
+#define HOST_FAULTS_MAX 64
 
 /* Written by the thread on that slot alone; others read `inside` and `epoch`. */
 struct section {
@@ -89,17 +100,23 @@ static __noinline void raise_top(u32 slot)
 		;
 }
 
-static inline struct section *enter(struct mm *mm)
+/* Another thread could remove mappings of `mm`; false only for `current` alone in its own. */
+static inline bool must_mark(const struct mm *mm)
 {
-	u32 slot = current_thread()->slot;
-	struct section *s;
+	const struct process *p = current_process();
+
+	return !p || p->mm != mm || __atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) != 1 ||
+	       __atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) != 1;
+}
+
+static inline void mark(struct section *s, struct mm *mm)
+{
+	u32 slot = s - sections;
 
 	if (unlikely(slot >= __atomic_load_n(&section_top, __ATOMIC_RELAXED)))
 		raise_top(slot);
-	s = &sections[slot];
 	__atomic_store_n(&s->epoch, __atomic_load_n(&epoch, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 	(void)__atomic_exchange_n(&s->inside, mm, __ATOMIC_SEQ_CST);
-	return s;
 }
 
 static inline void leave(struct section *s)
@@ -116,124 +133,196 @@ static inline bool check(const struct section *s, struct mm *mm, u64 at, u64 siz
 	return !s->lazy || pages_accessible(at, size, access);
 }
 
-/* Remembers the mapping at `at`. */
-static int remember(struct section *s, struct mm *mm, u64 at, u32 access)
-{
-	struct vma *v;
-	int err = -EFAULT;
-
-	mutex_lock(&mm->lock);
-	v = vma_find(mm, at);
-	s->mm = NULL;
-	if (v && v->start <= at && (pages_effective(v->prot) & access) == access) {
-		s->mm = mm;
-		s->generation = __atomic_load_n(&mm->generation, __ATOMIC_RELAXED);
-		s->start = v->start;
-		s->end = v->end;
-		s->prot = pages_effective(v->prot);
-		s->lazy = v->lazy;
-		err = 0;
-	}
-	mm_unlock(mm);
-	return err;
-}
-
-/*
- * Enters a section in which [at, at + *size) may be touched; *size is cut to what lies in one
- * mapping. -EFAULT: no such memory.
- */
-static __noinline int enter_slowly(struct mm *mm, u64 at, size_t *size, u32 access,
-				   struct section **ret)
-{
-	for (int i = 0; i < ENTER_RETRIES_MAX; i++) {
-		struct section *s = &sections[current_thread()->slot];
-		int err;
-
-		if (at < zone_start() || at >= zone_end())
-			return -EFAULT;
-		err = remember(s, mm, at, access);
-		if (err)
-			return err;
-		*size = MIN(*size, s->end - at);
-		if (s->lazy) {
-			err = mm_populate(mm, at, at + *size, access);
-			if (err)
-				return -EFAULT;
-		}
-		s = enter(mm);
-		if (check(s, mm, at, *size, access)) {
-			*ret = s;
-			return 0;
-		}
-		leave(s);
-	}
-	return -EFAULT;
-}
-
-static inline int enter_checked(struct mm *mm, u64 at, size_t *size, u32 access,
-				struct section **ret)
-{
-	struct section *s;
-
-	if (unlikely(!mm))
-		return -EFAULT;
-	s = enter(mm);
-	if (likely(check(s, mm, at, *size, access))) {
-		*ret = s;
-		return 0;
-	}
-	leave(s);
-	return enter_slowly(mm, at, size, access, ret);
-}
-
-enum transfer {
+/* What is done to user memory. Words are aligned: each is read or written at once. */
+enum action {
 	FROM_USER,
 	TO_USER,
 	ZERO_USER,
+	LOAD_U32,
+	LOAD_U64,
+	STORE_U32,
+	STORE_U64,
+	CMPXCHG_U32,
 };
 
-/* *ret_left: bytes not copied. */
-static inline int transfer(struct mm *mm, enum transfer how, u64 user, u8 *kernel, size_t size,
-			   size_t *ret_left)
+struct cmpxchg {
+	u32 old, new_value;
+};
+
+static inline u32 access_of(enum action action)
 {
-	u32 access = how == FROM_USER ? PAGE_READ : PAGE_WRITE;
-	int faults = 0;
+	return action == FROM_USER || action == LOAD_U32 || action == LOAD_U64 ? PAGE_READ
+									       : PAGE_WRITE;
+}
 
-	assert_may_sleep();
-	*ret_left = size;
-	while (size) {
-		size_t part = size, left;
-		struct section *s;
-		int err = enter_checked(mm, user, &part, access, &s);
+/* Bytes left over by a fault. */
+static inline size_t act(enum action action, u64 user, void *kernel, size_t size)
+{
+	struct cmpxchg *c;
 
-		if (unlikely(err))
+	switch (action) {
+	case FROM_USER: return arch_user_copy(kernel, (const void *)user, size);
+	case TO_USER: return arch_user_copy((void *)user, kernel, size);
+	case ZERO_USER: return arch_user_zero((void *)user, size);
+	case LOAD_U32: return arch_user_load_u32(kernel, (const u32 *)user);
+	case LOAD_U64: return arch_user_load_u64(kernel, (const u64 *)user);
+	case STORE_U32: return arch_user_store_u32((u32 *)user, *(const u32 *)kernel);
+	case STORE_U64: return arch_user_store_u64((u64 *)user, *(const u64 *)kernel);
+	case CMPXCHG_U32:
+		c = kernel;
+		return arch_user_cmpxchg_u32((u32 *)user, &c->old, c->new_value);
+	}
+	BUG_ON(true);
+	return size;
+}
+
+/* mm->lock is held, [at, at + 1) is mapped. For the next fast check. */
+static void remember(struct section *s, struct mm *mm, u64 at)
+{
+	const struct vma *v = vma_find(mm, at);
+
+	s->mm = mm;
+	s->generation = __atomic_load_n(&mm->generation, __ATOMIC_RELAXED);
+	s->start = v->start;
+	s->end = v->end;
+	s->prot = pages_effective(v->prot);
+	s->lazy = v->lazy;
+}
+
+/* Locks mm and fills the page at `at`. 0 and up to where it may be touched, or unlocked -EFAULT. */
+static int lock_accessible(struct mm *mm, u64 at, size_t size, u32 access, u64 *ret_until)
+{
+	bool ignored = false;
+
+	if (at < zone_start() || at >= zone_end())
+		return -EFAULT;
+	mutex_lock(&mm->lock);
+	if (!mm_populate_locked(mm, at, at + MIN(size, zone_end() - at), access, ret_until,
+				&ignored))
+		return 0;
+	mm_unlock(mm);
+	return -EFAULT;
+}
+
+/* Enters a section in which [at, at + *size) may be touched; *size is cut, not to nothing. */
+static int enter_slowly(struct mm *mm, u64 at, size_t *size, u32 access, struct section **ret)
+{
+	struct section *s = &sections[current_thread()->slot];
+	u64 until;
+	int err = lock_accessible(mm, at, *size, access, &until);
+
+	if (err)
+		return err;
+	remember(s, mm, at);
+	mark(s, mm);
+	mm_unlock(mm);
+	*size = until - at;
+	*ret = s;
+	return 0;
+}
+
+/*
+ * Acts on what lies in one page while nobody can change the page: its state belongs to mm->lock or
+ * to the lock of the object that it is part of.
+ */
+static int access_held(struct mm *mm, enum action action, u64 user, void *kernel, size_t *size,
+		       size_t *ret_left)
+{
+	u32 access = access_of(action);
+	size_t part = MIN(*size, PAGE_SIZE - (user & PAGE_MASK_LOW));
+	struct mem_object *o;
+	u64 until;
+
+	for (;;) {
+		int err = lock_accessible(mm, user, part, access, &until);
+
+		if (err)
 			return err;
-		if (how == FROM_USER)
-			left = arch_user_copy(kernel, (const void *)user, part);
-		else if (how == TO_USER)
-			left = arch_user_copy((void *)user, kernel, part);
+		o = vma_find(mm, user)->object;
+		if (!o)
+			break;
+		/* Other processes' mappings of the object count here too. */
+		object_hold(o);
+		if (pages_accessible(user, part, access))
+			break;
+		object_release(o);
+		mm_unlock(mm);
+	}
+	*size = part;
+	*ret_left = act(action, user, kernel, part);
+	if (o)
+		object_release(o);
+	mm_unlock(mm);
+	return 0;
+}
+
+/* All of it, whatever siblings do meanwhile. *ret_left: bytes that were not reached. */
+static __noinline int access_slowly(struct mm *mm, enum action action, u64 user, void *kernel,
+				    size_t size, size_t *ret_left)
+{
+	bool is_held = false;
+	u32 host_faults = 0;
+
+	*ret_left = size;
+	if (!mm)
+		return -EFAULT;
+	while (size) {
+		struct section *s;
+		size_t part = size, left;
+		int err;
+
+		if (is_held)
+			err = access_held(mm, action, user, kernel, &part, &left);
 		else
-			left = arch_user_zero((void *)user, part);
-		leave(s);
-		if (unlikely(left)) {
-			if (++faults > RETRIES_MAX)
-				return -EFAULT;
-			part -= left;
+			err = enter_slowly(mm, user, &part, access_of(action), &s);
+		if (err)
+			return err;
+		if (!is_held) {
+			left = act(action, user, kernel, part);
+			leave(s);
 		}
+		host_faults = is_held && left ? host_faults + 1 : 0;
+		if (host_faults > HOST_FAULTS_MAX)
+			panic("the host takes away memory of programs");
+		is_held = left;
+		part -= left;
 		user += part;
 		if (kernel)
-			kernel += part;
+			kernel = (u8 *)kernel + part;
 		size -= part;
 		*ret_left = size;
 	}
 	return 0;
 }
 
-static inline int transfer_current(enum transfer how, u64 user, u8 *kernel, size_t size)
+/* One attempt without a lock, of `current` in its own address space; true: done. */
+static inline bool access_fast(struct mm *mm, enum action action, u64 user, void *kernel,
+			       size_t size)
 {
+	struct section *s = &sections[current_thread()->slot];
+	bool is_marked = must_mark(mm);
+	size_t left = 1;
+
+	if (unlikely(is_marked))
+		mark(s, mm);
+	if (likely(check(s, mm, user, size, access_of(action))))
+		left = act(action, user, kernel, size);
+	if (unlikely(is_marked))
+		leave(s);
+	return !left;
+}
+
+static inline int access_user(enum action action, u64 user, void *kernel, size_t size)
+{
+	struct mm *mm = current_process()->mm;
 	size_t left;
 
-	return transfer(current_process()->mm, how, user, kernel, size, &left);
+	assert_may_sleep();
+	if (!size)
+		return 0;
+	if (likely(mm && access_fast(mm, action, user, kernel, size)))
+		return 0;
+	return access_slowly(mm, action, user, kernel, size, &left);
 }
 
 size_t uaccess_read(struct mm *mm, void *to, u64 address, size_t size)
@@ -241,30 +330,30 @@ size_t uaccess_read(struct mm *mm, void *to, u64 address, size_t size)
 	size_t left;
 
 	/* Short is as good as an error here: the count says it. */
-	return transfer(mm, FROM_USER, address, to, size, &left) ? size - left : size;
+	return access_slowly(mm, FROM_USER, address, to, size, &left) ? size - left : size;
 }
 
 int uaccess_write(struct mm *mm, u64 address, const void *from, size_t size)
 {
 	size_t left;
 
-	return transfer(mm, from ? TO_USER : ZERO_USER, address, (u8 *)(uintptr_t)from, size,
-			&left);
+	return access_slowly(mm, from ? TO_USER : ZERO_USER, address, (void *)(uintptr_t)from, size,
+			     &left);
 }
 
 int copy_from_user(void *to, const void __user *from, size_t size)
 {
-	return transfer_current(FROM_USER, (u64)from, to, size);
+	return access_user(FROM_USER, (u64)from, to, size);
 }
 
 int copy_to_user(void __user *to, const void *from, size_t size)
 {
-	return transfer_current(TO_USER, (u64)to, (u8 *)(uintptr_t)from, size);
+	return access_user(TO_USER, (u64)to, (void *)(uintptr_t)from, size);
 }
 
 int clear_user(void __user *to, size_t size)
 {
-	return transfer_current(ZERO_USER, (u64)to, NULL, size);
+	return access_user(ZERO_USER, (u64)to, NULL, size);
 }
 
 long copy_string_from_user(char *to, const char __user *from, size_t size)
@@ -279,7 +368,7 @@ long copy_string_from_user(char *to, const char __user *from, size_t size)
 		int err;
 
 		part = MIN(part, (size_t)256);
-		err = transfer_current(FROM_USER, at, (u8 *)to + done, part);
+		err = access_user(FROM_USER, at, to + done, part);
 		if (err)
 			return err;
 		nul = memchr(to + done, 0, part);
@@ -291,70 +380,48 @@ long copy_string_from_user(char *to, const char __user *from, size_t size)
 	return -ENAMETOOLONG;
 }
 
-/* One aligned word in one section, so that it is read or written at once. */
-#define WORD(at, width, access, expression)                                                        \
-	({                                                                                         \
-		struct mm *_mm = current_process()->mm;                                            \
-		struct section *_s;                                                                \
-		size_t _size = (width), _left = 1;                                                 \
-		int _err = 0;                                                                      \
-		if (!IS_ALIGNED((u64)(at), (width)))                                               \
-			_err = -EFAULT;                                                            \
-		for (int _i = 0; !_err && _left && _i < RETRIES_MAX; _i++) {                       \
-			_err = enter_checked(_mm, (u64)(at), &_size, access, &_s);                 \
-			if (!_err) {                                                               \
-				_left = (expression);                                              \
-				leave(_s);                                                         \
-			}                                                                          \
-		}                                                                                  \
-		_err ? _err : _left ? -EFAULT : 0;                                                 \
-	})
-
 int get_user_u32(u32 *ret, const void __user *from)
 {
 	u32 value = 0;
-	int err = WORD(from, 4, PAGE_READ, arch_user_load_u32(&value, (const u32 *)(u64)from));
+
+	if (!IS_ALIGNED((u64)from, 4) || access_user(LOAD_U32, (u64)from, &value, 4))
+		return -EFAULT;
+	*ret = value;
+	return 0;
+}
+
+int put_user_u32(void __user *to, u32 value)
+{
+	return IS_ALIGNED((u64)to, 4) ? access_user(STORE_U32, (u64)to, &value, 4) : -EFAULT;
+}
+
+int get_user_u64(u64 *ret, const void __user *from)
+{
+	u64 value = 0;
+	/* Aligned words are read at once; others may as well lie in two mappings. */
+	int err = IS_ALIGNED((u64)from, 8) ? access_user(LOAD_U64, (u64)from, &value, 8)
+					   : copy_from_user(&value, from, 8);
 
 	if (!err)
 		*ret = value;
 	return err;
 }
 
-int put_user_u32(void __user *to, u32 value)
-{
-	return WORD(to, 4, PAGE_WRITE, arch_user_store_u32((u32 *)(u64)to, value));
-}
-
-int get_user_u64(u64 *ret, const void __user *from)
-{
-	/* Aligned words are read at once; others may as well lie in two mappings. */
-	if (IS_ALIGNED((u64)from, 8)) {
-		u64 value = 0;
-		int err = WORD(from, 8, PAGE_READ,
-			       arch_user_load_u64(&value, (const u64 *)(u64)from));
-
-		if (!err)
-			*ret = value;
-		return err;
-	}
-	return copy_from_user(ret, from, sizeof(*ret));
-}
-
 int put_user_u64(void __user *to, u64 value)
 {
 	if (IS_ALIGNED((u64)to, 8))
-		return WORD(to, 8, PAGE_WRITE, arch_user_store_u64((u64 *)(u64)to, value));
+		return access_user(STORE_U64, (u64)to, &value, 8);
 	return copy_to_user(to, &value, sizeof(value));
 }
 
 int cmpxchg_user_u32(void __user *at, u32 old_value, u32 new_value, u32 *ret_old)
 {
-	u32 old = old_value;
-	int err = WORD(at, 4, PAGE_WRITE, arch_user_cmpxchg_u32((u32 *)(u64)at, &old, new_value));
+	struct cmpxchg c = {.old = old_value, .new_value = new_value};
 
-	if (!err)
-		*ret_old = old;
-	return err;
+	if (!IS_ALIGNED((u64)at, 4) || access_user(CMPXCHG_U32, (u64)at, &c, 4))
+		return -EFAULT;
+	*ret_old = c.old;
+	return 0;
 }
 
 bool user_range_is_ok(const void __user *at, size_t size, bool write)

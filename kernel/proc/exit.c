@@ -211,7 +211,8 @@ void thread_exit(s32 status)
 	p->syscalls_of_dead_threads += t->syscalls;
 	p->traps_of_dead_threads += t->traps;
 	p->sigreturn_traps_of_dead_threads += t->sigreturn_traps;
-	is_last = --p->thread_count == 0;
+	/* From here on this thread touches no memory of the program: uaccess.c relies on it. */
+	is_last = __atomic_sub_fetch(&p->thread_count, 1, __ATOMIC_ACQ_REL) == 0;
 	if (is_last && !p->exiting) {
 		p->exiting = true;
 		p->exit_status = status;

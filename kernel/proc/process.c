@@ -178,7 +178,7 @@ int thread_attach(struct thread *t)
 	} else {
 		thread_get(t);
 		list_add_tail(&p->threads, &t->process_node);
-		p->thread_count++;
+		__atomic_add_fetch(&p->thread_count, 1, __ATOMIC_RELAXED);
 	}
 	process_unlock(p);
 	if (err)
@@ -200,7 +200,7 @@ void thread_detach(struct thread *t)
 	id_set_thread(t->tid, NULL);
 	process_lock(p);
 	list_del(&t->process_node);
-	p->thread_count--;
+	__atomic_sub_fetch(&p->thread_count, 1, __ATOMIC_RELEASE);
 	process_unlock(p);
 	thread_count_down();
 	thread_put(t);

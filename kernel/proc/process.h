@@ -46,7 +46,7 @@ struct process {
 
 	struct spinlock lock; /* threads, signals, exit state */
 	struct list_node threads;
-	u32 thread_count;
+	u32 thread_count; /* atomic; changes under lock */
 	bool exiting;		    /* exit_group or fatal signal under way */
 	struct thread *exec_thread; /* the one that replaces the image and ends all others */
 	bool stopped;		    /* by SIGSTOP and the like, until SIGCONT */

@@ -4,14 +4,17 @@
 #include "tests/fakes/memory.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "abi/errno.h"
 #include "edge/hostcall_gen.h"
+#include "kernel/arch/arch.h"
 #include "kernel/arch/patch.h"
 #include "kernel/core/kmem.h"
 #include "kernel/mm/mm.h"
@@ -95,6 +98,36 @@ static s64 answer(u64 number, u64 *args, u8 *data, void *context)
 	}
 	default: return -ENOSYS;
 	}
+}
+
+/* As stage 1 of an exception does it: a fault in user_access.S goes on at its end. */
+static void (*fault_hook)(void *address);
+static struct sigaction old_action;
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+	greg_t *ip = &((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+
+	if ((u64)*ip < (u64)user_access_start || (u64)*ip >= (u64)user_access_end) {
+		sigaction(signal, &old_action, NULL); /* meets it again */
+		return;
+	}
+	if (fault_hook)
+		fault_hook(info->si_addr);
+	*ip = (greg_t)user_access_fault;
+}
+
+void fake_memory_on_fault(void (*hook)(void *address))
+{
+	fault_hook = hook;
+	sigaction(SIGSEGV, &(struct sigaction){.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO},
+		  &old_action);
+}
+
+void fake_memory_host_protect(u64 address, u32 prot)
+{
+	if (mprotect((void *)ALIGN_DOWN(address, PAGE_SIZE), PAGE_SIZE, (int)prot))
+		abort();
 }
 
 struct process *fake_memory_start(u64 limit, bool strict)

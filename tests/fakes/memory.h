@@ -23,6 +23,15 @@ u64 fake_zone_movable(void);
 u64 fake_memory_calls(void);
 void fake_memory_fail_call(long n);
 
+/*
+ * From now on in this test, a copy to or from user memory may fault as it may in the enclave. The
+ * hook is called for each fault, in a signal handler; NULL: nothing.
+ */
+void fake_memory_on_fault(void (*hook)(void *address));
+
+/* A hostile host: changes the protection of the page around `address` unasked. */
+void fake_memory_host_protect(u64 address, u32 prot);
+
 struct fake_file_options {
 	const void *sites; /* items of 8 bytes, as struct file_sites */
 	size_t sites_size;
