@@ -56,6 +56,8 @@ struct fuzz_volume *fuzz_volume_get(void)
 			continue;
 		gen = le64_get(slot->clear.gen);
 		f.root_block = b;
+		f.log_block = le64_get(slot->body.log_addr) & ((1ull << 48) - 1);
+		f.log_seq = le64_get(slot->body.log_first_seq);
 		f.node_block = le64_get(slot->body.fs_tree.addr_nblk) & ((1ull << 48) - 1);
 	}
 	f.x.hooks.faults = SECVOL_FAULT_NO_TAG_CHECK;

@@ -10,6 +10,8 @@ struct fuzz_volume {
 	struct bs_sim *sim; /* whose blocks `disk` names */
 	struct sim_state disk;
 	u64 root_block; /* of the newest root slot */
+	u64 log_block;	/* where the log begins, empty */
+	u64 log_seq;
 	u64 node_block; /* of the tree's root node, which is a leaf */
 };
 

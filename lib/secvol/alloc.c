@@ -241,6 +241,44 @@ static void take(struct secvol *v, struct sv_ag *ag, u32 at, u32 count)
 	v->dirty = true;
 }
 
+static int locate(struct secvol *v, u64 addr, u32 count, struct sv_ag **ret_ag, u32 *ret_at)
+{
+	u64 index, at;
+	int err;
+
+	if (addr < SV_FIRST_AG || !range_within(addr, count, v->size_blocks))
+		return -EUCLEAN;
+	index = (addr - SV_FIRST_AG) / sv_ag_blocks(v);
+	at = (addr - SV_FIRST_AG) % sv_ag_blocks(v);
+	if (index >= v->ag_count)
+		return -EUCLEAN;
+	err = sv_ag_load(v, (u32)index, ret_ag);
+	if (err)
+		return err;
+	if (at < 2 * (*ret_ag)->bm_blocks || !range_within(at, count, (*ret_ag)->nblocks))
+		return -EUCLEAN;
+	*ret_at = (u32)at;
+	return 0;
+}
+
+int sv_alloc_claim(struct secvol *v, u64 addr, u32 count, u32 *ret_taken)
+{
+	struct sv_ag *ag;
+	u32 at;
+	int err = locate(v, addr, count, &ag, &at);
+
+	*ret_taken = 0;
+	if (err)
+		return err;
+	for (u32 i = at; i < at + count; i++) {
+		if (bit_get(ag->cur, i))
+			continue;
+		take(v, ag, i, 1);
+		++*ret_taken;
+	}
+	return 0;
+}
+
 static bool is_free(const struct secvol *v, const struct sv_ag *ag, u32 i, bool broken_only)
 {
 	return !bit_get(ag->used, i) && !(broken_only && quad_bits(v, ag->used, i) == 0);
@@ -301,8 +339,9 @@ static bool alloc_in(struct secvol *v, struct sv_ag *ag, u32 want, bool broken_o
 /* Groups that data leaves alone as long as there are other blocks: for the nodes of commits. */
 static u64 groups_kept(const struct secvol *v, bool last_resort)
 {
-	return last_resort ? v->dirty_nodes + SV_SLACK_NODES / 2
-			   : v->dirty_nodes + 2 * SV_SLACK_NODES + sv_held_back(v) / v->node_blocks;
+	return last_resort
+		       ? sv_nodes_due(v) + SV_SLACK_NODES / 2
+		       : sv_nodes_due(v) + 2 * SV_SLACK_NODES + sv_held_back(v) / v->node_blocks;
 }
 
 int sv_alloc_blocks(struct secvol *v, u32 want, u64 *ret_addr, u32 *ret_count)
@@ -350,26 +389,6 @@ int sv_alloc_node(struct secvol *v, u64 *ret_addr)
 		v->node_hint = 0;
 	}
 	return -ENOSPC;
-}
-
-static int locate(struct secvol *v, u64 addr, u32 count, struct sv_ag **ret_ag, u32 *ret_at)
-{
-	u64 index, at;
-	int err;
-
-	if (addr < SV_FIRST_AG || !range_within(addr, count, v->size_blocks))
-		return -EUCLEAN;
-	index = (addr - SV_FIRST_AG) / sv_ag_blocks(v);
-	at = (addr - SV_FIRST_AG) % sv_ag_blocks(v);
-	if (index >= v->ag_count)
-		return -EUCLEAN;
-	err = sv_ag_load(v, (u32)index, ret_ag);
-	if (err)
-		return err;
-	if (at < 2 * (*ret_ag)->bm_blocks || !range_within(at, count, (*ret_ag)->nblocks))
-		return -EUCLEAN;
-	*ret_at = (u32)at;
-	return 0;
 }
 
 void sv_alloc_undo(struct secvol *v, u64 addr, u32 count)

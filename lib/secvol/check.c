@@ -261,7 +261,16 @@ static void compare_objects(struct walk *w)
 static void compare_bitmaps(struct walk *w)
 {
 	struct secvol *v = w->v;
+	u64 log_blocks = 0;
 
+	for (u32 i = 0; i < v->log.segs.n; i++)
+		for (u64 at = 0; at < v->log.segs.run[i].count; at++) {
+			u64 addr = v->log.segs.run[i].addr + at;
+
+			if (w->map[addr / 8] >> (addr % 8) & 1)
+				damage(w, 0, "a block of the log has two owners", -EUCLEAN);
+			w->map[addr / 8] |= (u8)(1u << (addr % 8));
+		}
 	for (u32 i = 0; i < v->ag_count; i++) {
 		struct sv_session *s;
 		struct sv_ag *ag;
@@ -285,7 +294,9 @@ static void compare_bitmaps(struct walk *w)
 			}
 		}
 	}
-	if (w->used != v->used)
+	for (u32 i = 0; i < v->log.segs.n; i++)
+		log_blocks += v->log.segs.run[i].count;
+	if (w->used + log_blocks != v->used)
 		damage(w, 0, "the count of used blocks is wrong", -EUCLEAN);
 	for (u32 i = 0; v->p.mode == SECVOL_SEALED && i < v->session_count; i++) {
 		if (w->live[i] != v->sessions[i].live)
@@ -300,9 +311,14 @@ int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 	size_t live_size = (v->session_count + 1) * sizeof(*w.live);
 	int err = 0;
 
+	sv_commit_lock(v);
 	sv_lock(v);
-	if (v->rw && v->dirty)
-		err = v->failed ? v->failed : sv_commit(v, false);
+	if (v->rw && v->failed)
+		err = v->failed;
+	else if (v->rw && v->open_commit_due && v->delta.count)
+		err = sv_open_commit(v);
+	else if (v->rw && (v->dirty || v->delta.count))
+		err = sv_commit(v, false);
 	live_size = (v->session_count + 1) * sizeof(*w.live);
 	w.map = sv_zalloc(v, w.map_size);
 	w.live = sv_zalloc(v, live_size);
@@ -328,5 +344,6 @@ int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 	sv_free(v, w.page, SV_BLOCK);
 	sv_free(v, w.seen, w.cap * sizeof(*w.seen));
 	sv_end(v);
+	sv_commit_unlock(v);
 	return err ? err : w.first;
 }

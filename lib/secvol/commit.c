@@ -2,8 +2,10 @@
 /*
  * The checkpoint: what is dirty in memory becomes the next generation on the store.
  *
- *   1. dirty pages and inodes go to the tree        3. bitmaps to their other slot, nodes bottom up
- *   2. every dirty node gets an address             4. FLUSH, root slot, FLUSH
+ *   1. dirty pages and inodes go to the delta table, and that into the tree, in the order of its
+ *      keys; leaves that are passed are written at once, so that few of them are in memory
+ *   2. every dirty node gets an address      3. bitmaps to their other slot, nodes bottom up
+ *   4. FLUSH, root slot, FLUSH; the log begins anew
  *
  * Step 2 is a loop: giving addresses changes bitmaps and the counts of live blocks, these have to be
  * written in the ag table and the key table, whose nodes become dirty in turn. It ends because
@@ -12,6 +14,8 @@
 #include "lib/secvol/secvol_priv.h"
 
 #include "abi/errno.h"
+
+#define DIRTY_NODES_MAX 256u
 
 static struct sv_tree *trees_of(struct secvol *v, u32 i)
 {
@@ -262,14 +266,77 @@ static int write_below(struct writer *w, struct sv_node *n, struct sv_ptr *ret_p
 	return 0;
 }
 
-static int write_all(struct secvol *v)
+/* Writes the dirty leaves below n; what leads to them stays dirty. */
+static int spill_below(struct writer *w, struct sv_node *n)
 {
-	struct writer *w = sv_zalloc(v, sizeof(*w));
+	struct secvol *v = w->v;
 	int err = 0;
 
-	if (!w)
-		return -ENOMEM;
-	w->v = v;
+	for (u32 i = 0; !err && n->level && i < n->n; i++) {
+		struct sv_bptr *b = (struct sv_bptr *)sv_node_value(n, i);
+		u64 addr = le64_get(b->addr_nblk) & ((1ull << 48) - 1);
+		struct sv_node *child;
+		struct sv_ptr ptr;
+
+		if (!(addr & SV_VIRTUAL))
+			continue;
+		child = sv_node_find(v, addr);
+		if (child->level) {
+			err = spill_below(w, child);
+			continue;
+		}
+		err = sv_alloc_node(v, &child->new_addr);
+		if (err)
+			return err;
+		sv_session_live(v, v->kid, v->node_blocks);
+		err = write_below(w, child, &ptr);
+		memset(b, 0, sizeof(*b));
+		sv_ptr_encode(v, &ptr, b);
+	}
+	return err;
+}
+
+static int spill(struct writer *w)
+{
+	int err = 0;
+
+	if (w->v->fs.root.addr & SV_VIRTUAL)
+		err = spill_below(w, sv_node_find(w->v, w->v->fs.root.addr));
+	if (!err)
+		err = writer_flush(w);
+	return err ? sv_fail(w->v, err) : 0;
+}
+
+/*
+ * Step 1. When it fails for want of memory nothing is lost: the delta table still hides whatever has been
+ * merged already, and the next commit tries again.
+ */
+static int merge(struct writer *w)
+{
+	struct secvol *v = w->v;
+	struct sv_key first = sv_key(0, 0, 0);
+	int err = 0;
+
+	for (struct sv_delta_entry *e = sv_delta_find(&v->delta, &first); !err && e;
+	     e = e->next[0]) {
+		if (e->deleted)
+			err = sv_base_delete(v, &v->fs, &e->key);
+		else
+			err = sv_base_put(v, &v->fs, &e->key, e->val, e->size);
+		if (err == -ENOENT && e->deleted)
+			err = 0;
+		if (!err && v->dirty_nodes > DIRTY_NODES_MAX)
+			err = spill(w);
+		sv_nodes_trim(v);
+	}
+	return err;
+}
+
+static int write_all(struct writer *w)
+{
+	struct secvol *v = w->v;
+	int err = 0;
+
 	for (u32 i = 0; !err && i < v->ag_count; i++) {
 		if (v->ag[i] && v->ag[i]->dirty)
 			err = write_bitmap(w, v->ag[i]);
@@ -280,15 +347,12 @@ static int write_all(struct secvol *v)
 		if (t->root.addr & SV_VIRTUAL)
 			err = write_below(w, sv_node_find(v, t->root.addr), &t->root);
 	}
-	if (!err)
-		err = writer_flush(w);
-	sv_free(v, w, sizeof(*w));
-	return err;
+	return err ? err : writer_flush(w);
 }
 
 /* ---- the whole ---- */
 
-static int flush_inodes(struct secvol *v)
+int sv_flush_inodes(struct secvol *v)
 {
 	int err = sv_data_flush(v);
 
@@ -318,6 +382,7 @@ static void after_commit(struct secvol *v)
 	u32 keep = v->keep_roots;
 
 	v->gen++;
+	v->groups_durable = ++v->groups_begun; /* the mutex was held all the time */
 	if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE))
 		v->frees.n = 0; /* they are in use again already */
 	r = &v->pending[v->gen % ARRAY_SIZE(v->pending)];
@@ -337,36 +402,59 @@ static void after_commit(struct secvol *v)
 			v->ag[i]->dirty = v->ag[i]->moved = false;
 	}
 	v->dirty = false;
+	v->unflushed.n = 0;
+	v->unflushed_lost = false;
+	sv_delta_reset(v);
 	sv_nodes_trim(v);
 }
 
-int sv_commit(struct secvol *v, bool clean)
+/* Steps 2 to 4. */
+static int write_root(struct secvol *v, struct writer *w, bool clean)
 {
-	int err;
+	int err = sv_log_renew(v);
 
-	if (v->failed)
-		return v->failed;
-	err = flush_inodes(v);
-	if (err)
-		return err;
-	if (v->p.mode == SECVOL_SEALED && v->next_ctr > 1ull << 31) {
-		err = sv_session_start(v);
-		if (!err)
-			err = sv_tree_dirty_all(v, &v->keys);
-		if (err)
-			return sv_fail(v, err);
-	}
-	err = settle(v);
 	if (!err)
-		err = write_all(v);
+		err = settle(v);
+	if (!err)
+		err = write_all(w);
 	if (!err && !sv_fault(v, SECVOL_FAULT_SKIP_FLUSH))
 		err = bs_flush(v->bs);
 	if (!err)
 		err = sv_root_write(v, clean);
 	if (!err && !sv_fault(v, SECVOL_FAULT_EARLY_ACK))
 		err = bs_flush(v->bs);
+	return err;
+}
+
+int sv_commit(struct secvol *v, bool clean)
+{
+	struct writer *w;
+	int err;
+
+	if (v->failed)
+		return v->failed;
+	err = sv_flush_inodes(v);
 	if (err)
-		return sv_fail(v, err);
-	after_commit(v);
-	return 0;
+		return err;
+	w = sv_zalloc(v, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	w->v = v;
+	err = merge(w);
+	if (!err && v->p.mode == SECVOL_SEALED && v->next_ctr > 1ull << 31) {
+		err = sv_session_start(v);
+		if (!err)
+			err = sv_tree_dirty_all(v, &v->keys);
+		if (err)
+			sv_fail(v, err);
+	}
+	if (!err) {
+		err = write_root(v, w, clean);
+		if (err)
+			sv_fail(v, err);
+		else
+			after_commit(v);
+	}
+	sv_free(v, w, sizeof(*w));
+	return err;
 }

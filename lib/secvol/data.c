@@ -34,12 +34,22 @@ static int drop_inline(struct secvol *v, struct sv_inode_mem *i)
 	return err;
 }
 
+static void queue_data(struct secvol *v, u64 addr, u32 count)
+{
+	struct sv_queue *q = &v->queue;
+
+	q->req[q->reqs++] = (struct bs_req){
+		.op = BS_WRITE, .block = addr, .count = count, .buf = q->io + q->blocks * SV_BLOCK};
+	q->blocks += count;
+}
+
 /* Seals and writes `count` blocks of one chunk from src pages, and refers to them. */
 static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
 		     const u8 *const *src)
 {
 	while (count) {
 		struct sv_ptr ext = {.birth = v->gen + 1};
+		bool queued;
 		u8 *to;
 		u32 n;
 		int err = sv_extent_prepare(v, i, block);
@@ -50,14 +60,25 @@ static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 co
 			return err;
 		ext.nblk = n;
 		to = bs_map(v->bs, ext.addr, n, true);
+		queued = !to && v->queue.filling;
+		if (queued && v->queue.blocks + n > SV_IO_BLOCKS) {
+			err = sv_queue_run(v);
+			if (err)
+				return sv_fail(v, err);
+		}
+		if (queued)
+			to = v->queue.io + v->queue.blocks * SV_BLOCK;
 		err = sv_seal_blocks(v, i->attr.obj, block, n, src, to ? to : v->io, &ext,
 				     v->val[2]);
 		if (err) {
 			sv_alloc_undo(v, ext.addr, n);
 			return err;
 		}
-		if (!to)
+		if (queued)
+			queue_data(v, ext.addr, n);
+		else if (!to)
 			err = bs_write(v->bs, ext.addr, n, v->io);
+		sv_unflushed_add(v, ext.addr, n);
 		if (!err)
 			err = sv_extent_replace(v, i, block, n, &ext, v->val[2]);
 		if (!err && block == 0)
@@ -109,6 +130,7 @@ static int flush_chunk(struct secvol *v, struct sv_chunk *c)
 		}
 		err = write_run(v, i, c->index * SV_EXTENT_BLOCKS + k, n,
 				(const u8 *const *)c->page + k);
+		c->stamp = v->queue.stamp;
 		for (u32 e = k + n; !err && k < e; k++)
 			sv_page_clean(v, i, c, k);
 	}

@@ -118,6 +118,7 @@ struct failing {
 	struct bs *below;
 	long writes_left; /* then writes fail; -1: never */
 	bool flush_fails;
+	u32 flushes_fail; /* that many, then they work again */
 };
 
 static int failing_submit(struct bs *bs, struct bs_batch *batch)
@@ -128,6 +129,10 @@ static int failing_submit(struct bs *bs, struct bs_batch *batch)
 	for (u32 i = 0; i < batch->count; i++) {
 		if (batch->reqs[i].op == BS_FLUSH && x->flush_fails)
 			batch->reqs[i].result = -5;
+		if (batch->reqs[i].op == BS_FLUSH && x->flushes_fail) {
+			x->flushes_fail--;
+			batch->reqs[i].result = -5;
+		}
 		if (batch->reqs[i].op == BS_WRITE && x->writes_left >= 0 && x->writes_left-- == 0) {
 			batch->reqs[i].result = -5;
 			x->writes_left = 0;
@@ -163,6 +168,45 @@ static const struct bs_ops failing_ops = {.submit = failing_submit,
 					  .size = failing_size,
 					  .buf_alloc = failing_alloc,
 					  .buf_free = failing_free};
+
+/*
+ * A flush that fails once: the store may have dropped anything since the flush before, so all of it
+ * is written again, and the commit succeeds.
+ */
+static void a_failed_flush_is_made_good(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 8192};
+	struct failing x = {.bs = {.ops = &failing_ops, .max_blocks = BS_MAX_BLOCKS},
+			    .writes_left = -1};
+	struct secvol_attr a;
+	static u8 got[sizeof(buf)];
+
+	assert_int_equal(fixture_init(&f, 8192), 0);
+	x.below = f.bs;
+	f.params.bs = &x.bs;
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
+	assert_int_equal(secvol_commit(v), 0);
+	memset(buf, 0x5a, sizeof(buf));
+	for (u32 i = 0; i < 6; i++) {
+		buf[i] = (u8)i;
+		assert_int_equal(secvol_write(v, a.obj, 0, buf, sizeof(buf)), sizeof(buf));
+		assert_int_equal(secvol_write(v, a.obj, sizeof(buf), buf, 100), 100);
+		x.flushes_fail = i && i % 2; /* the first change after an open is a checkpoint */
+		assert_int_equal(secvol_commit(v), 0);
+		assert_int_equal(x.flushes_fail, 0);
+		secvol_abandon(v);
+		assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+		assert_int_equal(secvol_read(v, a.obj, 0, got, sizeof(got)), sizeof(got));
+		assert_memory_equal(got, buf, sizeof(buf));
+	}
+	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
+	assert_int_equal(secvol_close(v), 0);
+	f.params.bs = f.bs;
+	fixture_fini(&f);
+	memset(buf, 0, sizeof(buf));
+}
 
 static void failing_stores_make_it_read_only(void **state)
 {
@@ -219,4 +263,4 @@ static void failing_stores_make_it_read_only(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
-UNIT_TESTS(full_volumes_work_on, failing_stores_make_it_read_only)
+UNIT_TESTS(full_volumes_work_on, a_failed_flush_is_made_good, failing_stores_make_it_read_only)

@@ -214,8 +214,7 @@ static int delete_items(struct secvol *v, u64 obj)
 	u32 size;
 	int err;
 
-	for (;;) {
-		key = sv_key(obj, SV_INODE + 1, 0);
+	for (key = sv_key(obj, SV_INODE + 1, 0);; key.off++) {
 		err = sv_tree_next(v, &v->fs, &key, &val, &size);
 		if (err == -ENOENT || (!err && sv_key_cmp(&key, &end) > 0))
 			return 0;
@@ -329,13 +328,20 @@ int secvol_hold(struct secvol *v, u64 obj)
 void secvol_release(struct secvol *v, u64 obj)
 {
 	struct sv_inode_mem *i;
+	bool has_room = false;
 
 	sv_lock(v);
+	if (sv_inode_get(v, obj, &i) == 0 && i->holds == 1 && i->attr.nlink == 0 && v->rw &&
+	    !v->failed) {
+		sv_unlock(v);
+		has_room = sv_begin_write(v, 0, 16, true) == 0;
+		if (!has_room)
+			sv_lock(v);
+	}
 	if (sv_inode_get(v, obj, &i) == 0 && i->holds && --i->holds == 0) {
 		list_add_tail(&v->inode_lru, &i->lru);
 		/* If this fails the ORPHAN item is still there and recovery does it. */
-		if (i->attr.nlink == 0 && v->rw && !v->failed &&
-		    sv_make_room(v, 0, 16, true) == 0 && sv_inode_get(v, obj, &i) == 0) {
+		if (i->attr.nlink == 0 && has_room) {
 			int err = sv_inode_destroy(v, i);
 
 			if (err)

@@ -138,6 +138,8 @@ void sv_chunks_trim(struct secvol *v)
 	list_for_each_safe (at, next, &v->chunk_lru) {
 		struct sv_chunk *c = list_entry(at, struct sv_chunk, lru);
 
+		if (v->queue.in_flight && c->stamp == v->queue.stamp)
+			continue; /* the store does not have them yet */
 		for (u32 k = 0; k < SV_EXTENT_BLOCKS; k++) {
 			if (!(c->dirty >> k & 1))
 				page_free(v, c, k);

@@ -148,6 +148,25 @@ int sv_reader_run(struct secvol *v, struct sv_reader *r, u8 *const *dst)
 	return err;
 }
 
+int sv_extent_open(struct secvol *v, u64 obj, const struct sv_extent_mem *e, const u8 *macs)
+{
+	const struct aes_gcm *ctx = NULL;
+	u8 *dst[SV_EXTENT_BLOCKS], *page = sv_alloc(v, SV_BLOCK);
+	int err = page ? 0 : -ENOMEM;
+
+	for (u32 i = 0; i < SV_EXTENT_BLOCKS; i++)
+		dst[i] = page;
+	if (!err && sv_sealed(v))
+		err = sv_session_ctx(v, e->ptr.kid, &ctx);
+	if (!err)
+		err = bs_read(v->bs, e->ptr.addr, e->ptr.nblk, v->io);
+	if (!err)
+		err = sv_open_blocks(v, v->bounce, ctx, obj, e->block, e->ptr.nblk, v->io, dst,
+				     &e->ptr, macs);
+	sv_free(v, page, SV_BLOCK);
+	return err;
+}
+
 int sv_extent_read(struct secvol *v, u64 obj, u64 block, u32 count, u8 *const *dst)
 {
 	int err = sv_reader_plan(v, v->reader, obj, block, count);

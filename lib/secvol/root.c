@@ -24,6 +24,7 @@ static void fill_clear(struct secvol *v, struct sv_root_clear *c, u64 gen)
 	c->gen = le64_put(gen);
 	c->mode = v->p.mode;
 	c->suite = v->p.suite;
+	c->incompat = le32_put(v->log.segs.n ? SV_INCOMPAT_LOG : 0);
 	c->body_len = le32_put(sizeof(struct sv_root_body));
 	c->role = v->p.role;
 	c->seal_version = le16_put(v->seal_version);
@@ -53,6 +54,12 @@ static void fill_body(struct secvol *v, struct sv_root_body *b, bool clean)
 		sv_ptr_encode(v, &v->keys.root, &b->key_table);
 	if (v->ags.root.addr)
 		sv_ptr_encode(v, &v->ags.root, &b->ag_table);
+	if (v->log.segs.n) {
+		b->log_addr =
+			le64_put(v->log.segs.run[0].addr | (u64)v->log.segs.run[0].count << 48);
+		b->log_first_seq = le64_put(v->log.first_seq);
+		memcpy(b->log_seed, v->log.seed, 32);
+	}
 	memcpy(b->prev_root_sha256, v->root_sha256, 32);
 	memcpy(b->lower_sha256, v->lower_sha256, 32);
 	b->used = le64_put(v->used);
@@ -126,6 +133,32 @@ static int take_tree(struct secvol *v, const struct sv_bptr *from, struct sv_tre
 	return 0;
 }
 
+/* Where the log behind this root begins. */
+static int take_log(struct secvol *v, const struct sv_root_clear *c, const struct sv_root_body *b)
+{
+	u64 addr = le64_get(b->log_addr) & ((1ull << 48) - 1);
+	u32 count = (u32)(le64_get(b->log_addr) >> 48);
+	struct sv_log *l = &v->log;
+	int err;
+
+	l->segs.n = 0;
+	l->first_seq = l->seq = le64_get(b->log_first_seq);
+	memcpy(l->seed, b->log_seed, 32);
+	if (!(le32_get(c->incompat) & SV_INCOMPAT_LOG))
+		return le64_get(b->log_addr) || l->first_seq || !mem_is_zero(l->seed, 32) ? -EUCLEAN
+											  : 0;
+	if (v->p.mode == SECVOL_PINNED || v->p.pinned_sha256 || addr < SV_FIRST_AG || count < 8 ||
+	    count > 256 || l->first_seq == 0 || !range_within(addr, count, v->size_blocks))
+		return -EUCLEAN;
+	err = sv_runs_reserve(v, &l->segs, 1);
+	if (err)
+		return err;
+	l->segs.run[0].addr = addr;
+	l->segs.run[0].count = count;
+	l->segs.n = 1;
+	return 0;
+}
+
 /* The body is authentic: every field is taken over and checked. */
 static int take_body(struct secvol *v, const struct sv_root_clear *c, const struct sv_root_body *b)
 {
@@ -153,8 +186,7 @@ static int take_body(struct secvol *v, const struct sv_root_clear *c, const stru
 	    v->used > v->size_blocks || v->next_obj <= SECVOL_ROOT_OBJ || b->flags ||
 	    b->clean > 1 || !mem_is_zero(b->rsv, sizeof(b->rsv)) ||
 	    !mem_is_zero(&b->rsv1, sizeof(b->rsv1)) ||
-	    !mem_is_zero(&b->snap_tree, sizeof(b->snap_tree)) || le64_get(b->log_addr) ||
-	    le64_get(b->log_first_seq) || !mem_is_zero(b->log_seed, sizeof(b->log_seed)))
+	    !mem_is_zero(&b->snap_tree, sizeof(b->snap_tree)))
 		return -EUCLEAN;
 	v->node_size = 1u << v->node_log2;
 	v->node_blocks = v->node_size / SV_BLOCK;
@@ -165,7 +197,7 @@ static int take_body(struct secvol *v, const struct sv_root_clear *c, const stru
 		err = take_tree(v, &b->ag_table, &v->ags);
 	if (!err && !v->fs.root.addr)
 		err = -EUCLEAN;
-	return err;
+	return err ? err : take_log(v, c, b);
 }
 
 /* What can be said of a slot before any key: 0, -ENOENT (nothing there), or why not. */
@@ -175,7 +207,7 @@ static int check_clear(struct secvol *v, const struct sv_root_slot *s, u32 index
 
 	if (memcmp(c->magic, SV_MAGIC, 8) != 0)
 		return -ENOENT;
-	if (le16_get(c->major) != SV_MAJOR || le32_get(c->incompat) ||
+	if (le16_get(c->major) != SV_MAJOR || le32_get(c->incompat) & ~SV_INCOMPAT_KNOWN ||
 	    le32_get(c->body_len) != sizeof(struct sv_root_body) || c->rsv1 ||
 	    !mem_is_zero(c->rsv2, sizeof(c->rsv2)))
 		return -EUCLEAN;

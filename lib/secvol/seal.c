@@ -73,7 +73,7 @@ int sv_take_ctr(struct secvol *v, u32 count, u64 *ret_first)
 	return 0;
 }
 
-static void make_nonce(u8 nonce[AES_GCM_NONCE], u64 ctr, u32 domain)
+void sv_make_nonce(u8 nonce[AES_GCM_NONCE], u64 ctr, u32 domain)
 {
 	le64 c = le64_put(ctr);
 	le32 d = le32_put(domain);
@@ -121,7 +121,7 @@ int sv_seal_unit(struct secvol *v, u8 domain, u8 level, const struct sv_key *own
 		err = sv_session_ctx(v, p->kid, &ctx);
 		if (err)
 			return err;
-		make_nonce(nonce, p->ctr, domain);
+		sv_make_nonce(nonce, p->ctr, domain);
 		sv_aad(v, &aad, domain, level, owner, p->birth);
 		aes_gcm_seal(ctx, nonce, &aad, sizeof(aad), buf, buf, size, tag);
 		audit(v, p->kid, nonce);
@@ -163,7 +163,7 @@ int sv_open_unit(struct secvol *v, u8 domain, u8 level, const struct sv_key *own
 	err = sv_session_ctx(v, p->kid, &ctx);
 	if (err)
 		return err;
-	make_nonce(nonce, p->ctr, domain);
+	sv_make_nonce(nonce, p->ctr, domain);
 	sv_aad(v, &aad, domain, level, owner, p->birth);
 	if (sv_hashed(v) || sv_fault(v, SECVOL_FAULT_NO_TAG_CHECK))
 		return open_hashed(v, ctx, nonce, &aad, buf, buf, size);
@@ -177,7 +177,7 @@ static void fill_units(const struct secvol *v, u64 obj, u64 block, u32 n, u64 ct
 		struct sv_key owner = sv_key(obj, SV_EXTENT, block + i);
 
 		sv_aad(v, &aads[i], SV_DOM_DATA, 0, &owner, birth);
-		make_nonce(units[i].nonce, ctr + i, SV_DOM_DATA);
+		sv_make_nonce(units[i].nonce, ctr + i, SV_DOM_DATA);
 		units[i].size = SV_BLOCK;
 		units[i].aad = &aads[i];
 		units[i].aad_size = sizeof(aads[i]);

@@ -18,8 +18,9 @@
  *   ENOSPC        no room; unlink, truncate and commit still work then
  * No error path formats anything.
  *
- * Threads: all functions may be called concurrently on one volume. One mutex guards it; its I/O
- * happens under it, except that reads of four and more whole blocks fetch and decrypt outside of it. Callbacks of
+ * Threads: all functions may be called concurrently on one volume. One mutex guards it; I/O
+ * happens under it, except that reads of four and more whole blocks fetch and decrypt outside of it, and
+ * that a commit writes and flushes outside of it. Callbacks of
  * `struct secvol_env` are called with the mutex held and must not call back.
  */
 #pragma once
@@ -133,6 +134,7 @@ struct secvol_params {
 	size_t cache_bytes;   /* data pages, 0: 8 MiB */
 	size_t node_cache_bytes;	  /* 0: 4 MiB */
 	u32 keep_roots;			  /* commits for which freed blocks are kept, 0: 2 */
+	size_t delta_bytes;		  /* changes held until a checkpoint, 0: 4 or 16 MiB */
 	bool discard;			  /* TRIM freed blocks */
 	const struct secvol_hooks *hooks; /* tests only, NULL in production; outlives the volume */
 };
@@ -157,6 +159,8 @@ struct secvol_report {
 	bool lower_differs; /* keep_upper re-bound it */
 	u32 bad_slots;	    /* root slots that were there but did not open */
 	u32 orphans;	    /* unlinked files freed by recovery */
+	u32 log_blocks;	    /* of the index log, taken over */
+	u32 log_groups;	    /* commits they hold */
 	u8 uuid[16];
 	u8 root_sha256[32]; /* digest of the root slot that was chosen */
 };
@@ -178,10 +182,18 @@ int secvol_close(struct secvol *v);
 /* Frees everything without writing: the state on disk stays at the last commit. */
 void secvol_abandon(struct secvol *v);
 
-/* Checkpoint: all that was done is durable when it returns 0. fsync, sync, O_SYNC. */
+/*
+ * All that was done before the call is durable when it returns 0: fsync, fdatasync, sync, O_SYNC.
+ * Usually one flush of the store; callers that come while another's commit is on its way wait for
+ * it and share the next. Only states at commits can ever be opened again.
+ */
 int __must_check secvol_commit(struct secvol *v);
 
-/* Something is not yet committed: the caller's commit timer asks. */
+/* The same, and nothing is left for recovery to do. */
+int __must_check secvol_checkpoint(struct secvol *v);
+
+/* Something is not yet committed, or its commit has not begun: the caller's commit timer asks. Who
+ * needs durability calls secvol_commit(), which also waits for a commit on its way. */
 bool secvol_is_dirty(struct secvol *v);
 
 struct secvol_statfs {
@@ -332,9 +344,14 @@ struct secvol_hooks {
 };
 
 enum secvol_fault {
-	SECVOL_FAULT_SKIP_FLUSH = 1 << 0,   /* no flush before the root slot */
-	SECVOL_FAULT_EARLY_ACK = 1 << 1,    /* commit returns without the last flush */
-	SECVOL_FAULT_REUSE_LIVE = 1 << 2,   /* freed blocks are reused at once */
-	SECVOL_FAULT_NO_TAG_CHECK = 1 << 3, /* tags are not compared */
-	SECVOL_FAULT_NONCE_REUSE = 1 << 4,  /* the counter stands still now and then */
+	SECVOL_FAULT_SKIP_FLUSH = 1 << 0,	/* no flush before the root slot */
+	SECVOL_FAULT_EARLY_ACK = 1 << 1,	/* commit returns without the last flush */
+	SECVOL_FAULT_REUSE_LIVE = 1 << 2,	/* freed blocks are reused at once */
+	SECVOL_FAULT_NO_TAG_CHECK = 1 << 3,	/* tags are not compared */
+	SECVOL_FAULT_NONCE_REUSE = 1 << 4,	/* the counter stands still now and then */
+	SECVOL_FAULT_LOG_EARLY_ACK = 1 << 5,	/* a log commit returns without its flush */
+	SECVOL_FAULT_LOG_EARLY_COMMIT = 1 << 6, /* every block of a group says it is the last */
+	SECVOL_FAULT_LOG_UNVERIFIED = 1 << 7,	/* the last group counts without its data */
+	SECVOL_FAULT_LOG_OLD_SEED = 1 << 8,	/* a new log takes over the old one's seed */
+	SECVOL_FAULT_GROUP_LATE = 1 << 9,	/* what comes during a commit counts as committed */
 };

@@ -39,6 +39,12 @@ enum sv_type {
 	SV_AG = 12,	 /* ag table: object 0, offset = AG number */
 };
 
+/* Features that an opener must know. */
+enum sv_incompat {
+	SV_INCOMPAT_LOG = 1 << 0, /* an index log may follow the root */
+	SV_INCOMPAT_KNOWN = SV_INCOMPAT_LOG,
+};
+
 /* What is sealed; first byte of the nonce domain and of the AAD. */
 enum sv_domain {
 	SV_DOM_DATA = 1,
@@ -131,7 +137,7 @@ struct sv_root_body {
 	struct sv_bptr key_table;
 	struct sv_bptr ag_table;
 	struct sv_bptr snap_tree; /* zero: later */
-	le64 log_addr;		  /* zero: later */
+	le64 log_addr;		  /* first segment: addr 48 bits, nblk 16 bits; zero: no log */
 	le64 log_first_seq;
 	u8 log_seed[32];
 	u8 prev_root_sha256[32];
@@ -280,6 +286,53 @@ struct sv_ag_item {
 };
 static_assert(sizeof(struct sv_ag_item) == 64, "ag item");
 static_assert(offsetof(struct sv_ag_item, birth) == 16, "ag item");
+
+/*
+ * Index log block: 1 to SV_LOG_BLOCKS blocks in a segment, right behind the one before it, or at
+ * the start of the segment which that one names.
+ *
+ *   header 40 | sealed {next_segment 8, records} | zeros | trailer 32: tag and zeros, or SHA-256
+ */
+#define SV_LOG_MAGIC  0x474c5653u /* "SVLG" */
+#define SV_LOG_BLOCKS 32u
+#define SV_LOG_COMMIT 1u
+
+struct sv_log_header {
+	le32 magic;
+	le32 len; /* of the sealed part */
+	le64 seq;
+	le32 kid;
+	le32 flags; /* 1: COMMIT, the last block of its group */
+	le64 ctr;
+	le64 flushed_seq; /* all blocks up to this one are surely durable, and what they refer to */
+};
+static_assert(sizeof(struct sv_log_header) == 40, "log header");
+static_assert(offsetof(struct sv_log_header, flushed_seq) == 32, "log header");
+
+enum sv_log_kind { SV_LOG_PUT = 1, SV_LOG_DEL = 2, SV_LOG_TX_END = 4 };
+
+/* Followed by `size` bytes: the item's value; for TX_END struct sv_log_end. */
+struct sv_log_record {
+	u8 kind;
+	le16 size;
+	u8 key[SV_KEY_SIZE];
+};
+static_assert(sizeof(struct sv_log_record) == 20, "log record");
+
+struct sv_log_end {
+	le64 next_obj;
+	le64 files;
+	le64 committed; /* seconds */
+};
+static_assert(sizeof(struct sv_log_end) == 24, "log end");
+
+struct sv_log_aad {
+	u8 uuid[16];
+	u8 domain;
+	struct sv_log_header header;
+	u8 chain[32]; /* trailer of the block before; of the first one: the root's log_seed */
+};
+static_assert(sizeof(struct sv_log_aad) == 89, "log aad");
 
 /* What each tag also covers besides its content. */
 struct sv_aad {

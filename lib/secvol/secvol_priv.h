@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside lib/secvol: the volume and its parts. Everything in struct secvol is guarded by its one
- * mutex, taken by the public functions (sv_begin/sv_end).
+ * Inside lib/secvol: the volume and its parts. Everything in struct secvol is guarded by its
+ * mutex, taken by the public functions (sv_begin/sv_end). Who commits takes commit_lock before it, so
+ * that the mutex can be given up while a commit's writes are on their way.
  *
  *   volume.c   open, format, close        root.c    root slots, choosing the newest
  *   keys.c     key slots, sessions        seal.c    blocks and nodes: nonces, tags, pointers
  *   node.c     one node                   tree.c    lookups, changes, dirty paths, node cache
- *   alloc.c    allocation groups          commit.c  the checkpoint
+ *   delta.c    changes since then          alloc.c   allocation groups
+ *   commit.c   the checkpoint             log.c     commits between checkpoints
+ *   recover.c  reading them back
  *   inode.c    objects in memory          dir.c     objects under names
  *   data.c     contents of files          extent.c  where file blocks lie
  *   read.c     plans of reads             page.c    pages and their cache
@@ -24,6 +27,7 @@
 #include "lib/base/overflow.h"
 #include "lib/base/string.h"
 #include "lib/crypto/aes_gcm.h"
+#include "lib/secvol/delta.h"
 #include "lib/secvol/node.h"
 #include "lib/secvol/secvol.h"
 #include "lib/secvol/secvol_format.h"
@@ -109,6 +113,36 @@ struct sv_read_part {
 	const u8 *from; /* untrusted */
 };
 
+/* The index log since the newest root. */
+struct sv_log {
+	struct sv_runs
+		segs;	 /* in the order of the chain; none: no log, each commit is a checkpoint */
+	u32 pos;	 /* in the last segment: where the next block goes */
+	u32 blocks;	 /* written or read so far */
+	bool full;	 /* the next commit is a checkpoint */
+	u64 first_seq;	 /* of the log's first block */
+	u64 seq;	 /* of the next block */
+	u64 flushed_seq; /* newest one that is surely durable */
+	u8 seed[32];
+	u8 chain[32];
+	u8 *buf; /* trusted, SV_LOG_BLOCKS */
+};
+
+/*
+ * A commit's writes on their way: sealed bytes in transfer memory that is the commit's own, so that
+ * the mutex can be given up while they are written. Chunks stamped with `stamp` keep their pages
+ * until then: the store does not have them yet.
+ */
+struct sv_queue {
+	bool filling;	/* data written now is queued, not written at once */
+	bool in_flight; /* submitted, not yet durable */
+	u32 stamp;
+	u8 *io; /* SV_IO_BLOCKS + SV_LOG_BLOCKS */
+	struct bs_req req[SV_IO_BLOCKS + 1];
+	u32 reqs;
+	u32 blocks;
+};
+
 /* One read of up to a chunk's blocks: the plan and its buffers. */
 struct sv_reader {
 	struct sv_reader *next;
@@ -133,6 +167,7 @@ struct sv_chunk {
 	u64 index; /* file block / 64 */
 	u64 valid;
 	u64 dirty;
+	u32 stamp; /* sv_queue.stamp of the commit that took its pages along */
 	u8 *page[SV_EXTENT_BLOCKS];
 };
 
@@ -181,6 +216,18 @@ struct secvol {
 	struct sv_tree fs, keys, ags;
 	bool dirty;	      /* something differs from the last commit */
 	bool open_commit_due; /* nothing was written yet: the first change starts the session */
+	void *commit_lock;    /* held by who commits; taken before the mutex */
+
+	/* changes since the newest root */
+	struct sv_delta delta;
+	size_t delta_max; /* bytes at which a checkpoint is due */
+	u32 log_max;	  /* likewise, blocks of log */
+	struct sv_log log;
+	struct sv_queue queue;
+	u64 groups_begun, groups_durable; /* commits of either kind since the open */
+	struct sv_runs recovered;	  /* data the log refers to, sorted; until it is settled */
+	struct sv_runs unflushed;	  /* data written since the last flush was begun */
+	bool unflushed_lost;		  /* more than are remembered */
 
 	/* keys */
 	u8 vmk[32];
@@ -242,6 +289,8 @@ void *sv_zalloc(struct secvol *v, size_t size);
 void sv_free(struct secvol *v, void *p, size_t size);
 void sv_lock(struct secvol *v);
 void sv_unlock(struct secvol *v);
+void sv_commit_lock(struct secvol *v);
+void sv_commit_unlock(struct secvol *v);
 void sv_now(struct secvol *v, struct secvol_time *t);
 /* A promise was broken or the store failed: no more writes. Returns err. */
 int sv_fail(struct secvol *v, int err);
@@ -252,6 +301,7 @@ int __must_check sv_begin(struct secvol *v);
 int __must_check sv_begin_write(struct secvol *v, u64 data, u32 nodes, bool freeing);
 void sv_end(struct secvol *v);
 u64 sv_held_back(const struct secvol *v);
+/* Commit lock and mutex held. */
 int __must_check sv_make_room(struct secvol *v, u64 data, u32 nodes, bool freeing);
 static inline bool sv_fault(const struct secvol *v, u32 fault)
 {
@@ -285,6 +335,7 @@ void sv_aad(const struct secvol *v, struct sv_aad *aad, u8 domain, u8 level,
 	    const struct sv_key *owner, u64 birth);
 /* One unit (node or bitmap): sealed in place in trusted memory; fills ctr, kid, mac of p, whose
  * addr, nblk and birth are set. */
+void sv_make_nonce(u8 nonce[AES_GCM_NONCE], u64 ctr, u32 domain);
 int __must_check sv_seal_unit(struct secvol *v, u8 domain, u8 level, const struct sv_key *owner,
 			      u8 *buf, u32 size, struct sv_ptr *p);
 int __must_check sv_open_unit(struct secvol *v, u8 domain, u8 level, const struct sv_key *owner,
@@ -320,21 +371,77 @@ int __must_check sv_root_read(struct secvol *v, struct secvol_report *report);
 /* -EBADMSG unless what the pinned root does not lead to is zero. */
 int __must_check sv_pinned_check(struct secvol *v);
 
-/* ---- tree.c ---- */
-struct sv_node *sv_node_find(struct secvol *v, u64 addr);
+/* ---- delta.c ---- */
 int __must_check sv_tree_lookup(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
 				const u8 **ret_val, u32 *ret_size); /* -ENOENT */
 /* The first item at or after *key; writes its key there. The value is borrowed until the next
  * tree call. -ENOENT at the end. */
 int __must_check sv_tree_next(struct secvol *v, struct sv_tree *t, struct sv_key *key,
 			      const u8 **ret_val, u32 *ret_size);
-/* After this, up to `inserts` puts and any number of deletes between lo and hi cannot fail. */
+/* After this, up to `inserts` puts and any number of deletes of extents between lo and hi, within
+ * one chunk, cannot fail. */
 int __must_check sv_tree_prepare(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
 				 const struct sv_key *hi, u32 inserts);
 /* Inserts or replaces. Prepares by itself. */
 int __must_check sv_tree_put(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
 			     const void *val, u32 size);
 int __must_check sv_tree_delete(struct secvol *v, struct sv_tree *t, const struct sv_key *key);
+u64 sv_nodes_due(const struct secvol *v);
+
+/* ---- log.c ---- */
+int __must_check sv_log_init(struct secvol *v);
+void sv_log_fini(struct secvol *v);
+/* For the root that is about to be written: a fresh segment, or none when space is short. The old
+ * ones are freed. */
+int __must_check sv_log_renew(struct secvol *v);
+/* Makes what was done durable by a log block. Commit lock and mutex held; the mutex is given up
+ * during the I/O. */
+int __must_check sv_log_commit(struct secvol *v);
+void sv_log_aad(const struct secvol *v, struct sv_log_aad *aad, const struct sv_log_header *h,
+		const u8 chain[32]);
+void sv_log_hash(const struct sv_log_aad *aad, const u8 *body, u32 len, u8 digest[32]);
+/* Blocks that a log block may have in a segment of that many. */
+static inline u32 sv_log_block_max(u32 segment)
+{
+	return MAX(1u, MIN(SV_LOG_BLOCKS, segment / 4));
+}
+/* Queued writes go out now, under the mutex. */
+int __must_check sv_queue_run(struct secvol *v);
+/* Remembers that blocks were written and not yet flushed. */
+void sv_unflushed_add(struct secvol *v, u64 addr, u32 count);
+
+/* ---- recover.c ---- */
+/* Reads the log behind the root that was opened into the delta table. */
+int __must_check sv_log_read(struct secvol *v, struct secvol_report *report);
+/* The records of a log block's sealed part, after next_segment. Authentic, else not trusted. */
+struct sv_log_item {
+	u8 kind;
+	struct sv_key key;
+	const u8 *val;
+	u32 size;
+};
+int __must_check sv_log_item_next(const u8 *body, u32 len, u32 *at, struct sv_log_item *item);
+/* Read-write: what the log refers to becomes used. */
+int __must_check sv_log_claim(struct secvol *v);
+/* Before the open commit: what it replaced is freed. */
+int __must_check sv_log_settle(struct secvol *v);
+/* Opens the blocks of an extent that were written since the newest root. */
+int __must_check sv_extent_verify(struct secvol *v, const struct sv_key *key, const u8 *val,
+				  u32 size);
+
+/* ---- tree.c: the trees as they are in nodes ---- */
+struct sv_node *sv_node_find(struct secvol *v, u64 addr);
+int __must_check sv_base_lookup(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
+				const u8 **ret_val, u32 *ret_size);
+int __must_check sv_base_next(struct secvol *v, struct sv_tree *t, struct sv_key *key,
+			      const u8 **ret_val, u32 *ret_size);
+int __must_check sv_base_prepare(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
+				 const struct sv_key *hi, u32 inserts);
+int __must_check sv_base_put(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
+			     const void *val, u32 size);
+int __must_check sv_base_delete(struct secvol *v, struct sv_tree *t, const struct sv_key *key);
+int __must_check sv_base_load(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
+			      const struct sv_key *hi);
 void sv_nodes_trim(struct secvol *v);
 void sv_nodes_free(struct secvol *v);
 void sv_node_rekey(struct secvol *v, struct sv_node *n, u64 addr);
@@ -354,6 +461,8 @@ int __must_check sv_alloc_node(struct secvol *v, u64 *ret_addr);
 void sv_alloc_undo(struct secvol *v, u64 addr, u32 count);
 /* What the last commit (or data written since) refers to: usable again after later commits. */
 void sv_free_run(struct secvol *v, u64 addr, u32 count);
+/* Marks the blocks used that are not yet, and counts them. */
+int __must_check sv_alloc_claim(struct secvol *v, u64 addr, u32 count, u32 *ret_taken);
 int __must_check sv_runs_reserve(struct secvol *v, struct sv_runs *r, u32 more);
 int __must_check sv_frees_apply(struct secvol *v); /* clears their bits in `cur` */
 void sv_pending_release(struct secvol *v, u32 keep);
@@ -370,7 +479,9 @@ static inline u32 sv_bm_blocks(const struct secvol *v)
 }
 
 /* ---- commit.c ---- */
+/* The checkpoint. Commit lock and mutex held. */
 int __must_check sv_commit(struct secvol *v, bool clean);
+int __must_check sv_flush_inodes(struct secvol *v); /* pages and inodes into the tree */
 
 /* ---- inode.c ---- */
 int __must_check sv_inode_get(struct secvol *v, u64 obj, struct sv_inode_mem **ret_i);
@@ -410,6 +521,9 @@ int __must_check sv_reader_plan(struct secvol *v, struct sv_reader *r, u64 obj, 
 				u32 count);
 /* With or without it: reads and opens into pages, dst[k] for block + k; holes become zeros. */
 int __must_check sv_reader_run(struct secvol *v, struct sv_reader *r, u8 *const *dst);
+/* Opens all blocks of an extent, for those who only want to know. */
+int __must_check sv_extent_open(struct secvol *v, u64 obj, const struct sv_extent_mem *e,
+				const u8 *macs);
 /* Both, under the mutex. */
 int __must_check sv_extent_read(struct secvol *v, u64 obj, u64 block, u32 count, u8 *const *dst);
 

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "tests/fakes/secvol_fixture.h"
 
@@ -142,4 +143,92 @@ static void readers_see_whole_new_blocks(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
-UNIT_TESTS(readers_see_whole_new_blocks)
+/* ---- commits of many threads --------------------------------------------------------------- */
+
+enum { WRITERS = 4, ROUNDS = 150 };
+
+static u32 flushes;
+static int (*mem_submit)(struct bs *bs, struct bs_batch *batch);
+
+static int slow_submit(struct bs *bs, struct bs_batch *batch)
+{
+	for (u32 i = 0; i < batch->count; i++)
+		if (batch->reqs[i].op == BS_FLUSH) {
+			__atomic_fetch_add(&flushes, 1, __ATOMIC_RELAXED);
+			usleep(1000); /* as a disk would; others gather meanwhile */
+		}
+	return mem_submit(bs, batch);
+}
+
+static void *committer(void *arg)
+{
+	u64 who = (u64)(uintptr_t)arg;
+	long bad = 0;
+	char name[16];
+	struct secvol_attr a;
+
+	snprintf(name, sizeof(name), "w%llu", (unsigned long long)who);
+	bad += secvol_create(v, SECVOL_ROOT_OBJ, name, strlen(name), 0100644, 0, 0, 0, false, &a) !=
+	       0;
+	for (u32 i = 0; i < ROUNDS; i++) {
+		bad += secvol_write(v, a.obj, i * 5000ull, name, sizeof(name)) != sizeof(name);
+		bad += secvol_commit(v) != 0;
+	}
+	return (void *)bad;
+}
+
+/* Callers that come while a flush is on its way share the next one. */
+static void commits_are_grouped(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 40000};
+	struct secvol_report report;
+	struct bs_ops ops;
+	pthread_t threads[WRITERS];
+
+	assert_int_equal(fixture_init(&f, 40000), 0);
+	f.env.lock_new = lock_new;
+	f.env.lock_free = lock_free;
+	f.env.lock = lock_take;
+	f.env.unlock = lock_give;
+	ops = *f.bs->ops;
+	mem_submit = ops.submit;
+	ops.submit = slow_submit;
+	f.bs->ops = &ops;
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	flushes = 0;
+	for (u32 i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, committer, (void *)(uintptr_t)i),
+				 0);
+	for (u32 i = 0; i < WRITERS; i++) {
+		void *bad;
+
+		pthread_join(threads[i], &bad);
+		assert_int_equal((long)bad, 0);
+	}
+	print_message("%u commits by %u flushes\n", WRITERS * ROUNDS, flushes);
+	assert_true(flushes < WRITERS * ROUNDS);
+	secvol_abandon(v);
+	/* All of it was durable without any checkpoint, and is there again. */
+	assert_int_equal(secvol_open(&f.params, &v, &report), 0);
+	assert_true(report.log_groups > 0);
+	for (u32 i = 0; i < WRITERS; i++) {
+		struct secvol_attr a;
+		char name[16], got[16];
+		u64 obj;
+
+		snprintf(name, sizeof(name), "w%u", i);
+		assert_int_equal(secvol_lookup(v, SECVOL_ROOT_OBJ, name, strlen(name), &obj, &a),
+				 0);
+		assert_int_equal(a.size, (ROUNDS - 1) * 5000 + sizeof(name));
+		assert_int_equal(secvol_read(v, obj, (ROUNDS - 1) * 5000, got, sizeof(got)),
+				 sizeof(got));
+		assert_string_equal(got, name);
+	}
+	assert_int_equal(secvol_check(v, NULL, NULL), 0);
+	assert_int_equal(secvol_close(v), 0);
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+}
+
+UNIT_TESTS(readers_see_whole_new_blocks, commits_are_grouped)

@@ -198,7 +198,7 @@ static int find_path(struct secvol *v, struct sv_tree *t, const struct sv_key *k
 	}
 }
 
-int sv_tree_lookup(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
+int sv_base_lookup(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
 		   const u8 **ret_val, u32 *ret_size)
 {
 	struct sv_path path;
@@ -216,7 +216,7 @@ int sv_tree_lookup(struct secvol *v, struct sv_tree *t, const struct sv_key *key
 	return 0;
 }
 
-int sv_tree_next(struct secvol *v, struct sv_tree *t, struct sv_key *key, const u8 **ret_val,
+int sv_base_next(struct secvol *v, struct sv_tree *t, struct sv_key *key, const u8 **ret_val,
 		 u32 *ret_size)
 {
 	struct sv_path path;
@@ -348,7 +348,7 @@ static struct sv_node *spare_take(struct secvol *v, u8 tree, u8 level)
 	return n;
 }
 
-int sv_tree_prepare(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
+int sv_base_prepare(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
 		    const struct sv_key *hi, u32 inserts)
 {
 	struct sv_key key = *lo;
@@ -367,6 +367,31 @@ int sv_tree_prepare(struct secvol *v, struct sv_tree *t, const struct sv_key *lo
 		key = path.hi;
 	}
 	return err;
+}
+
+/* Brings the nodes of lo..hi into memory and marks them as what the next checkpoint will write. */
+int sv_base_load(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
+		 const struct sv_key *hi)
+{
+	struct sv_key key = *lo;
+	struct sv_path path;
+	bool equal;
+
+	for (;;) {
+		int err = find_path(v, t, &key, &path, &equal);
+
+		if (err)
+			return err;
+		for (u32 d = 0; d < path.depth; d++) {
+			if (path.node[d]->mark == v->delta.mark)
+				continue;
+			path.node[d]->mark = v->delta.mark;
+			v->delta.nodes++;
+		}
+		if (!path.has_hi || sv_key_cmp(&path.hi, hi) > 0)
+			return 0;
+		key = path.hi;
+	}
 }
 
 /* Inserts at path->idx[d] of path->node[d], splitting upwards as needed. Cannot fail. */
@@ -412,7 +437,7 @@ static void insert_at(struct secvol *v, struct sv_tree *t, struct sv_path *path,
 	}
 }
 
-int sv_tree_put(struct secvol *v, struct sv_tree *t, const struct sv_key *key, const void *val,
+int sv_base_put(struct secvol *v, struct sv_tree *t, const struct sv_key *key, const void *val,
 		u32 size)
 {
 	struct sv_path path;
@@ -423,7 +448,7 @@ int sv_tree_put(struct secvol *v, struct sv_tree *t, const struct sv_key *key, c
 
 	if (size > SV_ITEM_MAX)
 		return -EINVAL;
-	err = sv_tree_prepare(v, t, key, key, 1);
+	err = sv_base_prepare(v, t, key, key, 1);
 	if (!err)
 		err = find_path(v, t, key, &path, &equal);
 	if (err)
@@ -507,7 +532,7 @@ static void shrink_up(struct secvol *v, struct sv_tree *t, struct sv_path *path)
 	}
 }
 
-int sv_tree_delete(struct secvol *v, struct sv_tree *t, const struct sv_key *key)
+int sv_base_delete(struct secvol *v, struct sv_tree *t, const struct sv_key *key)
 {
 	struct sv_path path;
 	bool equal;

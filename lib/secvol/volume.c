@@ -8,7 +8,6 @@
 #include "abi/errno.h"
 #include "lib/crypto/crypto.h"
 
-#define DIRTY_NODES_MAX	 384u /* then an operation commits first */
 #define DIRTY_INODES_MAX 4096u
 #define FREES_MAX	 65536u
 #define S_IFDIR_	 0040000u
@@ -43,6 +42,18 @@ void sv_unlock(struct secvol *v)
 {
 	if (v->lock)
 		v->env.unlock(v->env.arg, v->lock);
+}
+
+void sv_commit_lock(struct secvol *v)
+{
+	if (v->commit_lock)
+		v->env.lock(v->env.arg, v->commit_lock);
+}
+
+void sv_commit_unlock(struct secvol *v)
+{
+	if (v->commit_lock)
+		v->env.unlock(v->env.arg, v->commit_lock);
 }
 
 void sv_now(struct secvol *v, struct secvol_time *t)
@@ -90,30 +101,37 @@ u64 sv_held_back(const struct secvol *v)
 	return MAX(MIN((u64)128, v->capacity / 4), v->capacity / 100);
 }
 
-int sv_make_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
+/* 0; -ENOSPC when a commit is needed first, or there is none to be had. */
+static int find_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
 {
 	u64 held = freeing ? 0 : sv_held_back(v);
-	u64 groups, need;
+	u64 groups = sv_nodes_due(v) + nodes + SV_SLACK_NODES + v->dirty_pages / 64 +
+		     v->inode_dirty_count / 64;
 	int err = 0;
 
+	while (v->quads < groups + held / v->node_blocks && !err)
+		err = sv_ag_load_another(v);
+	if (err)
+		return err == -ENOENT ? -ENOSPC : err;
+	return v->avail >= data + v->dirty_pages + groups * v->node_blocks + held ? 0 : -ENOSPC;
+}
+
+static bool is_checkpoint_due(const struct secvol *v)
+{
+	return v->delta.bytes > v->delta_max || v->inode_dirty_count > DIRTY_INODES_MAX ||
+	       v->frees.n > FREES_MAX;
+}
+
+int sv_make_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
+{
+	int err;
+
 	for (u32 round = 0;; round++) {
-		if (v->dirty_nodes > DIRTY_NODES_MAX || v->inode_dirty_count > DIRTY_INODES_MAX ||
-		    v->frees.n > FREES_MAX) {
-			err = sv_commit(v, false);
-			if (err)
-				return err;
-		}
-		groups = v->dirty_nodes + nodes + SV_SLACK_NODES + v->dirty_pages / 64 +
-			 v->inode_dirty_count / 64;
-		need = data + v->dirty_pages + groups * v->node_blocks + held;
-		while (v->quads < groups + held / v->node_blocks && !err)
-			err = sv_ag_load_another(v);
-		if (err && err != -ENOENT)
+		err = is_checkpoint_due(v) ? sv_commit(v, false) : 0;
+		if (!err)
+			err = find_room(v, data, nodes, freeing);
+		if (err != -ENOSPC || round > 2 || (!frees_wait(v) && !v->dirty && !v->delta.count))
 			return err;
-		if (v->avail >= need && !err)
-			return 0;
-		if (round > 2 || (!frees_wait(v) && !v->dirty))
-			return -ENOSPC;
 		/* Space is short: give up the older roots. */
 		err = sv_commit(v, false);
 		if (err)
@@ -131,6 +149,8 @@ int sv_open_commit(struct secvol *v)
 	int err = bs_flush(v->bs); /* the state we found becomes durable before we build on it */
 
 	v->open_seq++;
+	if (!err)
+		err = sv_log_settle(v);
 	if (!err && v->p.mode == SECVOL_SEALED) {
 		err = sv_session_start(v);
 		if (!err)
@@ -144,17 +164,33 @@ int sv_open_commit(struct secvol *v)
 	return err ? sv_fail(v, err) : 0;
 }
 
+static int check_writable(const struct secvol *v)
+{
+	if (v->rw && v->failed)
+		return v->failed == -EIO ? -EIO : -EROFS;
+	return v->rw ? 0 : -EROFS;
+}
+
 int sv_begin_write(struct secvol *v, u64 data, u32 nodes, bool freeing)
 {
-	int err = -EROFS;
+	int err;
 
 	sv_lock(v);
-	if (v->rw && v->failed)
-		err = v->failed == -EIO ? -EIO : -EROFS;
-	else if (v->rw)
-		err = v->open_commit_due ? sv_open_commit(v) : 0;
+	err = check_writable(v);
+	if (!err && !v->open_commit_due && !is_checkpoint_due(v) &&
+	    find_room(v, data, nodes, freeing) == 0)
+		return 0;
+	sv_unlock(v);
+	if (err)
+		return err;
+	sv_commit_lock(v);
+	sv_lock(v);
+	err = check_writable(v);
+	if (!err && v->open_commit_due)
+		err = sv_open_commit(v);
 	if (!err)
 		err = sv_make_room(v, data, nodes, freeing);
+	sv_commit_unlock(v);
 	if (err)
 		sv_unlock(v);
 	return err;
@@ -184,8 +220,12 @@ void sv_volume_free(struct secvol *v)
 	sv_free(v, v->scratch, 1 << 15);
 	for (u32 i = 0; i < ARRAY_SIZE(v->val); i++)
 		sv_free(v, v->val[i], SV_ITEM_MAX);
+	sv_log_fini(v);
+	sv_free(v, v->recovered.run, v->recovered.cap * sizeof(struct sv_run));
 	if (v->lock)
 		env.lock_free(env.arg, v->lock);
+	if (v->commit_lock)
+		env.lock_free(env.arg, v->commit_lock);
 	mem_wipe(v, sizeof(*v));
 	env.free(env.arg, v, sizeof(*v));
 }
@@ -242,7 +282,7 @@ int sv_volume_new(const struct secvol_params *p, struct secvol **ret_v)
 	v->scratch = sv_alloc(v, 1 << 15);
 	if (v->io && v->bounce)
 		v->reader = sv_reader_new(v, true);
-	if (!v->reader || !v->node_buf || !v->scratch)
+	if (!v->reader || !v->node_buf || !v->scratch || sv_log_init(v))
 		err = -ENOMEM;
 	for (u32 i = 0; i < ARRAY_SIZE(v->val); i++) {
 		v->val[i] = sv_alloc(v, SV_ITEM_MAX);
@@ -251,7 +291,8 @@ int sv_volume_new(const struct secvol_params *p, struct secvol **ret_v)
 	}
 	if (!err && v->env.lock_new) {
 		v->lock = v->env.lock_new(v->env.arg);
-		if (!v->lock)
+		v->commit_lock = v->env.lock_new(v->env.arg);
+		if (!v->lock || !v->commit_lock)
 			err = -ENOMEM;
 	}
 	if (err) {
@@ -260,6 +301,17 @@ int sv_volume_new(const struct secvol_params *p, struct secvol **ret_v)
 	}
 	*ret_v = v;
 	return 0;
+}
+
+/* How much may gather until a checkpoint: what recovery has to read and to hold. */
+static void set_limits(struct secvol *v)
+{
+	u64 bytes = v->p.delta_bytes			  ? v->p.delta_bytes
+		    : v->size_blocks < GIB(16) / SV_BLOCK ? MIB(4)
+							  : MIB(16);
+
+	v->delta_max = (size_t)MIN(bytes, MAX(v->capacity * SV_BLOCK / 16, 2ull * SV_DELTA_CHUNK));
+	v->log_max = (u32)MIN(MIB(16) / SV_BLOCK, MAX(v->capacity / 16, 16ull));
 }
 
 /* ---- format ---- */
@@ -363,6 +415,8 @@ int secvol_format(const struct secvol_params *p, const struct secvol_format_para
 	if (!err)
 		err = sv_alloc_init(v);
 	if (!err)
+		set_limits(v);
+	if (!err)
 		err = sv_inode_new(v, S_IFDIR_ | (f->root_mode ? f->root_mode : 0755), f->uid,
 				   f->gid, 0, &root);
 	if (!err) {
@@ -443,10 +497,16 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 		err = sv_pinned_check(v);
 	if (!err)
 		err = check_lower(v, &report);
+	if (!err)
+		err = sv_log_read(v, &report);
 	if (!err && v->rw)
 		err = sv_alloc_init(v);
 	if (!err && v->rw)
+		err = sv_log_claim(v);
+	if (!err && v->rw) {
+		set_limits(v);
 		err = start_writing(v, &report);
+	}
 	if (err) {
 		sv_volume_free(v);
 		return err;
@@ -461,12 +521,14 @@ int secvol_close(struct secvol *v)
 {
 	int err = 0;
 
+	sv_commit_lock(v);
 	sv_lock(v);
 	if (v->rw && v->failed)
 		err = v->failed;
 	else if (v->rw && !v->open_commit_due)
 		err = sv_commit(v, true);
 	sv_unlock(v);
+	sv_commit_unlock(v);
 	sv_volume_free(v);
 	return err;
 }
@@ -476,17 +538,37 @@ void secvol_abandon(struct secvol *v)
 	sv_volume_free(v);
 }
 
-int secvol_commit(struct secvol *v)
+static int commit(struct secvol *v, bool checkpoint)
 {
+	u64 group;
 	int err = 0;
 
 	sv_lock(v);
+	group = v->groups_begun + 1; /* the next one, which has all that was done so far */
+	sv_unlock(v);
+	sv_commit_lock(v);
+	sv_lock(v);
 	if (v->failed)
 		err = v->failed;
+	else if (!checkpoint && v->groups_durable >= group)
+		err = 0; /* another's commit took it along */
+	else if (v->rw && checkpoint && (v->dirty || v->delta.count))
+		err = v->open_commit_due ? sv_open_commit(v) : sv_commit(v, false);
 	else if (v->rw && v->dirty)
-		err = sv_commit(v, false);
+		err = sv_log_commit(v);
 	sv_end(v);
+	sv_commit_unlock(v);
 	return err;
+}
+
+int secvol_commit(struct secvol *v)
+{
+	return commit(v, false);
+}
+
+int secvol_checkpoint(struct secvol *v)
+{
+	return commit(v, true);
 }
 
 bool secvol_is_dirty(struct secvol *v)

@@ -97,7 +97,10 @@ static int request_run(struct bs_sim *sim, const struct bs_req *r)
 		for (u32 i = 0; i < r->count; i++)
 			sim->now.block[r->block + i] = NULL;
 		break;
-	case BS_FLUSH: break;
+	case BS_FLUSH:
+		if (sim->on_flush)
+			sim->on_flush(sim->on_flush_arg);
+		break;
 	}
 	log_add(sim, r, payload);
 	return 0;

@@ -35,6 +35,9 @@ struct bs_sim {
 	/* Called for each block read, may change the bytes handed out. */
 	void (*on_read)(void *arg, u64 block, u8 *bytes);
 	void *on_read_arg;
+	/* Called before each flush: what others do meanwhile. */
+	void (*on_flush)(void *arg);
+	void *on_flush_arg;
 };
 
 struct bs_sim *bs_sim_new(u64 blocks);

@@ -15,6 +15,10 @@
 	{                                                                                          \
 		.kind = OP_COMMIT                                                                  \
 	}
+#define CHECKPOINT                                                                                 \
+	{                                                                                          \
+		.kind = OP_CHECKPOINT                                                              \
+	}
 
 static u64 total;
 
@@ -144,6 +148,78 @@ static void faulty_run(struct explore *x, u32 fault)
 		      x->first, (unsigned long long)nonce_audit_repeated(x));
 }
 
+/*
+ * Commits that go to the log: groups of several blocks, logs that follow one another, and a change
+ * that comes while a commit is on its way.
+ */
+static void log_run(struct explore *x, u32 fault)
+{
+	static const struct op meanwhile = {
+		.kind = OP_WRITE, .a = "a", .off = 60000, .len = 3000, .seed = 77};
+	static const char *const names[] = {"f0", "f1", "f2", "f3", "f4",  "f5",
+					    "f6", "f7", "f8", "f9", "f10", "f11"};
+	struct op ops[64];
+	u32 n = 0;
+
+	explore_init(x);
+	x->blocks = 1200;
+	x->exhaustive = 4;
+	x->samples = 30;
+	x->torn = 1;
+	x->hooks.faults = fault;
+	x->meanwhile = &meanwhile;
+	ops[n++] = (struct op){.kind = OP_CREATE, .a = "a"};
+	ops[n++] = (struct op){.kind = OP_WRITE, .a = "a", .len = 70000, .seed = 1};
+	ops[n++] = (struct op)COMMIT;
+	ops[n++] = (struct op){.kind = OP_CREATE, .a = "b"};
+	ops[n++] = (struct op){.kind = OP_WRITE, .a = "b", .len = 20000, .seed = 2};
+	ops[n++] = (struct op)COMMIT;
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
+		ops[n++] = (struct op){.kind = OP_CREATE, .a = names[i]};
+		ops[n++] = (struct op){.kind = OP_WRITE, .a = names[i], .len = 2000, .seed = i};
+	}
+	ops[n++] = (struct op)COMMIT;
+	ops[n++] = (struct op){.kind = OP_WRITE, .a = "a", .off = 8000, .len = 9000, .seed = 3};
+	ops[n++] = (struct op)COMMIT;
+	ops[n++] = (struct op){.kind = OP_UNLINK, .a = "f3"};
+	ops[n++] = (struct op)CHECKPOINT;
+	ops[n++] = (struct op){.kind = OP_TRUNCATE, .a = "b", .len = 9000};
+	ops[n++] = (struct op){.kind = OP_RENAME, .a = "f1", .b = "f2"};
+	ops[n++] = (struct op)COMMIT;
+	ops[n++] = (struct op)COMMIT; /* the change that came meanwhile, and nothing else */
+	ops[n++] = (struct op){.kind = OP_PUNCH, .a = "a", .off = 4096, .len = 30000};
+	ops[n++] = (struct op)COMMIT;
+	explore_run(x, ops, n);
+	print_message("log, fault %u: %llu violations in %llu states, %llu by the log (%s)\n",
+		      fault, (unsigned long long)x->violations, (unsigned long long)x->states,
+		      (unsigned long long)x->log_states, x->first);
+}
+
+static void the_log_holds(void **state)
+{
+	struct explore x;
+
+	log_run(&x, 0);
+	expect_clean(&x);
+	assert_true(x.log_states > 100);
+	explore_fini(&x);
+}
+
+static void log_faults_are_caught(void **state)
+{
+	static const u32 faults[] = {SECVOL_FAULT_LOG_EARLY_ACK, SECVOL_FAULT_LOG_EARLY_COMMIT,
+				     SECVOL_FAULT_LOG_UNVERIFIED, SECVOL_FAULT_LOG_OLD_SEED,
+				     SECVOL_FAULT_GROUP_LATE};
+
+	for (u32 i = 0; i < ARRAY_SIZE(faults); i++) {
+		struct explore x;
+
+		log_run(&x, faults[i]);
+		assert_true(x.violations > 0);
+		explore_fini(&x);
+	}
+}
+
 static void no_fault_no_alarm(void **state)
 {
 	struct explore x;
@@ -200,4 +276,5 @@ static void a_reused_nonce_is_caught(void **state)
 
 UNIT_TESTS(no_fault_no_alarm, a_skipped_flush_is_caught, an_early_ack_is_caught,
 	   a_live_block_overwritten_is_caught, a_dropped_tag_check_is_caught,
-	   a_reused_nonce_is_caught, short_workloads, random_workloads)
+	   a_reused_nonce_is_caught, the_log_holds, log_faults_are_caught, short_workloads,
+	   random_workloads)

@@ -352,6 +352,7 @@ static void state_check(struct explore *x, struct run *r, const struct sim_state
 	else if (memcmp(got, r->points[acked].digest, 32) != 0 &&
 		 (acked + 1 >= r->point_count || memcmp(got, r->points[acked + 1].digest, 32) != 0))
 		violation(x, "a crash state equals no commit point that it may", epoch, 0);
+	x->log_states += report.log_groups > 0;
 	if (!err && x->states % 16 == 0) {
 		err = secvol_check(v, NULL, NULL);
 		if (err)
@@ -508,6 +509,24 @@ static void point_add(struct run *r, const u8 digest[32])
 	memcpy(r->points[r->point_count++].digest, digest, 32);
 }
 
+struct meanwhile {
+	struct secvol *v;
+	struct op op; /* another seed each time */
+	bool wanted;
+	bool done;
+};
+
+static void do_meanwhile(void *arg)
+{
+	struct meanwhile *w = arg;
+
+	if (w->v && w->wanted && !w->done && w->v->queue.in_flight) {
+		w->done = true;
+		w->op.seed++;
+		(void)!volume_apply(w->v, &w->op);
+	}
+}
+
 void explore_run(struct explore *x, const struct op *ops, u32 count)
 {
 	struct run r = {.sim = bs_sim_new(x->blocks)};
@@ -516,7 +535,8 @@ void explore_run(struct explore *x, const struct op *ops, u32 count)
 	struct secvol_report report;
 	struct model *m = model_new();
 	struct secvol *v;
-	u8 digest[32], live[32];
+	struct meanwhile w = {0};
+	u8 digest[32], live[32], expect[32];
 	u32 from;
 	int err, want;
 
@@ -530,14 +550,21 @@ void explore_run(struct explore *x, const struct op *ops, u32 count)
 		goto out;
 	}
 	from = r.sim->log_count;
+	r.sim->on_flush = do_meanwhile;
+	r.sim->on_flush_arg = &w;
+	w.v = v;
+	if (x->meanwhile)
+		w.op = *x->meanwhile;
 	model_dump(m, digest);
 	point_add(&r, digest);
 	for (u32 i = 0; i < count; i++) {
 		u32 flushes = flush_count(&r);
 
+		w.wanted = x->meanwhile && op_is_commit(ops[i].kind);
+		w.done = false;
 		err = volume_apply(v, &ops[i]);
 		/* A volume short of space commits by itself before an operation. */
-		if (ops[i].kind != OP_COMMIT && flush_count(&r) != flushes) {
+		if (!op_is_commit(ops[i].kind) && flush_count(&r) != flushes) {
 			model_dump(m, digest);
 			point_add(&r, digest);
 		}
@@ -551,11 +578,14 @@ void explore_run(struct explore *x, const struct op *ops, u32 count)
 			violation(x, what, 0, err);
 			break;
 		}
-		if (ops[i].kind != OP_COMMIT)
+		if (!op_is_commit(ops[i].kind))
 			continue;
 		model_dump(m, digest);
+		if (w.done)
+			(void)!model_apply(m, &w.op);
+		model_dump(m, expect);
 		err = volume_dump(v, live);
-		if ((err || memcmp(digest, live, 32) != 0) && !x->hooks.faults)
+		if ((err || memcmp(expect, live, 32) != 0) && !x->hooks.faults)
 			violation(x, "volume and model differ without any crash", i, err);
 		point_add(&r, digest);
 	}

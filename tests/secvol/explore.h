@@ -32,10 +32,13 @@ struct explore {
 	u64 blocks; /* of the volumes */
 	bool plain; /* HASH mode read-write instead of sealed */
 	u32 seed;
+	/* Done while a commit's flush is on its way, as another thread would; NULL: nothing. */
+	const struct op *meanwhile;
 	/* Results. */
-	u64 states;    /* distinct ones recovered */
-	u64 skipped;   /* same as one before */
-	u64 recrashed; /* of them, crashed once more while at work */
+	u64 log_states; /* of them, recovered with the help of the log */
+	u64 states;	/* distinct ones recovered */
+	u64 skipped;	/* same as one before */
+	u64 recrashed;	/* of them, crashed once more while at work */
 	u64 violations;
 	char first[256]; /* what the first violation was */
 	u64 *seen;	 /* open hash table of fingerprints */

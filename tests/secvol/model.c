@@ -334,7 +334,8 @@ int model_apply(struct model *m, const struct op *op)
 	case OP_RMDIR: return do_unlink(m, op->a, true);
 	case OP_RENAME: return do_rename(m, op->a, op->b, false);
 	case OP_EXCHANGE: return do_rename(m, op->a, op->b, true);
-	case OP_COMMIT: return 0;
+	case OP_COMMIT:
+	case OP_CHECKPOINT: return 0;
 	default: return do_data(m, op);
 	}
 }
@@ -406,6 +407,8 @@ int volume_apply(struct secvol *v, const struct op *op)
 
 	if (op->kind == OP_COMMIT)
 		return secvol_commit(v);
+	if (op->kind == OP_CHECKPOINT)
+		return secvol_checkpoint(v);
 	if (op->kind >= OP_WRITE)
 		return volume_data(v, op);
 	err = volume_parent(v, op->a, &dir, &name);
@@ -574,11 +577,11 @@ struct op op_random(u32 *seed, u64 max_file)
 {
 	static const char *const paths[] = {"a",   "b", "c",   "d",   "d/a",
 					    "d/b", "e", "d/e", "e/a", "d/e/x"};
-	static const u8 kinds[] = {OP_CREATE,  OP_CREATE,   OP_CREATE,	 OP_MKDIR, OP_MKDIR,
-				   OP_SYMLINK, OP_LINK,	    OP_UNLINK,	 OP_RMDIR, OP_RENAME,
-				   OP_RENAME,  OP_EXCHANGE, OP_WRITE,	 OP_WRITE, OP_WRITE,
-				   OP_WRITE,   OP_WRITE,    OP_TRUNCATE, OP_PUNCH, OP_CHMOD,
-				   OP_COMMIT,  OP_COMMIT};
+	static const u8 kinds[] = {OP_CREATE,  OP_CREATE,   OP_CREATE,	 OP_MKDIR,     OP_MKDIR,
+				   OP_SYMLINK, OP_LINK,	    OP_UNLINK,	 OP_RMDIR,     OP_RENAME,
+				   OP_RENAME,  OP_EXCHANGE, OP_WRITE,	 OP_WRITE,     OP_WRITE,
+				   OP_WRITE,   OP_WRITE,    OP_TRUNCATE, OP_PUNCH,     OP_CHMOD,
+				   OP_COMMIT,  OP_COMMIT,   OP_COMMIT,	 OP_CHECKPOINT};
 	struct op op = {.kind = kinds[draw(seed, sizeof(kinds))],
 			.a = paths[draw(seed, ARRAY_SIZE(paths))],
 			.b = paths[draw(seed, ARRAY_SIZE(paths))]};

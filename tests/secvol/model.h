@@ -22,7 +22,13 @@ enum op_kind {
 	OP_PUNCH,    /* a, off, len */
 	OP_CHMOD,    /* a to seed */
 	OP_COMMIT,
+	OP_CHECKPOINT, /* a commit after which the log is empty */
 };
+
+static inline bool op_is_commit(enum op_kind kind)
+{
+	return kind == OP_COMMIT || kind == OP_CHECKPOINT;
+}
 
 struct op {
 	enum op_kind kind;

@@ -27,19 +27,13 @@ static struct mutex start_lock = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(s
 static struct thread *committer; /* set once, under start_lock */
 static bool is_wanted;		 /* atomic: some volume is marked */
 
-/*
- * Most of the waiting for the host's disk happens in the flush, outside of the volume's mutex, so
- * that readers go on; what the commit itself flushes is then little.
- */
 static void commit(struct volume *vol)
 {
 	int err;
 
 	if (!secvol_is_dirty(vol->sv))
 		return;
-	err = bs_flush(vol->store);
-	if (!err)
-		err = secvol_commit(vol->sv);
+	err = secvol_commit(vol->sv);
 	if (!err) {
 		vol->commit_failed = false;
 		return;

@@ -100,7 +100,7 @@ static int volume_sync(struct filesystem *fs)
 {
 	struct volume *vol = container_of(fs, struct volume, fs);
 
-	if (vol->is_image || vol->is_temporary || !secvol_is_dirty(vol->sv))
+	if (vol->is_image || vol->is_temporary)
 		return 0;
 	return secvol_commit(vol->sv);
 }
