@@ -221,7 +221,7 @@ syscall_entry:
 	subq	slots_start(%rip), %r11
 	cmpq	slots_size(%rip), %r11
 	jae	.Lbad_gs
-	rdgsbase %r11
+	addq	slots_start(%rip), %r11
 	cmpq	%gs:TB_SELF, %r11
 	jne	.Lbad_gs
 	movq	%rsp, %gs:TB_USER_SP

@@ -26,17 +26,16 @@
 #define LOG_TAG "mm"
 #include "kernel/core/log.h"
 
-#define LEAF_SHIFT  25
-#define LEAF_SIZE   (1ul << LEAF_SHIFT)
+#define LEAF_SHIFT  PAGES_LEAF_SHIFT
+#define LEAF_SIZE   PAGES_LEAF_SIZE
 #define LEAF_PAGES  (LEAF_SIZE >> PAGE_SHIFT)
 #define LEAF_KPAGES (LEAF_PAGES / PAGE_SIZE)
 #define FREE_BIG    MIB(1)  /* freed ranges from this size on may go back to the host */
 #define WINDOW_SIZE KIB(64) /* where pages are filled that must appear at once */
 
+struct pages_index pages_index;
+
 static struct {
-	u64 base; /* of leaf 0 */
-	size_t leaf_count;
-	u8 **leaves;
 	u64 limit, charged, cached, watermark; /* pages; charged and cached are atomic */
 	bool strict;
 	bool exhaustion_logged;
@@ -47,10 +46,10 @@ static struct {
 
 int pages_init(u64 start, u64 end, u64 limit, bool strict)
 {
-	pages.base = ALIGN_DOWN(start, LEAF_SIZE);
-	pages.leaf_count = (end - pages.base + LEAF_SIZE - 1) >> LEAF_SHIFT;
-	pages.leaves = kcalloc(pages.leaf_count, sizeof(*pages.leaves));
-	if (!pages.leaves)
+	pages_index.base = ALIGN_DOWN(start, LEAF_SIZE);
+	pages_index.leaf_count = (end - pages_index.base + LEAF_SIZE - 1) >> LEAF_SHIFT;
+	pages_index.leaves = kcalloc(pages_index.leaf_count, sizeof(*pages_index.leaves));
+	if (!pages_index.leaves)
 		return -ENOMEM;
 	pages.limit = limit >> PAGE_SHIFT;
 	pages.watermark = MAX(pages.limit / 8, MIB(16) >> PAGE_SHIFT);
@@ -66,22 +65,22 @@ int pages_init(u64 start, u64 end, u64 limit, bool strict)
 
 void pages_fini(void)
 {
-	for (size_t i = 0; i < pages.leaf_count; i++)
-		if (pages.leaves[i])
-			kpages_free(pages.leaves[i], LEAF_KPAGES);
-	kfree(pages.leaves);
-	pages.leaves = NULL;
+	for (size_t i = 0; i < pages_index.leaf_count; i++)
+		if (pages_index.leaves[i])
+			kpages_free(pages_index.leaves[i], LEAF_KPAGES);
+	kfree(pages_index.leaves);
+	pages_index.leaves = NULL;
 }
 
 static u8 *leaf_at(u64 address)
 {
-	return __atomic_load_n(&pages.leaves[(address - pages.base) >> LEAF_SHIFT],
+	return __atomic_load_n(&pages_index.leaves[(address - pages_index.base) >> LEAF_SHIFT],
 			       __ATOMIC_ACQUIRE);
 }
 
 static size_t leaf_index(u64 address)
 {
-	return ((address - pages.base) & (LEAF_SIZE - 1)) >> PAGE_SHIFT;
+	return ((address - pages_index.base) & (LEAF_SIZE - 1)) >> PAGE_SHIFT;
 }
 
 /* The byte of a page whose leaf exists. */
@@ -92,7 +91,7 @@ static u8 *state_at(u64 address)
 
 static int leaves_make(u64 start, u64 end)
 {
-	for (u64 at = ALIGN_DOWN(start - pages.base, LEAF_SIZE) + pages.base; at < end;
+	for (u64 at = ALIGN_DOWN(start - pages_index.base, LEAF_SIZE) + pages_index.base; at < end;
 	     at += LEAF_SIZE) {
 		u8 *none = NULL, *leaf;
 
@@ -101,19 +100,12 @@ static int leaves_make(u64 start, u64 end)
 		leaf = kpages_alloc(LEAF_KPAGES);
 		if (!leaf)
 			return -ENOMEM;
-		if (!__atomic_compare_exchange_n(&pages.leaves[(at - pages.base) >> LEAF_SHIFT],
-						 &none, leaf, false, __ATOMIC_ACQ_REL,
-						 __ATOMIC_ACQUIRE))
+		if (!__atomic_compare_exchange_n(
+			    &pages_index.leaves[(at - pages_index.base) >> LEAF_SHIFT], &none, leaf,
+			    false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			kpages_free(leaf, LEAF_KPAGES);
 	}
 	return 0;
-}
-
-u8 pages_state(u64 address)
-{
-	const u8 *leaf = leaf_at(address);
-
-	return leaf ? __atomic_load_n(&leaf[leaf_index(address)], __ATOMIC_ACQUIRE) : 0;
 }
 
 static void set_state(u64 address, u8 state)
@@ -124,7 +116,8 @@ static void set_state(u64 address, u8 state)
 /* The end of the leaf around `at`, or `end`. */
 static u64 leaf_end(u64 at, u64 end)
 {
-	return MIN(end, ALIGN_DOWN(at - pages.base, LEAF_SIZE) + pages.base + LEAF_SIZE);
+	return MIN(end,
+		   ALIGN_DOWN(at - pages_index.base, LEAF_SIZE) + pages_index.base + LEAF_SIZE);
 }
 
 /*
@@ -151,16 +144,6 @@ u64 pages_first_inaccessible(u64 start, u64 end, u32 access)
 	while (start < end && (pages_state(start) & want) == want)
 		start += PAGE_SIZE;
 	return MIN(start, end);
-}
-
-bool pages_accessible(u64 address, u64 size, u32 access)
-{
-	u64 end = address + size;
-	u8 want = PAGE_PRESENT | access;
-
-	if (likely((address & PAGE_MASK_LOW) + size <= PAGE_SIZE))
-		return (pages_state(address) & want) == want;
-	return pages_first_inaccessible(ALIGN_DOWN(address, PAGE_SIZE), end, access) >= end;
 }
 
 u64 pages_run(u64 start, u64 end, u8 mask, u8 *ret_bits)

@@ -31,11 +31,42 @@ static inline u32 pages_effective(u32 prot)
 	return prot ? (prot & PAGE_PROT) | PAGE_READ : 0;
 }
 
-u8 pages_state(u64 address);
-/* All pages are present and the host lets `access` (PAGE_READ...) through. Needs no lock. */
-bool pages_accessible(u64 address, u64 size, u32 access);
-/* The first page in [start, end) for which that is not so, or end. */
+#define PAGES_LEAF_SHIFT 25
+#define PAGES_LEAF_SIZE	 (1ul << PAGES_LEAF_SHIFT)
+
+/* Where the bytes are; of pages.c, here for the short way through uaccess. */
+struct pages_index {
+	u64 base; /* of leaf 0 */
+	size_t leaf_count;
+	u8 **leaves; /* atomic; NULL where no page has been used */
+};
+extern struct pages_index pages_index;
+
+static inline u8 pages_state(u64 address)
+{
+	u64 at = address - pages_index.base;
+	const u8 *leaf =
+		__atomic_load_n(&pages_index.leaves[at >> PAGES_LEAF_SHIFT], __ATOMIC_ACQUIRE);
+
+	if (unlikely(!leaf))
+		return 0;
+	return __atomic_load_n(&leaf[(at & (PAGES_LEAF_SIZE - 1)) >> PAGE_SHIFT], __ATOMIC_ACQUIRE);
+}
+
+/* The first page in [start, end) where `access` is not to be had, or end. */
 u64 pages_first_inaccessible(u64 start, u64 end, u32 access);
+
+/* All pages are present and the host lets `access` (PAGE_READ...) through. Needs no lock. */
+static inline bool pages_accessible(u64 address, u64 size, u32 access)
+{
+	u64 end = address + size;
+	u8 want = PAGE_PRESENT | access;
+
+	if (likely((address & PAGE_MASK_LOW) + size <= PAGE_SIZE))
+		return (pages_state(address) & want) == want;
+	return pages_first_inaccessible(ALIGN_DOWN(address, PAGE_SIZE), end, access) >= end;
+}
+
 /* From `start` on, the end of the run of pages whose state agrees in the bits of `mask`. */
 u64 pages_run(u64 start, u64 end, u8 mask, u8 *ret_bits);
 

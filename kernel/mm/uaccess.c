@@ -264,8 +264,6 @@ static __noinline int access_slowly(struct mm *mm, enum action action, u64 user,
 	u32 host_faults = 0;
 
 	*ret_left = size;
-	if (!mm)
-		return -EFAULT;
 	while (size) {
 		struct section *s;
 		size_t part = size, left;
@@ -295,34 +293,42 @@ static __noinline int access_slowly(struct mm *mm, enum action action, u64 user,
 	return 0;
 }
 
-/* One attempt without a lock, of `current` in its own address space; true: done. */
-static inline bool access_fast(struct mm *mm, enum action action, u64 user, void *kernel,
-			       size_t size)
+/* With siblings: marked as inside while it lasts. */
+static __noinline int access_marked(struct mm *mm, enum action action, u64 user, void *kernel,
+				    size_t size)
 {
 	struct section *s = &sections[current_thread()->slot];
-	bool is_marked = must_mark(mm);
-	size_t left = 1;
+	size_t left = size;
 
-	if (unlikely(is_marked))
-		mark(s, mm);
+	mark(s, mm);
 	if (likely(check(s, mm, user, size, access_of(action))))
 		left = act(action, user, kernel, size);
-	if (unlikely(is_marked))
-		leave(s);
-	return !left;
+	leave(s);
+	return likely(!left) ? 0 : access_slowly(mm, action, user, kernel, size, &left);
 }
 
+static __noinline int access_again(struct mm *mm, enum action action, u64 user, void *kernel,
+				   size_t size)
+{
+	size_t left;
+
+	return access_slowly(mm, action, user, kernel, size, &left);
+}
+
+/* The common case is inlined for each action: alone, and in the mapping of last time. */
 static inline int access_user(enum action action, u64 user, void *kernel, size_t size)
 {
 	struct mm *mm = current_process()->mm;
-	size_t left;
 
 	assert_may_sleep();
-	if (!size)
+	if (unlikely(!size || !mm))
+		return size ? -EFAULT : 0;
+	if (unlikely(must_mark(mm)))
+		return access_marked(mm, action, user, kernel, size);
+	if (likely(check(&sections[current_thread()->slot], mm, user, size, access_of(action)) &&
+		   !act(action, user, kernel, size)))
 		return 0;
-	if (likely(mm && access_fast(mm, action, user, kernel, size)))
-		return 0;
-	return access_slowly(mm, action, user, kernel, size, &left);
+	return access_again(mm, action, user, kernel, size);
 }
 
 size_t uaccess_read(struct mm *mm, void *to, u64 address, size_t size)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Time inside. The monotonic clock runs on the TSC: ns = base + (tsc - start) * mult >> 32, with
+ * Time inside. The monotonic clock runs on the TSC: ns = base + (ticks << shift) * mult >> 64, with
  * the rate that the host measured at boot (time is the host's to lie about; what we guarantee is
  * that it does not go back). Wall time is the monotonic clock plus an offset that is asked of
  * the host again when it is older than a second of use.
@@ -20,6 +20,7 @@
 #define RESYNC_NS      NS_PER_SECOND
 
 static u64 start_tsc, start_ns, mult; /* constant after clock_init() */
+static u32 shift;		      /* the same; 0 unless a tick is more than a nanosecond */
 static u64 latest;		      /* highest value given out, as far as noticed */
 static u64 boot_ns;
 static s64 real_offset; /* atomic: wall time - monotonic time */
@@ -40,7 +41,9 @@ static bool host_clock(u32 clock, u64 *ret)
 
 static u64 from_tsc(u64 tsc)
 {
-	return start_ns + (u64)((unsigned __int128)(tsc - start_tsc) * mult >> 32);
+	u64 ticks = (tsc - start_tsc) << shift;
+
+	return start_ns + (u64)((unsigned __int128)ticks * mult >> 64);
 }
 
 /* Without a rate from the host: counts ticks over two milliseconds of its clock. */
@@ -73,6 +76,9 @@ void clock_init(u64 tsc_hz)
 	if (tsc_hz < TSC_HZ_MIN || tsc_hz > TSC_HZ_MAX)
 		tsc_hz = NS_PER_SECOND; /* some clock: it still moves on */
 	mult = (NS_PER_SECOND << 32) / tsc_hz;
+	for (shift = 0; mult >> 32; shift++)
+		mult >>= 1;
+	mult <<= 32;
 	start_tsc = arch_tsc();
 	start_ns = host_clock(HOST_MONOTONIC, &ns) ? ns : NS_PER_SECOND;
 	boot_ns = clock_monotonic_ns();

@@ -43,11 +43,6 @@ u64 timeval_to_ns(const struct abi_timeval *t)
 	return to_ns((u64)t->sec, (u64)t->usec * NS_PER_USEC);
 }
 
-struct abi_timespec ns_to_timespec(u64 ns)
-{
-	return (struct abi_timespec){.sec = (s64)(ns / NS_PER_SEC), .nsec = (s64)(ns % NS_PER_SEC)};
-}
-
 struct abi_timeval ns_to_timeval(u64 ns)
 {
 	return (struct abi_timeval){.sec = (s64)(ns / NS_PER_SEC),

@@ -10,7 +10,10 @@
 
 bool timespec_is_valid(const struct abi_timespec *t); /* 0 <= sec, 0 <= nsec < 10^9 */
 u64 timespec_to_ns(const struct abi_timespec *t);
-struct abi_timespec ns_to_timespec(u64 ns);
+static inline struct abi_timespec ns_to_timespec(u64 ns)
+{
+	return (struct abi_timespec){.sec = (s64)(ns / NS_PER_SEC), .nsec = (s64)(ns % NS_PER_SEC)};
+}
 bool timeval_is_valid(const struct abi_timeval *t);
 u64 timeval_to_ns(const struct abi_timeval *t);
 struct abi_timeval ns_to_timeval(u64 ns);
