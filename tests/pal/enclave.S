@@ -6,9 +6,20 @@
 #define BLOCK_LEAVE_SP 24
 #define BLOCK_ARENA 32
 
+/* EEXIT to RBX. */
+	.macro LEAVE_TO_RBX
+#ifdef OCCLUM_SIM
+	jmp	*%rbx
+#else
+	movl	$4, %eax
+	enclu
+#endif
+	.endm
+
 	.section .text.entry, "ax", @progbits
 	.globl enclave_entry
 enclave_entry:
+	cld
 	testq	%rax, %rax
 	jnz	.Lexception
 	movq	%rsp, %gs:BLOCK_HOST_SP
@@ -19,6 +30,8 @@ enclave_entry:
 	movq	%rdx, %gs:BLOCK_ARENA
 	movq	slot_stack_top(%rip), %rsp	/* from the TCS */
 	addq	%rbx, %rsp
+	pushq	$2
+	popfq
 	xorl	%ebp, %ebp
 	call	test_main
 	movq	%rax, %rsi
@@ -39,10 +52,12 @@ enclave_entry:
 	movq	%rax, %r13
 	movq	%rax, %r14
 	movq	%rax, %r15
-	jmp	*%rbx
+	LEAVE_TO_RBX
 
 .Lhost_return:
 	movq	%gs:BLOCK_LEAVE_SP, %rsp
+	pushq	$2
+	popfq
 	popq	%rax
 	wrfsbase %rax
 	popq	%r15
@@ -74,12 +89,14 @@ host_leave:
 	movq	%rcx, %r14
 	rdgsbase %rdi
 	leaq	0x3000(%rdi), %rsp	/* the exception stack's end */
+	pushq	$2
+	popfq
 	call	test_exception
 	movq	%r12, %rsp
 	movq	%r13, %rbp
 	movq	%r14, %rbx
 	movl	$2, %edi
-	jmp	*%rbx
+	LEAVE_TO_RBX
 
 	.globl abort_now
 abort_now:
@@ -106,6 +123,12 @@ do_read:		/* (address) */
 	.globl after_read
 after_read:
 	ret
+	.globl do_write
+do_write:		/* (address): the byte that is there */
+	movl	$0, %eax
+	movb	(%rdi), %cl
+	movb	%cl, (%rdi)
+	jmp	after_read
 	.globl do_divide
 do_divide:
 	xorl	%ecx, %ecx
@@ -152,6 +175,19 @@ do_vector_loop:
 2:	incl	%edx
 	movd	%eax, %xmm7
 	jmp	1b
+
+#ifndef OCCLUM_SIM
+/* ENCLU: (leaf, rbx, rcx, rdx) -> EAX */
+	.globl do_enclu
+do_enclu:
+	pushq	%rbx
+	movq	%rdi, %rax
+	movq	%rsi, %rbx
+	xchgq	%rdx, %rcx
+	enclu
+	popq	%rbx
+	ret
+#endif
 
 	.section .occlum.sigstruct, "", @progbits
 	.zero	1808

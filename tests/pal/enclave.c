@@ -17,6 +17,9 @@ const volatile struct measured_params measured = {
 	.magic = MEASURED_MAGIC,
 	.version = MEASURED_VERSION,
 	.interface = EDGE_INTERFACE,
+#ifndef OCCLUM_SIM
+	.mode = ENCLAVE_MODE_HW,
+#endif
 };
 
 /* Where a slot ends, seen from its TCS. */
@@ -24,7 +27,8 @@ const u64 slot_stack_top = SLOT_SSA_OFFSET + SSA_FRAME_COUNT * PAGE_SIZE + PAGE_
 			   EXCEPTION_STACK_SIZE + PAGE_SIZE + TEST_STACK_SIZE - SLOT_TCS_OFFSET;
 
 extern s64 do_syscall(u64 number, u64 argument), do_int80(u64 number);
-extern s64 do_read(const void *address), do_divide(void), do_breakpoint(void);
+extern s64 do_read(const void *address), do_write(void *address), do_divide(void),
+	do_breakpoint(void);
 extern s64 do_wild_jump(void), do_syscall_odd_flags(u64 number);
 extern u32 do_vector_loop(u32 *stop);
 extern const u8 after_read[], after_divide[];
@@ -147,6 +151,101 @@ static s64 check_host_calls(void)
 	return 0;
 }
 
+#ifndef OCCLUM_SIM
+enum {
+	EREPORT = 0,
+	EGETKEY = 1,
+	EACCEPT = 5,
+	EMODPE = 6,
+
+	SECINFO_PENDING = 0x8,
+	SECINFO_MODIFIED = 0x10,
+	SECINFO_PR = 0x20,
+	SECINFO_TRIM = 0x400,
+};
+
+extern s64 do_enclu(u64 leaf, const void *rbx, const void *rcx, const void *rdx);
+
+static u32 on_page(u64 leaf, const void *page, u64 flags)
+{
+	struct sgx_secinfo info __attribute__((aligned(64))) = {.flags = flags};
+
+	return (u32)do_enclu(leaf, &info, page, NULL);
+}
+
+/* Pages come by EAUG, change their rights and go; each step counts only after EACCEPT. */
+static s64 check_memory(u64 base)
+{
+	const u64 fresh = SGX_SECINFO_REG | SECINFO_PENDING | SGX_SECINFO_R | SGX_SECINFO_W;
+	const u64 text = SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_X;
+	u8 *page = (u8 *)base + 0x400000;
+	static const u8 code[6] = {0xb8, 42, 0, 0, 0, 0xc3}; /* mov $42, %eax; ret */
+
+	CHECK(host_mem_protect((u64)page, 0x40000, 3) == 0);
+	CHECK(on_page(EACCEPT, page, fresh) == 0); /* the fault adds the page */
+	CHECK(on_page(EACCEPT, page, fresh) != 0);
+	CHECK(page[0] == 0 && page[4095] == 0);
+	page[0] = 7;
+	CHECK(host_mem_commit((u64)page, 0x40000) == 0);
+	CHECK(page[0] == 7);
+	for (u32 i = 1; i < 0x40; i++) {
+		CHECK(on_page(EACCEPT, page + i * PAGE_SIZE, fresh) == 0);
+		CHECK(page[i * PAGE_SIZE] == 0);
+		page[i * PAGE_SIZE] = (u8)i;
+	}
+	memcpy(page, code, sizeof(code));
+	on_page(EMODPE, page, text | SGX_SECINFO_W);
+	CHECK(host_mem_protect((u64)page, 4096, 5) == 0);
+	CHECK(((int (*)(void))page)() == 42);
+	CHECK(host_mem_restrict((u64)page, 4096, 5) == 0);
+	CHECK(on_page(EACCEPT, page, text | SECINFO_PR) == 0);
+	CHECK(on_page(EACCEPT, page, text | SECINFO_PR) != 0);
+	CHECK(((int (*)(void))page)() == 42);
+	CHECK(host_mem_protect((u64)page, 4096, 3) == 0);
+	do_read(NULL); /* the last exception is that one */
+	do_write(page);
+	CHECK(SGX_EXIT_VECTOR(last.exitinfo) == SGX_VECTOR_PF && last_info.maddr == (u64)page);
+	CHECK(page[0] == code[0]);
+
+	CHECK(host_mem_trim((u64)page, 0x40000) == 0);
+	for (u32 i = 0; i < 0x40; i++)
+		CHECK(on_page(EACCEPT, page + i * PAGE_SIZE, SECINFO_TRIM | SECINFO_MODIFIED) == 0);
+	CHECK(host_mem_remove((u64)page, 0x40000) == 0);
+	CHECK(on_page(EACCEPT, page + PAGE_SIZE, fresh) == 0);
+	CHECK(page[PAGE_SIZE] == 0);
+
+	CHECK(host_mem_protect((u64)&started & ~0xffful, 4096, 7) == -EACCES);
+	CHECK(host_mem_commit(base + measured.heap_offset, 4096) == -EINVAL);
+	CHECK(host_mem_trim(base + measured.heap_offset, 4096) == -EINVAL);
+	CHECK(host_mem_restrict((u64)page + 1, 4096, 1) == -EINVAL);
+	CHECK(host_mem_remove((u64)page + 8 * PAGE_SIZE, 4096) < 0); /* there is none */
+	do_read((const void *)(base + measured.slots_offset + SLOT_TCS_OFFSET));
+	CHECK(SGX_EXIT_VECTOR(last.exitinfo) == SGX_VECTOR_PF);
+	return 0;
+}
+
+static s64 check_keys(void)
+{
+	static struct sgx_keyrequest request __attribute__((aligned(512))) = {
+		.keyname = SGX_KEYNAME_SEAL, .keypolicy = SGX_KEYPOLICY_MRSIGNER};
+	static struct sgx_targetinfo target __attribute__((aligned(512)));
+	static struct sgx_report report __attribute__((aligned(512)));
+	static u8 key[16] __attribute__((aligned(16))), again[16] __attribute__((aligned(16)));
+	static u8 data[64] __attribute__((aligned(128))) = {1};
+
+	CHECK((u32)do_enclu(EGETKEY, &request, key, NULL) == 0);
+	CHECK(!mem_is_zero(key, 16));
+	CHECK((u32)do_enclu(EGETKEY, &request, again, NULL) == 0);
+	CHECK(memcmp(key, again, 16) == 0);
+	request.keyname = 77;
+	CHECK((u32)do_enclu(EGETKEY, &request, key, NULL) == SGX_INVALID_KEYNAME);
+	do_enclu(EREPORT, &target, data, &report);
+	CHECK(report.body.attributes.flags & SGX_ATTR_INIT);
+	CHECK(memcmp(report.body.reportdata, data, 64) == 0);
+	CHECK(!mem_is_zero(report.body.mrenclave, 32) && !mem_is_zero(report.body.mrsigner, 32));
+	return 0;
+}
+#else
 static s64 check_memory(u64 base)
 {
 	u8 *page = (u8 *)base + 0x400000, *other = page + 0x10000;
@@ -191,6 +290,8 @@ static s64 check_keys(void)
 	CHECK(!mem_is_zero(report.body.mrenclave, 32) && !mem_is_zero(report.body.mrsigner, 32));
 	return 0;
 }
+
+#endif
 
 /* A second thread waits; wake, time-out and kick end its waiting. */
 static s64 check_threads(void)
