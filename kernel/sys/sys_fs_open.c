@@ -27,6 +27,13 @@ static long open_at(int dirfd, const char __user *path, u32 flags, u32 mode, u32
 
 	if (err)
 		return err;
+	/* Otherwise a descriptor says nothing about an absolute path. */
+	if ((walk_flags & WALK_IN_ROOT) && a.text[0] == '/')
+		err = arg_dirfd(dirfd, ".", &a.at);
+	if (err) {
+		path_arg_put(&a);
+		return err;
+	}
 	err = name_open(current_fs(), a.at, a.text, flags & OPEN_FLAGS, mode & S_IALL, walk_flags,
 			&f);
 	path_arg_put(&a);
@@ -68,8 +75,8 @@ long sys_openat2(int dirfd, const char __user *path, const void __user *user_how
 	walk_flags |= how.resolve & RESOLVE_NO_XDEV ? WALK_NO_XDEV : 0;
 	walk_flags |= how.resolve & RESOLVE_NO_MAGICLINKS ? WALK_NO_MAGIC : 0;
 	walk_flags |= how.resolve & RESOLVE_NO_SYMLINKS ? WALK_NO_LINKS : 0;
-	walk_flags |= how.resolve & RESOLVE_BENEATH ? WALK_BENEATH | WALK_NO_MAGIC : 0;
-	walk_flags |= how.resolve & RESOLVE_IN_ROOT ? WALK_IN_ROOT | WALK_NO_MAGIC : 0;
+	walk_flags |= how.resolve & RESOLVE_BENEATH ? WALK_BENEATH : 0;
+	walk_flags |= how.resolve & RESOLVE_IN_ROOT ? WALK_IN_ROOT : 0;
 	return open_at(dirfd, path, how.flags, how.mode, walk_flags);
 }
 

@@ -90,8 +90,12 @@ static int open_last(struct fs_context *ctx, struct walk_last *w, u32 flags, u32
 		err = dentry_lookup(w->dir, w->name, &d);
 		if (err)
 			return err;
-		d = dentry_cross(d);
 		fresh = false;
+		if (d->covered && (walk_flags & WALK_NO_XDEV)) {
+			dentry_put(d);
+			return -EXDEV;
+		}
+		d = dentry_cross(d);
 		if (!d->vnode) {
 			err = w->wants_dir ? -EISDIR : create_at(ctx, w->dir, d, mode);
 			fresh = !err;

@@ -16,7 +16,7 @@
 
 struct walk {
 	struct dentry *root;  /* counted: ".." stops here, absolute links start here */
-	struct dentry *start; /* counted: RESOLVE_BENEATH */
+	struct dentry *start; /* counted: WALK_BENEATH and WALK_IN_ROOT end here */
 	struct dentry *at;    /* counted */
 	const char *rest;
 	char *buf; /* owned; NULL while rest is the caller's */
@@ -41,7 +41,8 @@ static int walk_begin(struct walk *w, struct fs_context *ctx, struct dentry *at,
 	w->root = ctx ? fs_context_root(ctx) : dentry_get(at);
 	if (!w->root)
 		return -ENOENT; /* nothing is mounted */
-	w->start = at ? dentry_get(at) : fs_context_cwd(ctx);
+	/* What is mounted on the start is where the walk begins, and what ".." must not leave. */
+	w->start = dentry_cross(at ? dentry_get(at) : fs_context_cwd(ctx));
 	if (flags & WALK_IN_ROOT) {
 		dentry_put(w->root);
 		w->root = dentry_get(w->start);
@@ -59,18 +60,31 @@ static int walk_begin(struct walk *w, struct fs_context *ctx, struct dentry *at,
 	return 0;
 }
 
-static void step(struct walk *w, struct dentry *to)
+/* Consumes `to`. */
+static int step(struct walk *w, struct dentry *to)
 {
+	int err = (w->flags & WALK_NO_XDEV) && to->mount != w->at->mount ? -EXDEV : 0;
+
+	if (err) {
+		dentry_put(to);
+		return err;
+	}
 	dentry_put(w->at);
 	w->at = to;
+	return 0;
 }
 
 static int step_up(struct walk *w)
 {
+	int err;
+
 	if ((w->flags & WALK_BENEATH) && w->at == w->start)
 		return -EXDEV;
-	step(w, dentry_cross(dentry_parent(w->at, w->root)));
-	return 0;
+	err = step(w, dentry_cross(dentry_parent(w->at, w->root)));
+	/* Somebody may have moved a folder on our way out from below the start. */
+	if (!err && (w->flags & (WALK_BENEATH | WALK_IN_ROOT)) && !dentry_is_above(w->start, w->at))
+		err = -EXDEV;
+	return err;
 }
 
 /* Puts the target of `link` in front of the rest. */
@@ -85,14 +99,15 @@ static int splice_link(struct walk *w, struct dentry *link)
 		return -ELOOP;
 	if (v->ops->jump) {
 		struct dentry *to = NULL;
-		int err = (w->flags & WALK_NO_MAGIC) ? -ELOOP : v->ops->jump(v, &to);
+		int err = (w->flags & WALK_NO_MAGIC)		       ? -ELOOP
+			  : (w->flags & (WALK_BENEATH | WALK_IN_ROOT)) ? -EXDEV
+								       : v->ops->jump(v, &to);
 
 		if (err)
 			return err;
 		if (to) {
-			step(w, to);
 			w->jumped = true;
-			return 0;
+			return step(w, to);
 		}
 	}
 	buf = kmalloc(PATH_MAX_SIZE);
@@ -114,7 +129,7 @@ static int splice_link(struct walk *w, struct dentry *link)
 	if (buf[0] == '/') {
 		if (w->flags & WALK_BENEATH)
 			return -EXDEV;
-		step(w, dentry_cross(dentry_get(w->root)));
+		return step(w, dentry_cross(dentry_get(w->root)));
 	}
 	return 0;
 }
@@ -162,14 +177,7 @@ static int find(struct walk *w, struct vfs_name name, struct dentry **ret)
 		dentry_put(d);
 		return -ENOENT;
 	}
-	if (unlikely(d->covered)) {
-		if (w->flags & WALK_NO_XDEV) {
-			dentry_put(d);
-			return -EXDEV;
-		}
-		d = dentry_cross(d);
-	}
-	*ret = d;
+	*ret = dentry_cross(d);
 	return 0;
 }
 
@@ -217,7 +225,9 @@ static int walk_run(struct walk *w, bool parent, struct walk_last *ret)
 				return err;
 			continue;
 		}
-		step(w, d);
+		err = step(w, d);
+		if (err)
+			return err;
 	}
 	if ((slash || (w->flags & WALK_DIRECTORY)) && !parent && !S_ISDIR(w->at->vnode->mode))
 		return -ENOTDIR;
@@ -255,6 +265,7 @@ static int walk_finish_parent(struct walk *w, struct walk_last *ret)
 		ret->dir = dentry_get(w->at);
 		ret->buf = w->buf;
 		ret->links = w->links;
+		ret->start = dentry_get(w->start);
 		w->buf = NULL;
 	}
 	walk_end(w);
@@ -280,11 +291,12 @@ int walk_last_follow(struct fs_context *ctx, struct walk_last *last, struct dent
 	struct walk w;
 	int err;
 
-	err = walk_begin(&w, ctx, last->dir, last->wants_dir ? "/" : "", flags & ~WALK_BENEATH);
+	err = walk_begin(&w, ctx, last->start, last->wants_dir ? "/" : "", flags & ~WALK_BENEATH);
 	if (err)
 		return err;
+	dentry_put(w.at);
+	w.at = dentry_get(last->dir);
 	w.flags = flags;
-	step(&w, dentry_get(last->dir));
 	w.links = last->links;
 	err = splice_link(&w, link);
 	if (err) {
@@ -302,7 +314,8 @@ int walk_last_follow(struct fs_context *ctx, struct walk_last *last, struct dent
 void walk_last_free(struct walk_last *w)
 {
 	dentry_put(w->dir);
+	dentry_put(w->start);
 	kfree(w->buf);
-	w->dir = NULL;
+	w->dir = w->start = NULL;
 	w->buf = NULL;
 }

@@ -16,9 +16,9 @@ enum walk_flags {
 	WALK_EMPTY = 1 << 2,	 /* "" is the start itself (AT_EMPTY_PATH) */
 	WALK_NO_LINKS = 1 << 3,	 /* RESOLVE_NO_SYMLINKS */
 	WALK_BENEATH = 1 << 4,	 /* RESOLVE_BENEATH: nothing leaves the start */
-	WALK_NO_XDEV = 1 << 5,
-	WALK_NO_MAGIC = 1 << 6,
-	WALK_IN_ROOT = 1 << 7,
+	WALK_NO_XDEV = 1 << 5,	 /* no other mount, neither down, up nor by a link */
+	WALK_NO_MAGIC = 1 << 6,	 /* links of /proc lead nowhere */
+	WALK_IN_ROOT = 1 << 7,	 /* "/" and ".." end at the start */
 };
 
 /* Where relative paths start: NULL: the context's working directory. */
@@ -27,7 +27,8 @@ int __must_check walk_path(struct fs_context *ctx, struct dentry *at, const char
 
 /* The directory in which the last name lies, and that name (in `buf`). */
 struct walk_last {
-	struct dentry *dir; /* counted */
+	struct dentry *dir;   /* counted */
+	struct dentry *start; /* counted: where the whole walk began */
 	struct vfs_name name;
 	bool wants_dir; /* slashes followed the name */
 	/* WALK_JUMPED: a link of /proc led to an object without a name: it is `dir` itself. */
