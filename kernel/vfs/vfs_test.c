@@ -496,6 +496,49 @@ static void links_and_renames_over_whiteouts(void **state)
 	assert_int_equal(exists("/file"), -ENOENT);
 }
 
+static u64 bytes_used(struct file *f)
+{
+	struct vattr a;
+
+	vnode_forget_attr(f->vnode);
+	assert_int_equal(vnode_getattr(f->vnode, &a), 0);
+	return a.blocks * 512;
+}
+
+/* All that is asked for or nothing; and a signal ends it. */
+static void reserving_space_is_all_or_nothing(void **state)
+{
+	struct file *f;
+	struct uio uio;
+
+	start_ram();
+	f = open_file("/f", O_RDWR | O_CREAT);
+	uio = uio_kernel("x", 1);
+	assert_int_equal(file_pwrite(f, &uio, 5 * 4096), 1);
+	assert_int_equal(bytes_used(f), 4096);
+
+	current_thread()->work = WORK_SIGNAL;
+	assert_int_equal(file_fallocate(f, 0, 0, MIB(64)), -EINTR);
+	current_thread()->work = 0;
+	assert_int_equal(bytes_used(f), 4096);
+	assert_int_equal(file_size(f), 5 * 4096 + 1);
+
+	for (int n = 1; n < 40; n += 3) {
+		fake_fail_allocation(n, true);
+		assert_int_equal(file_fallocate(f, 0, 0, MIB(1)), -ENOSPC);
+		fake_fail_allocation(0, false);
+		assert_int_equal(bytes_used(f), 4096);
+	}
+	assert_int_equal(file_fallocate(f, 0, 0, 8 * 4096), 0);
+	assert_int_equal(bytes_used(f), 8 * 4096);
+	/* What an earlier call reserved stays. */
+	current_thread()->work = WORK_SIGNAL;
+	assert_int_equal(file_fallocate(f, 0, 0, MIB(64)), -EINTR);
+	current_thread()->work = 0;
+	assert_int_equal(bytes_used(f), 8 * 4096);
+	file_put(f);
+}
+
 #define TEST(f) cmocka_unit_test_teardown(f, teardown)
 
 int main(void)
@@ -504,6 +547,7 @@ int main(void)
 		TEST(paths_are_walked_as_linux_does),
 		TEST(an_open_file_outlives_its_name),
 		TEST(holes_read_as_zeros),
+		TEST(reserving_space_is_all_or_nothing),
 		cmocka_unit_test(the_page_tree_keeps_what_it_was_given),
 		TEST(descriptors_are_the_lowest_free),
 		TEST(record_locks_split_and_join),

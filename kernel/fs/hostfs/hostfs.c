@@ -12,6 +12,7 @@
 #include "kernel/core/kmem.h"
 #include "kernel/vfs/file_ops.h"
 #include "kernel/vfs/walk.h"
+#include "lib/base/fmt.h"
 #include "lib/base/string.h"
 
 #define LOG_TAG "hostfs"
@@ -24,12 +25,15 @@ struct host_fs {
 	struct filesystem fs;
 	s32 dir; /* handle of the folder */
 	struct mutex lock;
+	struct list_node nodes; /* lock */
 	char source[];
 };
 
 struct host_node {
 	struct vnode v;
-	char *path; /* host_fs.lock; changes with rename; relative to the folder, "." is it */
+	char *path;	/* host_fs.lock; changes with rename; relative to the folder, "." is it */
+	char *new_path; /* host_fs.lock: while a rename is under way */
+	struct list_node fs_node; /* host_fs.lock */
 };
 
 static const struct vnode_ops hostfs_ops;
@@ -129,6 +133,9 @@ static int node_get(struct host_fs *fs, char *path, u32 mode, u32 uid, u32 gid, 
 	}
 	vnode_init(&n->v, &fs->fs, &hostfs_ops, key, mode & (S_IFMT | 0777), uid, gid);
 	n->path = path;
+	mutex_lock(&fs->lock);
+	list_add_tail(&fs->nodes, &n->fs_node);
+	mutex_unlock(&fs->lock);
 	if (!v) {
 		other = vnode_insert(&n->v);
 		if (other != &n->v)
@@ -140,6 +147,11 @@ static int node_get(struct host_fs *fs, char *path, u32 mode, u32 uid, u32 gid, 
 
 static void hostfs_release(struct vnode *v)
 {
+	struct host_fs *fs = fs_of(v);
+
+	mutex_lock(&fs->lock);
+	list_del(&node_of(v)->fs_node);
+	mutex_unlock(&fs->lock);
 	kfree(node_of(v)->path);
 	kfree(node_of(v));
 }
@@ -258,23 +270,79 @@ static int hostfs_link(struct vnode *dir, struct vfs_name name, struct vnode *v)
 	return err;
 }
 
+/* What follows `top` in a path that is it or lies below it, or NULL. */
+static const char *below(const char *path, const char *top)
+{
+	size_t len = strlen(top);
+
+	if (strncmp(path, top, len) != 0 || (path[len] && path[len] != '/'))
+		return NULL;
+	return path + len;
+}
+
+/* Where `n` will be once `from` is called `to`. */
+static int plan_move(struct host_node *n, const char *from, const char *to)
+{
+	const char *rest = below(n->path, from);
+	size_t size, len = 0;
+
+	if (!rest)
+		return 0;
+	size = strlen(to) + strlen(rest) + 1;
+	n->new_path = kmalloc(size);
+	if (!n->new_path)
+		return -ENOMEM;
+	fmt_append(n->new_path, size, &len, "%s%s", to, rest);
+	return 0;
+}
+
+/* Ends what was planned: the new paths hold, or are forgotten. */
+static void end_moves(struct host_fs *fs, bool happened)
+{
+	struct host_node *n;
+
+	list_for_each_entry (n, &fs->nodes, fs_node) {
+		if (!n->new_path)
+			continue;
+		if (happened) {
+			kfree(n->path);
+			n->path = n->new_path;
+		} else {
+			kfree(n->new_path);
+		}
+		n->new_path = NULL;
+	}
+}
+
+/* All that is known below the names moves with them; memory for that comes before the host acts. */
+static int rename_paths(struct host_fs *fs, const char *from, const char *to, u32 flags)
+{
+	struct host_node *n;
+	int err = 0;
+
+	mutex_lock(&fs->lock);
+	list_for_each_entry (n, &fs->nodes, fs_node) {
+		err = plan_move(n, from, to);
+		if (!err && !n->new_path && (flags & RENAME_EXCHANGE))
+			err = plan_move(n, to, from);
+		if (err)
+			break;
+	}
+	if (!err)
+		err = host_hostfs_rename(fs->dir, from, strlen(from), to, strlen(to), flags);
+	end_moves(fs, !err);
+	mutex_unlock(&fs->lock);
+	return err;
+}
+
 static int hostfs_rename(struct vnode *dir, struct vfs_name name, struct vnode *v,
 			 struct vnode *to_dir, struct vfs_name to_name, struct vnode *to_v,
 			 u32 flags)
 {
 	struct host_fs *fs = fs_of(dir);
-	char *from = child_path(dir, name), *to = child_path(to_dir, to_name), *old;
-	int err = from && to
-			  ? host_hostfs_rename(fs->dir, from, strlen(from), to, strlen(to), flags)
-			  : -ENOMEM;
+	char *from = child_path(dir, name), *to = child_path(to_dir, to_name);
+	int err = from && to ? rename_paths(fs, from, to, flags) : -ENOMEM;
 
-	if (!err && !(flags & RENAME_EXCHANGE)) {
-		mutex_lock(&fs->lock);
-		old = node_of(v)->path;
-		node_of(v)->path = to;
-		to = old;
-		mutex_unlock(&fs->lock);
-	}
 	kfree(from);
 	kfree(to);
 	return err;
@@ -541,6 +609,7 @@ int hostfs_new(const char *source, bool may_exec, struct filesystem **ret)
 	fs_init(&fs->fs, &ops, "hostfs", fs->source, HOSTFS_MAGIC,
 		FS_NOSUID | FS_NODEV | (may_exec ? 0 : FS_NOEXEC));
 	mutex_init(&fs->lock);
+	list_init(&fs->nodes);
 	dir = host_file_open(source, len, O_RDONLY | O_DIRECTORY, 0);
 	if (dir < 0) {
 		kfree(fs);

@@ -6,10 +6,12 @@
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
 #include "kernel/fs/ramfs/ramfs_priv.h"
+#include "kernel/proc/process.h"
 #include "lib/base/string.h"
 
 struct ram_page {
-	u32 refs; /* atomic */
+	u32 refs;     /* atomic */
+	u32 reserved; /* vnode lock: by which fallocate(), until something is written; 0: none */
 	u8 *data;
 };
 
@@ -110,6 +112,7 @@ static long ram_write(struct vnode *v, struct uio *uio, u64 offset)
 			err = -ENOSPC;
 			break;
 		}
+		p->reserved = 0;
 		err = uio_copy_in(uio, p->data + skip, part);
 		page_put(p);
 		if (err)
@@ -190,21 +193,62 @@ static int ram_truncate(struct vnode *v, u64 size)
 	return 0;
 }
 
+/* Gives back what this call reserved: nothing was written there yet. */
+static void unreserve(struct ram_node *n, u64 first, u64 end, u32 call)
+{
+	for (u64 i = first; i < end; i++) {
+		struct ram_page *p;
+		bool ours;
+
+		spin_lock(&n->meta_lock);
+		p = pagetree_next(&n->file.pages, &i);
+		ours = p && i < end && p->reserved == call;
+		spin_unlock(&n->meta_lock);
+		if (!p)
+			return;
+		if (ours)
+			drop_pages(n, i, i + 1);
+	}
+}
+
+/* Pages for [first, end), all or none. A signal ends it: there may be many. */
+static int reserve(struct ram_node *n, u64 first, u64 end)
+{
+	u32 call = ++n->file.reservations;
+	int err = 0;
+	u64 i;
+
+	for (i = first; i < end && !err; i++) {
+		u64 before = n->file.page_count;
+		struct ram_page *p = page_make(n, i);
+
+		if (!p) {
+			err = -ENOSPC;
+		} else {
+			if (n->file.page_count != before)
+				p->reserved = call;
+			page_put(p);
+			if (thread_has_work(current_thread()))
+				err = -EINTR;
+		}
+	}
+	if (err)
+		unreserve(n, first, i, call);
+	return err;
+}
+
 static int ram_fallocate(struct vnode *v, u32 mode, u64 offset, u64 len)
 {
 	struct ram_node *n = ram_of(v);
 	u64 end = offset + len, size = size_of(n);
+	int err;
 
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		punch(n, offset, MIN(end, ALIGN_UP(size, PAGE_SIZE)));
 	if (!(mode & FALLOC_FL_PUNCH_HOLE)) {
-		for (u64 i = offset / PAGE_SIZE; i < (end + PAGE_SIZE - 1) / PAGE_SIZE; i++) {
-			struct ram_page *p = page_make(n, i);
-
-			if (!p)
-				return -ENOSPC;
-			page_put(p);
-		}
+		err = reserve(n, offset / PAGE_SIZE, (end + PAGE_SIZE - 1) / PAGE_SIZE);
+		if (err)
+			return err;
 	}
 	if (!(mode & FALLOC_FL_KEEP_SIZE) && end > size) {
 		spin_lock(&n->meta_lock);
@@ -252,12 +296,7 @@ static void ram_file_release(struct vnode *v)
 
 const struct vnode_ops ram_file_ops = {
 	.release = ram_file_release,
-	.getattr = ram_getattr,
-	.setattr = ram_setattr,
-	.getxattr = ram_getxattr,
-	.setxattr = ram_setxattr,
-	.listxattr = ram_listxattr,
-	.removexattr = ram_removexattr,
+	RAM_COMMON_OPS,
 	.read = ram_read,
 	.write = ram_write,
 	.truncate = ram_truncate,

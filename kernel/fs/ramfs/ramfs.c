@@ -427,14 +427,6 @@ static long ram_readlink(struct vnode *v, char *buf, size_t size)
 	return len;
 }
 
-static void ram_link_release(struct vnode *v)
-{
-	__atomic_fetch_sub(&ram_fs_of(v)->files, 1, __ATOMIC_RELAXED);
-	ram_xattrs_free(ram_of(v));
-	kfree(ram_of(v)->link.target);
-	kfree(ram_of(v));
-}
-
 static void ram_special_release(struct vnode *v)
 {
 	__atomic_fetch_sub(&ram_fs_of(v)->files, 1, __ATOMIC_RELAXED);
@@ -442,14 +434,15 @@ static void ram_special_release(struct vnode *v)
 	kfree(ram_of(v));
 }
 
+static void ram_link_release(struct vnode *v)
+{
+	kfree(ram_of(v)->link.target);
+	ram_special_release(v);
+}
+
 const struct vnode_ops ram_dir_ops = {
 	.release = ram_dir_release,
-	.getattr = ram_getattr,
-	.setattr = ram_setattr,
-	.getxattr = ram_getxattr,
-	.setxattr = ram_setxattr,
-	.listxattr = ram_listxattr,
-	.removexattr = ram_removexattr,
+	RAM_COMMON_OPS,
 	.lookup = ram_lookup,
 	.create = ram_create,
 	.create_unnamed = ram_create_unnamed,
@@ -462,23 +455,13 @@ const struct vnode_ops ram_dir_ops = {
 
 const struct vnode_ops ram_link_ops = {
 	.release = ram_link_release,
-	.getattr = ram_getattr,
-	.setattr = ram_setattr,
-	.getxattr = ram_getxattr,
-	.setxattr = ram_setxattr,
-	.listxattr = ram_listxattr,
-	.removexattr = ram_removexattr,
+	RAM_COMMON_OPS,
 	.readlink = ram_readlink,
 };
 
 const struct vnode_ops ram_special_ops = {
 	.release = ram_special_release,
-	.getattr = ram_getattr,
-	.setattr = ram_setattr,
-	.getxattr = ram_getxattr,
-	.setxattr = ram_setxattr,
-	.listxattr = ram_listxattr,
-	.removexattr = ram_removexattr,
+	RAM_COMMON_OPS,
 	.open = fifo_vnode_open,
 };
 

@@ -34,6 +34,7 @@ struct ram_node {
 		struct { /* regular files: meta_lock */
 			struct pagetree pages;
 			u64 size, page_count;
+			u32 reservations; /* vnode lock: calls of fallocate() so far */
 		} file;
 		struct {
 			char *target;
@@ -73,3 +74,8 @@ int ram_setxattr(struct vnode *v, const char *name, const void *value, size_t si
 long ram_listxattr(struct vnode *v, char *names, size_t size);
 int ram_removexattr(struct vnode *v, const char *name);
 void ram_xattrs_free(struct ram_node *n);
+
+/* What all kinds of nodes share of struct vnode_ops. */
+#define RAM_COMMON_OPS                                                                             \
+	.getattr = ram_getattr, .setattr = ram_setattr, .getxattr = ram_getxattr,                  \
+	.setxattr = ram_setxattr, .listxattr = ram_listxattr, .removexattr = ram_removexattr

@@ -71,50 +71,24 @@ static int wrap(struct union_fs *fs, struct vnode *dir, struct vnode *upper_dir,
 	return err;
 }
 
-int union_create(struct vnode *dir, struct vfs_name name, u32 mode, u32 uid, u32 gid, u64 rdev,
-		 struct vnode **ret)
-{
-	struct union_fs *fs = union_fs_of(dir);
-	struct vnode *upper, *mark, *made;
-	struct vfs_name temp;
-	char buf[24];
-	int err;
+/* What is to be made: a symbolic link when there is a target. */
+struct new_object {
+	const char *target;
+	size_t len;
+	u32 mode, uid, gid;
+	u64 rdev;
+};
 
-	if (S_ISCHR(mode) && rdev == 0)
-		return -EPERM; /* would be a whiteout */
-	err = union_copy_up(union_of(dir), true);
-	if (err)
-		return err;
-	upper = union_upper(union_of(dir));
-	err = upper_lookup(upper, name, &mark);
-	if (err)
-		return err;
-	if (!mark) {
-		err = upper->ops->create(upper, name, mode, uid, gid, rdev, &made);
-	} else {
-		temp = union_work_name(fs, buf);
-		err = fs->work->ops->create(fs->work, temp, mode, uid, gid, rdev, &made);
-		if (!err) {
-			err = replace_whiteout(fs, temp, made, upper, name, mark);
-			if (err)
-				vnode_put(made);
-		}
-		vnode_put(mark);
-	}
-	return err ? err : wrap(fs, dir, upper, made, ret);
+static int make_in(struct vnode *dir, struct vfs_name name, const struct new_object *o,
+		   struct vnode **ret)
+{
+	if (o->target)
+		return dir->ops->symlink(dir, name, o->target, o->len, o->uid, o->gid, ret);
+	return dir->ops->create(dir, name, o->mode, o->uid, o->gid, o->rdev, ret);
 }
 
-int union_create_unnamed(struct vnode *dir, u32 mode, u32 uid, u32 gid, struct vnode **ret)
-{
-	struct union_fs *fs = union_fs_of(dir);
-	struct vnode *made;
-	int err = fs->work->ops->create_unnamed(fs->work, mode, uid, gid, &made);
-
-	return err ? err : wrap(fs, dir, fs->work, made, ret);
-}
-
-int union_symlink(struct vnode *dir, struct vfs_name name, const char *target, size_t len, u32 uid,
-		  u32 gid, struct vnode **ret)
+static int make(struct vnode *dir, struct vfs_name name, const struct new_object *o,
+		struct vnode **ret)
 {
 	struct union_fs *fs = union_fs_of(dir);
 	struct vnode *upper, *mark, *made;
@@ -129,10 +103,10 @@ int union_symlink(struct vnode *dir, struct vfs_name name, const char *target, s
 	if (err)
 		return err;
 	if (!mark) {
-		err = upper->ops->symlink(upper, name, target, len, uid, gid, &made);
+		err = make_in(upper, name, o, &made);
 	} else {
 		temp = union_work_name(fs, buf);
-		err = fs->work->ops->symlink(fs->work, temp, target, len, uid, gid, &made);
+		err = make_in(fs->work, temp, o, &made);
 		if (!err) {
 			err = replace_whiteout(fs, temp, made, upper, name, mark);
 			if (err)
@@ -141,6 +115,33 @@ int union_symlink(struct vnode *dir, struct vfs_name name, const char *target, s
 		vnode_put(mark);
 	}
 	return err ? err : wrap(fs, dir, upper, made, ret);
+}
+
+int union_create(struct vnode *dir, struct vfs_name name, u32 mode, u32 uid, u32 gid, u64 rdev,
+		 struct vnode **ret)
+{
+	struct new_object o = {.mode = mode, .uid = uid, .gid = gid, .rdev = rdev};
+
+	if (S_ISCHR(mode) && rdev == 0)
+		return -EPERM; /* would be a whiteout */
+	return make(dir, name, &o, ret);
+}
+
+int union_create_unnamed(struct vnode *dir, u32 mode, u32 uid, u32 gid, struct vnode **ret)
+{
+	struct union_fs *fs = union_fs_of(dir);
+	struct vnode *made;
+	int err = fs->work->ops->create_unnamed(fs->work, mode, uid, gid, &made);
+
+	return err ? err : wrap(fs, dir, fs->work, made, ret);
+}
+
+int union_symlink(struct vnode *dir, struct vfs_name name, const char *target, size_t len, u32 uid,
+		  u32 gid, struct vnode **ret)
+{
+	struct new_object o = {.target = target, .len = len, .uid = uid, .gid = gid};
+
+	return make(dir, name, &o, ret);
 }
 
 int union_link(struct vnode *dir, struct vfs_name name, struct vnode *v)
