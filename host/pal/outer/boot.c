@@ -16,6 +16,7 @@
 
 #include "host/pal/inner/inner.h"
 #include "host/pal/outer/enclave.h"
+#include "host/pal/outer/sgx_driver.h"
 #include "lib/config/config.h"
 
 #define CPUID_HINTS_MAX	  128
@@ -51,13 +52,13 @@ static bool is_last_subleaf(u32 leaf, u32 subleaf, const struct cpuid_hint *h, u
 
 static u32 collect_leaf(struct cpuid_hint *hints, u32 count, u32 leaf)
 {
-	u32 max = 0;
+	u32 max = 0, r[4];
 
 	for (u32 subleaf = 0; subleaf < CPUID_SUBLEAF_MAX && count < CPUID_HINTS_MAX; subleaf++) {
 		struct cpuid_hint *h = &hints[count];
 
-		*h = (struct cpuid_hint){.leaf = leaf, .subleaf = subleaf};
-		__cpuid_count(leaf, subleaf, h->eax, h->ebx, h->ecx, h->edx);
+		sgx_driver.cpuid(leaf, subleaf, r);
+		*h = (struct cpuid_hint){leaf, subleaf, r[0], r[1], r[2], r[3]};
 		count++;
 		if (subleaf == 0)
 			max = MIN(h->eax, (u32)CPUID_SUBLEAF_MAX);
@@ -70,12 +71,12 @@ static u32 collect_leaf(struct cpuid_hint *hints, u32 count, u32 leaf)
 static u32 collect_cpuid(struct cpuid_hint *hints)
 {
 	u32 count = collect_leaf(hints, 0, 0);
-	u32 top = MIN(hints[0].eax, 0x1fu);
+	u32 top = MIN(hints[0].eax, 0x1fu), r[4];
 
 	for (u32 leaf = 1; leaf <= top; leaf++)
 		count = collect_leaf(hints, count, leaf);
-	top = __get_cpuid_max(0x80000000, NULL);
-	for (u32 leaf = 0x80000000; leaf <= top && leaf <= 0x80000021; leaf++)
+	sgx_driver.cpuid(0x80000000, 0, r);
+	for (u32 leaf = 0x80000000; leaf <= r[0] && leaf <= 0x80000021; leaf++)
 		count = collect_leaf(hints, count, leaf);
 	return count;
 }

@@ -2,9 +2,9 @@
 /*
  * The hardware backend: builds an enclave by the Linux driver, in the order that the driver wants:
  *
- *   reserve, CREATE, ADD_PAGES in the order that was measured, [PROVISION], INIT, then map every
- *   stretch of pages with its final rights, and the program zone without any: pages get there by
- *   EAUG, rights by the enclave's wish.
+ *   reserve, CREATE, ADD_PAGES in the order that was measured, [PROVISION], INIT, see whether pages
+ *   can be changed from now on (EDMM), then map every stretch of pages with its final rights, and
+ *   the program zone without any: pages get there by EAUG, rights by the enclave's wish.
  *
  * The measurement is computed here as well, and the signature checked as EINIT will, because the
  * driver's answer to all that EINIT may dislike is EPERM. It is no protection: the processor is.
@@ -250,6 +250,17 @@ static int initialise(const struct enclave *e, const struct sgx_sigstruct *sig,
 	return result < 0 ? sgx_error_explain(error, SGX_STEP_INIT, result) : 0;
 }
 
+/* A request for nothing is invalid to a driver that knows the request. */
+static int probe_dynamic(const struct enclave *e, struct enclave_error *error)
+{
+	struct sgx_ioc_restrict_permissions request = {0};
+	s64 result = sgx_driver.ioctl(e->fd, SGX_IOC_RESTRICT_PERMISSIONS, &request);
+
+	return result == -EINVAL
+		       ? 0
+		       : sgx_error_explain(error, SGX_STEP_PROBE, result < 0 ? result : -EPROTO);
+}
+
 static int map(const struct enclave *e, u64 offset, u64 size, u32 prot, struct enclave_error *error)
 {
 	void *at = (u8 *)e->base + offset;
@@ -291,6 +302,8 @@ static int sgx_init(struct enclave *e, const struct sgx_sigstruct *sig, struct e
 		err = allow_provision(e, error);
 	if (!err)
 		err = initialise(e, sig, error);
+	if (!err)
+		err = probe_dynamic(e, error);
 	if (!err)
 		err = map_all(e, error);
 	if (!err)

@@ -17,6 +17,7 @@ static const char *const steps[] = {
 	[SGX_STEP_OPEN_PROVISION] = "cannot open the SGX provision device",
 	[SGX_STEP_PROVISION] = "cannot allow the enclave the provision key",
 	[SGX_STEP_INIT] = "cannot initialise the enclave",
+	[SGX_STEP_PROBE] = "cannot change the enclave's memory while it runs",
 	[SGX_STEP_MAP] = "cannot map the enclave",
 };
 
@@ -77,6 +78,8 @@ static const struct {
 	{SGX_STEP_INIT, EIO, "EINIT faulted: SGX memory may have been lost; try again"},
 	{SGX_STEP_INIT, EINTR, "it was interrupted again and again"},
 	{SGX_STEP_INIT, ENOMEM, "no memory is left"},
+	{SGX_STEP_PROBE, ENOTTY, "this needs Linux 6.0 or later"},
+	{SGX_STEP_PROBE, ENODEV, "Linux does not use SGX2 on this machine"},
 	{SGX_STEP_MAP, EACCES,
 	 "the driver does not allow the rights that its pages have (does the process run with "
 	 "`setarch -X` or an executable stack, that is READ_IMPLIES_EXEC?)"},

@@ -154,6 +154,10 @@ static s64 fake_ioctl(s32 fd, u64 command, void *argument)
 		assert_false(seen.is_initialised);
 		seen.provisions++;
 		return 0;
+	case SGX_IOC_RESTRICT_PERMISSIONS:
+		assert_true(seen.is_initialised);
+		assert_int_equal(((struct sgx_ioc_restrict_permissions *)argument)->length, 0);
+		return -EINVAL;
 	}
 	return -ENOTTY;
 }
@@ -435,6 +439,8 @@ static void test_each_error_of_the_driver_has_its_line(void **state)
 		{SGX_IOC_INIT, EPERM, "EINIT refuses"},
 		{SGX_IOC_INIT, EIO, "EINIT faulted"},
 		{SGX_IOC_INIT, ENOMEM, "no memory"},
+		{SGX_IOC_RESTRICT_PERMISSIONS, ENOTTY, "Linux 6.0"},
+		{SGX_IOC_RESTRICT_PERMISSIONS, ENODEV, "SGX2"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
