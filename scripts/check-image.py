@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The gate on a linked kernel image:  check-image.py IMAGE ARCHIVE [--hw]
+"""The gate on a linked kernel image:  check-image.py IMAGE ARCHIVE --sim|--hw
 
   - no undefined symbol, no dynamic symbol, no interpreter, no needed library
   - only R_X86_64_RELATIVE relocations, all of them in pages that are writable at load
@@ -8,10 +8,23 @@
   - sections .occlum.measured (one page, loaded, read-only) and .occlum.sigstruct (1808 bytes, not loaded)
   - no syscall, sysenter or int 0x80 instruction; cpuid and rdtsc only in functions of kernel/arch
     (members arch_* of ARCHIVE); in the hardware image no cpuid at all
+  - enclu in the simulation image nowhere; in the hardware image only in the functions that stand for a leaf
+    and in the ways out (ENCLU_FUNCTIONS)
+  - the hardware image has none of the wrappers of host calls that are the simulation's: keys, reports and text
+    from the host (rows SIM of edge/hostcall.tbl), and the other way round (rows HW)
 """
+import os
 import re
 import subprocess
 import sys
+
+TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../edge/hostcall.tbl")
+
+# Where the hardware image may execute ENCLU: leaves of kernel/arch/enclu.S, EEXIT in kernel/arch/entry.S.
+ENCLU_FUNCTIONS = {
+    "enclu_leaf",
+    "ecall_return", "arch_abort", "host_leave", "enclave_entry",
+}
 
 
 def run(*command):
@@ -75,6 +88,24 @@ def check_symbols(image):
             yield line.strip()
 
 
+def rows_of_mode(mode):
+    with open(TABLE, encoding="ascii") as table:
+        for line in table:
+            columns = line.split("#")[0].rsplit("|", 1)
+            if len(columns) == 2 and mode in columns[1].split():
+                yield line.split()[1]
+
+
+def check_mode(image, is_hw):
+    symbols = {line.split()[-1] for line in run("nm", "--defined-only", image).splitlines()}
+    foreign = [f"host_{name}" for name in rows_of_mode("SIM" if is_hw else "HW")]
+    if not foreign:
+        yield "edge/hostcall.tbl has no rows of one mode: this gate reads it wrongly"
+    for name in foreign:
+        if name in symbols:
+            yield f"has {name}(), a host call of the other kind of image"
+
+
 def check_instructions(image, archive, is_hw):
     allowed = arch_functions(archive)
     function = "?"
@@ -87,6 +118,8 @@ def check_instructions(image, archive, is_hw):
         if not m:
             continue
         name, operand = m[1], m[2]
+        if name == "enclu" and (not is_hw or function not in ENCLU_FUNCTIONS):
+            yield f"enclu in {function}"
         if name in ("syscall", "sysenter") or name == "int" and operand == "$0x80":
             yield f"{name} in {function}"
         if name in ("cpuid", "rdtsc", "rdtscp") and (function not in allowed or is_hw and name == "cpuid"):
@@ -94,11 +127,11 @@ def check_instructions(image, archive, is_hw):
 
 
 def main():
-    if len(sys.argv) < 3:
+    if len(sys.argv) != 4 or sys.argv[3] not in ("--sim", "--hw"):
         sys.exit(__doc__)
-    image, archive, is_hw = sys.argv[1], sys.argv[2], "--hw" in sys.argv[3:]
+    image, archive, is_hw = sys.argv[1], sys.argv[2], sys.argv[3] == "--hw"
     problems = [*check_symbols(image), *check_segments(image), *check_sections(image),
-                *check_instructions(image, archive, is_hw)]
+                *check_mode(image, is_hw), *check_instructions(image, archive, is_hw)]
     for problem in problems:
         print(f"{image}: {problem}", file=sys.stderr)
     sys.exit(bool(problems))

@@ -93,7 +93,7 @@ class Row:
         """The preprocessor line of a row that only one kind of image has."""
         if "SIM" in self.modes:
             return "#ifdef OCCLUM_SIM"
-        return "#ifndef OCCLUM_SIM" if "HW" in self.modes else None
+        return "#if !defined(OCCLUM_SIM) || !defined(OCCLUM_FREESTANDING)" if "HW" in self.modes else None
 
     def parameters(self, host_side):
         out = ["struct inner_thread *thread"] if host_side else []

@@ -8,6 +8,8 @@
 #include "abi/errno.h"
 #include "edge/hostcall_gen.h"
 #include "kernel/arch/arch_priv.h"
+#include "kernel/arch/commit_priv.h"
+#include "kernel/arch/enclu.h"
 #include "kernel/core/ecall.h"
 #include "kernel/core/panic.h"
 #include "kernel/host/host_call.h"
@@ -16,17 +18,19 @@
 #include "lib/base/string.h"
 
 #define RANDOM_RETRIES 64
-#define PROTECT_READ   1
 #define TRACE_DEPTH    16
+
+static bool tsc_is_usable; /* tried at boot: SGX1 and some settings of the host refuse RDTSC */
 
 int arch_init(const struct cpuid_hint *hints, size_t count)
 {
 	int err;
 
 	/* The relocation is done. A host that does not obey takes nothing but this safety net. */
-	err = host_mem_protect((u64)relro_start, (u64)(relro_end - relro_start), PROTECT_READ);
+	err = commit_seal((u64)relro_start, (u64)relro_end);
 	if (err)
 		return err;
+	tsc_is_usable = arch_try_rdtsc();
 	xstate_init();
 	return cpuid_init(hints, count);
 }
@@ -124,10 +128,9 @@ u64 arch_tsc(void)
 	return (u64)high << 32 | low;
 }
 
-/* SGX1 refuses RDTSC; there a time page of the host would serve. Simulation and SGX2 allow it. */
 bool arch_tsc_is_usable(void)
 {
-	return true;
+	return tsc_is_usable;
 }
 
 bool arch_rdrand(u64 *ret)
@@ -176,20 +179,20 @@ int arch_ereport(const void *target_info, const void *report_data, void *ret_rep
 
 #else
 
-#define LEAF_EREPORT 0
-#define LEAF_EGETKEY 1
-
 int arch_egetkey(const void *key_request, u8 ret_key[16])
 {
 	alignas(512) u8 request[512];
 	alignas(16) u8 key[16];
-	u64 rax = LEAF_EGETKEY;
+	u32 code;
 
 	memcpy(request, key_request, sizeof(request));
-	__asm__ volatile("enclu" : "+a"(rax) : "b"(request), "c"(key) : "memory", "cc");
-	memcpy(ret_key, key, sizeof(key));
+	code = enclu_leaf(ENCLU_EGETKEY, request, (u64)key, 0);
+	if (code == ENCLU_FAULT)
+		return -EINVAL; /* reserved bits */
+	if (!code)
+		memcpy(ret_key, key, sizeof(key));
 	mem_wipe(key, sizeof(key));
-	return (int)rax;
+	return (int)code;
 }
 
 int arch_ereport(const void *target_info, const void *report_data, void *ret_report)
@@ -199,10 +202,9 @@ int arch_ereport(const void *target_info, const void *report_data, void *ret_rep
 
 	memcpy(target, target_info, sizeof(target));
 	memcpy(data, report_data, sizeof(data));
-	__asm__ volatile("enclu"
-			 :
-			 : "a"((u64)LEAF_EREPORT), "b"(target), "c"(data), "d"(report)
-			 : "memory", "cc");
+	memset(report, 0, sizeof(report));
+	if (enclu_leaf(ENCLU_EREPORT, target, (u64)data, (u64)report) == ENCLU_FAULT)
+		return -EINVAL;
 	memcpy(ret_report, report, 432);
 	return 0;
 }

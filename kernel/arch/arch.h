@@ -57,7 +57,8 @@ bool arch_rdseed(u64 *ret);
 void arch_cpuid(u32 leaf, u32 subleaf, u32 ret_regs[4]); /* eax ebx ecx edx */
 
 /* SGX leaves (or, in the simulation image, the backend's model). Structures: lib/sgx. */
-int __must_check arch_egetkey(const void *key_request, u8 ret_key[16]); /* 0 or SGX error code */
+/* 0, an SGX error code (> 0), or -EINVAL where the CPU raises #GP. */
+int __must_check arch_egetkey(const void *key_request, u8 ret_key[16]);
 int __must_check arch_ereport(const void *target_info, const void *report_data, void *ret_report);
 
 /*

@@ -20,6 +20,14 @@ void syscall_entry(void);
 extern const u8 syscall_entry_end[], syscall_entry_bad_gs[];
 extern const u8 syscall_exit[], syscall_exit_jump[];
 extern const u8 full_exit[], full_exit_jump[];
+bool arch_try_rdtsc(void);
+
+/* enclu.S: instructions of the kernel that may fault, and where it then goes on. */
+struct fixup {
+	u64 at, resume;
+};
+extern const struct fixup arch_fixups[], arch_fixups_end[];
+
 void cpuid_entry(void);
 extern const u8 cpuid_entry_end[];
 void trap_entry(void);

@@ -11,6 +11,8 @@
  *   on the way out, after the  back to the test of thread.work
  *   test of thread.work
  *   in user_access.S           a fault: on at user_access_fault
+ *   at an instruction of       a fault: on at its second address
+ *   arch_fixups
  *   elsewhere in the kernel    asynchronous: on; a fault: the end of the instance
  *
  * The windows count only together with thread_block.in_kernel, since a program can jump to any
@@ -108,6 +110,12 @@ static void from_kernel(struct thread_block *b, struct ssa_gpr *g, const struct 
 	    is_between(ip, user_access_start, user_access_end)) {
 		g->rip = (u64)user_access_fault;
 		return;
+	}
+	for (const struct fixup *f = arch_fixups; f < arch_fixups_end; f++) {
+		if (ip == f->at) {
+			g->rip = f->resume;
+			return;
+		}
 	}
 	note_cause(b, cause);
 	b->panic_ip = ip;

@@ -23,7 +23,11 @@ __asm__(".text\n"
 	"trap_entry: .zero 16\n"
 	"full_exit: .zero 16\nfull_exit_jump: .zero 16\n"
 	"cpuid_entry: .zero 16\ncpuid_entry_end: .zero 16\n"
-	"kernel_fault_entry: .zero 16\ntext_end:\n");
+	"may_fault: .zero 16\nmay_fault_resume: .zero 16\n"
+	"kernel_fault_entry: .zero 16\ntext_end:\n"
+	".data\n.globl arch_fixups, arch_fixups_end\n"
+	"arch_fixups: .quad may_fault, may_fault_resume\narch_fixups_end:\n.text\n");
+extern const u8 may_fault[], may_fault_resume[];
 
 #define USER_IP	    0x400123ul
 #define VECTOR_UD   6
@@ -177,7 +181,8 @@ static void test_random_states(void **state)
 		arrange(ip, in_kernel, vector);
 		assert_true(g->rip == ip || g->rip == (u64)trap_entry ||
 			    g->rip == (u64)syscall_exit || g->rip == (u64)full_exit ||
-			    g->rip == (u64)kernel_fault_entry || g->rip == (u64)user_access_fault);
+			    g->rip == (u64)kernel_fault_entry ||
+			    g->rip == (u64)user_access_fault || g->rip == (u64)may_fault_resume);
 		/* The program's registers are overwritten only when there was a program. */
 		if (in_kernel)
 			assert_int_equal(((u8 *)regs)[0], 0xaa);

@@ -16,7 +16,7 @@
 #include "kernel/mm/pages.h"
 
 #include "abi/errno.h"
-#include "edge/hostcall_gen.h"
+#include "kernel/arch/commit.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/panic.h"
 #include "kernel/mm/zone.h"
@@ -26,12 +26,15 @@
 #define LOG_TAG "mm"
 #include "kernel/core/log.h"
 
-#define LEAF_SHIFT  PAGES_LEAF_SHIFT
-#define LEAF_SIZE   PAGES_LEAF_SIZE
-#define LEAF_PAGES  (LEAF_SIZE >> PAGE_SHIFT)
-#define LEAF_KPAGES (LEAF_PAGES / PAGE_SIZE)
-#define FREE_BIG    MIB(1)  /* freed ranges from this size on may go back to the host */
-#define WINDOW_SIZE KIB(64) /* where pages are filled that must appear at once */
+#define LEAF_SHIFT    PAGES_LEAF_SHIFT
+#define LEAF_SIZE     PAGES_LEAF_SIZE
+#define LEAF_PAGES    (LEAF_SIZE >> PAGE_SHIFT)
+#define LEAF_KPAGES   (LEAF_PAGES / PAGE_SIZE)
+#define FREE_BIG      MIB(1)  /* freed ranges from this size on may go back to the host */
+#define WINDOW_SIZE   KIB(64) /* where pages are filled that must appear at once */
+
+/* What a page loses with its bytes: where they are the CPU's to give, also that it can be reached. */
+#define DISCARD_TAKES (COMMIT_IS_HARDWARE ? PAGE_PROT : 0)
 
 struct pages_index pages_index;
 
@@ -49,7 +52,7 @@ int pages_init(u64 start, u64 end, u64 limit, bool strict)
 	pages_index.base = ALIGN_DOWN(start, LEAF_SIZE);
 	pages_index.leaf_count = (end - pages_index.base + LEAF_SIZE - 1) >> LEAF_SHIFT;
 	pages_index.leaves = kcalloc(pages_index.leaf_count, sizeof(*pages_index.leaves));
-	if (!pages_index.leaves)
+	if (!pages_index.leaves || commit_init(start, end))
 		return -ENOMEM;
 	pages.limit = limit >> PAGE_SHIFT;
 	pages.watermark = MAX(pages.limit / 8, MIB(16) >> PAGE_SHIFT);
@@ -70,6 +73,7 @@ void pages_fini(void)
 			kpages_free(pages_index.leaves[i], LEAF_KPAGES);
 	kfree(pages_index.leaves);
 	pages_index.leaves = NULL;
+	commit_fini();
 }
 
 static u8 *leaf_at(u64 address)
@@ -157,7 +161,7 @@ u64 pages_run(u64 start, u64 end, u8 mask, u8 *ret_bits)
 
 static int host_protect(u64 start, u64 end, u32 prot)
 {
-	int err = host_mem_protect(start, end - start, prot);
+	int err = commit_protect(start, end, prot);
 
 	if (err)
 		log_err("The host refused to change the protection of user pages: error %d.", err);
@@ -238,10 +242,10 @@ static void trim(void)
 			continue;
 		at = start;
 		while (next_run(&at, end, PAGE_DIRTY, PAGE_DIRTY, &run)) {
-			if (host_mem_discard(run, at - run))
+			if (commit_discard(run, at))
 				break;
 			for (u64 i = run; i < at; i += PAGE_SIZE)
-				set_state(i, pages_state(i) & ~PAGE_DIRTY);
+				set_state(i, pages_state(i) & ~(PAGE_DIRTY | DISCARD_TAKES));
 			__atomic_sub_fetch(&pages.cached, (at - run) >> PAGE_SHIFT,
 					   __ATOMIC_RELAXED);
 		}
@@ -396,18 +400,30 @@ static int window_make(void)
 	return err;
 }
 
+/* The CPU copies each page as it accepts it. */
+static int fill_accepted(u64 start, u64 end, const u8 *bytes, u32 host)
+{
+	int err = commit_copy(start, end, bytes, host);
+
+	for (u64 i = start; !err && i < end; i += PAGE_SIZE)
+		set_state(i, (pages_state(i) & ~PAGE_PROT) | host | PAGE_DIRTY);
+	return err;
+}
+
 /* Fills in a window that no program has and lets the host move the pages. */
 static int fill_atomic(u64 start, u64 end, const u8 *bytes, u32 host)
 {
 	int err;
 
+	if (COMMIT_IS_HARDWARE)
+		return fill_accepted(start, end, bytes, host);
 	mutex_lock(&pages.window_lock);
 	err = window_make();
 	for (u64 at = start; !err && at < end; at += WINDOW_SIZE) {
 		u64 size = MIN(end - at, WINDOW_SIZE);
 
 		memcpy((void *)pages.window, bytes + (at - start), size);
-		err = host_mem_move(at, pages.window, size, host);
+		err = commit_move(at, pages.window, size, host);
 		if (err)
 			break;
 		for (u64 i = at; i < at + size; i += PAGE_SIZE)
@@ -489,14 +505,14 @@ static int discard_dirty(u64 start, u64 end)
 	u64 at = start, run;
 
 	while (next_run(&at, end, PAGE_PRESENT | PAGE_DIRTY, PAGE_DIRTY, &run)) {
-		int err = host_mem_discard(run, at - run);
+		int err = commit_discard(run, at);
 
 		if (err)
 			return err == -EINVAL ? -ENOMEM : err;
 		for (u64 i = run; i < at; i += PAGE_SIZE) {
 			u8 state = pages_state(i);
 
-			set_state(i, state & ~PAGE_DIRTY);
+			set_state(i, state & ~(PAGE_DIRTY | DISCARD_TAKES));
 			if (!(state & PAGE_CHARGED))
 				__atomic_sub_fetch(&pages.cached, 1, __ATOMIC_RELAXED);
 		}

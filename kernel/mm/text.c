@@ -13,7 +13,7 @@
  */
 #include "abi/errno.h"
 #include "abi/mman.h"
-#include "edge/hostcall_gen.h"
+#include "kernel/arch/commit.h"
 #include "kernel/arch/patch.h"
 #include "kernel/core/kmem.h"
 #include "kernel/mm/mm_priv.h"
@@ -258,7 +258,7 @@ int mm_patch_text(struct mm *mm, u64 address, const void *old, const void *bytes
 	mutex_lock(&mm->lock);
 	if (is_text_locked(mm, address, size) && pages_accessible(address, size, PAGE_READ) &&
 	    (!old || memcmp((const void *)address, old, size) == 0))
-		err = host_mem_patch(address, bytes, size);
+		err = commit_patch(address, bytes, size);
 	mm_unlock(mm);
 	return err;
 }

@@ -7,6 +7,8 @@ build/bin/occlum
 build/bin/occlum-run
 build/bin/occlum-sign
 build/lib/init
+build/lib/libocclum-libos.so
+build/lib/libocclum-libos.so.debug
 build/lib/libocclum-libos_sim.so
 build/lib/libocclum-libos_sim.so.debug
 build/lib/libocclum-pal.so

@@ -8,6 +8,7 @@
 #include "edge/hostcall_dispatch.h"
 #include "host/pal/inner/driver.h"
 
+#define PROT_NONE_	0
 #define PROT_READ_ONLY	1
 #define PROT_READ_WRITE 3
 #define PROT_ALL	7
@@ -151,9 +152,14 @@ static bool is_dynamic(u64 address, u64 size)
 	return inner.is_hardware && lies_in(address, size, inner.user_start, inner.user_end);
 }
 
-s64 do_mem_commit(struct inner_thread *t, u64 address, u64 size)
+s64 do_mem_commit(struct inner_thread *t, u64 address, u64 size, u32 prot)
 {
-	return is_dynamic(address, size) ? driver_touch(address, size) : -EINVAL;
+	s64 result;
+
+	if (!is_dynamic(address, size) || prot > PROT_ALL)
+		return -EINVAL;
+	result = driver_mprotect(address, size, prot);
+	return result < 0 ? result : driver_touch(address, size);
 }
 
 s64 do_mem_restrict(struct inner_thread *t, u64 address, u64 size, u32 prot)
@@ -162,7 +168,10 @@ s64 do_mem_restrict(struct inner_thread *t, u64 address, u64 size, u32 prot)
 							    .length = size,
 							    .permissions = prot}};
 
-	if (!is_dynamic(address, size) || prot > PROT_ALL)
+	bool in_image = inner.is_hardware && prot == PROT_READ_ONLY &&
+			lies_in(address, size, inner.image_start, inner.image_end);
+
+	if (!(is_dynamic(address, size) || in_image) || prot > PROT_ALL)
 		return -EINVAL;
 	return driver_request(SGX_IOC_RESTRICT_PERMISSIONS, &r);
 }
@@ -172,14 +181,22 @@ s64 do_mem_trim(struct inner_thread *t, u64 address, u64 size)
 	union dynamic_request r = {.modify_types = {.offset = address - inner.base,
 						    .length = size,
 						    .page_type = SGX_PAGE_TYPE_TRIM}};
+	s64 result;
 
-	return is_dynamic(address, size) ? driver_request(SGX_IOC_MODIFY_TYPES, &r) : -EINVAL;
+	if (!is_dynamic(address, size))
+		return -EINVAL;
+	result = driver_mprotect(address, size, PROT_READ_ONLY);
+	return result < 0 ? result : driver_request(SGX_IOC_MODIFY_TYPES, &r);
 }
 
 s64 do_mem_remove(struct inner_thread *t, u64 address, u64 size)
 {
 	union dynamic_request r = {
 		.remove_pages = {.offset = address - inner.base, .length = size}};
+	s64 result;
 
-	return is_dynamic(address, size) ? driver_request(SGX_IOC_REMOVE_PAGES, &r) : -EINVAL;
+	if (!is_dynamic(address, size))
+		return -EINVAL;
+	result = driver_request(SGX_IOC_REMOVE_PAGES, &r);
+	return result < 0 ? result : driver_mprotect(address, size, PROT_NONE_);
 }
