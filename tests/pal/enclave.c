@@ -186,7 +186,7 @@ static s64 check_memory(u64 base)
 	CHECK(on_page(EACCEPT, page, fresh) != 0);
 	CHECK(page[0] == 0 && page[4095] == 0);
 	page[0] = 7;
-	CHECK(host_mem_commit((u64)page, 0x40000) == 0);
+	CHECK(host_mem_commit((u64)page, 0x40000, 3) == 0);
 	CHECK(page[0] == 7);
 	for (u32 i = 1; i < 0x40; i++) {
 		CHECK(on_page(EACCEPT, page + i * PAGE_SIZE, fresh) == 0);
@@ -211,11 +211,12 @@ static s64 check_memory(u64 base)
 	for (u32 i = 0; i < 0x40; i++)
 		CHECK(on_page(EACCEPT, page + i * PAGE_SIZE, SECINFO_TRIM | SECINFO_MODIFIED) == 0);
 	CHECK(host_mem_remove((u64)page, 0x40000) == 0);
+	CHECK(host_mem_protect((u64)page, 0x40000, 3) == 0); /* what it left out of reach */
 	CHECK(on_page(EACCEPT, page + PAGE_SIZE, fresh) == 0);
 	CHECK(page[PAGE_SIZE] == 0);
 
 	CHECK(host_mem_protect((u64)&started & ~0xffful, 4096, 7) == -EACCES);
-	CHECK(host_mem_commit(base + measured.heap_offset, 4096) == -EINVAL);
+	CHECK(host_mem_commit(base + measured.heap_offset, 4096, 3) == -EINVAL);
 	CHECK(host_mem_trim(base + measured.heap_offset, 4096) == -EINVAL);
 	CHECK(host_mem_restrict((u64)page + 1, 4096, 1) == -EINVAL);
 	CHECK(host_mem_remove((u64)page + 8 * PAGE_SIZE, 4096) < 0); /* there is none */
