@@ -136,6 +136,25 @@ struct abi_siginfo {
 };
 _Static_assert(sizeof(struct abi_siginfo) == 128, "siginfo_t");
 
+struct abi_signalfd_siginfo {
+	uint32_t signo;
+	int32_t error, code;
+	uint32_t pid, uid;
+	int32_t fd;
+	uint32_t timer_id, band, overrun, trap_number;
+	int32_t status, value_int;
+	uint64_t value_pointer, utime, stime, address;
+	uint16_t address_lsb, pad2;
+	int32_t syscall;
+	uint64_t call_address;
+	uint32_t arch;
+	uint8_t pad[28];
+};
+_Static_assert(sizeof(struct abi_signalfd_siginfo) == 128, "signalfd_siginfo");
+
+#define SFD_NONBLOCK 04000
+#define SFD_CLOEXEC  02000000
+
 struct abi_sigcontext {
 	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
 	uint64_t rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;

@@ -63,6 +63,8 @@ static void kernel_process_init(void)
 	list_init(&p->pending);
 	waitq_init(&p->exit_wait);
 	waitq_init(&p->stop_wait);
+	pollq_init(&p->exit_poll);
+	pollq_init(&p->signal_poll);
 	mutex_init(&p->exec_lock);
 	memcpy(p->comm, "kernel", 7);
 }

@@ -78,6 +78,21 @@ struct mm *mm_get(struct mm *mm)
 	return mm;
 }
 
+void mm_enter(struct mm *mm)
+{
+	__atomic_add_fetch(&mm->processes, 1, __ATOMIC_ACQ_REL);
+}
+
+void mm_leave(struct mm *mm)
+{
+	__atomic_sub_fetch(&mm->processes, 1, __ATOMIC_ACQ_REL);
+}
+
+bool mm_is_shared(struct mm *mm)
+{
+	return __atomic_load_n(&mm->processes, __ATOMIC_ACQUIRE) > 1;
+}
+
 static void release_heap(struct mm *mm)
 {
 	u64 start = mm->brk_start, end = mm->brk_end;

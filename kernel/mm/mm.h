@@ -17,6 +17,13 @@ void mm_init(void); /* at boot, after the configuration is known */
 struct mm *mm_new(void) __must_check; /* empty; NULL without memory */
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm); /* the last put unmaps all */
+/*
+ * A process that runs in it, apart from readers that merely hold a reference: one after vfork()
+ * runs in its parent's. Each says so when it begins and, before its put, when it ends.
+ */
+void mm_enter(struct mm *mm);
+void mm_leave(struct mm *mm);
+bool mm_is_shared(struct mm *mm); /* more than one process runs in it */
 
 /* The bodies of the system calls: Linux flags and results (address or -errno). */
 long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct file *file,

@@ -55,7 +55,8 @@ struct vma {
 };
 
 struct mm {
-	u32 refs; /* atomic */
+	u32 refs;      /* atomic */
+	u32 processes; /* atomic: those that run in it */
 	struct mutex lock;
 	u64 generation; /* atomic; changes with any mapping; unique over all mms */
 	struct rb_root vmas;

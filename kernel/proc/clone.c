@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * New threads. What pthread_create() asks for is here; what would make a process (fork, vfork,
- * clone without CLONE_THREAD) is refused with ENOSYS and one line per process, so that a user of a
- * shell sees why its pipeline does not run.
+ * clone in the forms that libcs use: threads, and processes that run in their parent's memory until
+ * they exec (vfork, posix_spawn). A child with memory of its own (fork) is refused with ENOSYS and
+ * one line per process, so that a user of a shell sees why its pipeline does not run.
  *
  * The child starts where the parent's call returns, with the parent's registers but for rax and
  * the stack pointer, and with a copy of its extended state, as on Linux.
@@ -12,18 +12,25 @@
 #include "kernel/arch/arch.h"
 #include "kernel/core/kmem.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/fs/anon/pidfd.h"
 #include "kernel/proc/proc_priv.h"
+#include "kernel/vfs/file.h"
+#include "lib/base/string.h"
 
 #define LOG_TAG "proc"
 #include "kernel/core/log.h"
 
 #define CLONE_OF_THREADS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
-/* Accepted without effect: they change nothing for threads of one process, or nothing at all. */
+/* Accepted without effect: they change nothing here. */
 #define CLONE_WITHOUT_EFFECT                                                                       \
-	(CLONE_SYSVSEM | CLONE_DETACHED | CLONE_PTRACE | CLONE_UNTRACED | CLONE_IO | CLONE_PARENT)
+	(CLONE_SYSVSEM | CLONE_DETACHED | CLONE_PTRACE | CLONE_UNTRACED | CLONE_IO)
 #define CLONE_SUPPORTED                                                                            \
 	(CLONE_OF_THREADS | CLONE_WITHOUT_EFFECT | CLONE_SETTLS | CLONE_PARENT_SETTID |            \
-	 CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID)
+	 CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD |    \
+	 CLONE_CLEAR_SIGHAND)
+#define CLONE_NEW_SPACES                                                                           \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
+	 CLONE_NEWPID | CLONE_NEWNET)
 #define USER_ADDRESS_END (1ull << 47)
 #define XSTATE_ALIGNMENT 64
 
@@ -44,16 +51,40 @@ static int check(const struct clone_request *r)
 		return -EINVAL;
 	if ((r->flags & CLONE_THREAD) && !(r->flags & CLONE_SIGHAND))
 		return -EINVAL;
-	if (!(r->flags & CLONE_THREAD)) {
-		process_tell_enosys(r->flags & CLONE_VFORK ? "vfork" : "fork");
-		return -ENOSYS;
-	}
-	if ((r->flags & CLONE_OF_THREADS) != CLONE_OF_THREADS || (r->flags & ~CLONE_SUPPORTED)) {
-		log_warn("clone with flags 0x%llx is not supported.", (unsigned long long)r->flags);
+	if ((r->flags & CLONE_SIGHAND) && (r->flags & CLONE_CLEAR_SIGHAND))
 		return -EINVAL;
-	}
+	if ((r->flags & CLONE_PIDFD) && (r->flags & (CLONE_THREAD | CLONE_DETACHED)))
+		return -EINVAL;
+	if (r->flags & CLONE_NEW_SPACES)
+		return -EPERM; /* as for who may not make them */
 	if ((r->flags & CLONE_SETTLS) && r->tls >= USER_ADDRESS_END)
 		return -EPERM;
+	if (r->flags & ~CLONE_SUPPORTED)
+		return -EINVAL;
+	return 0;
+}
+
+static int check_thread(const struct clone_request *r)
+{
+	if ((r->flags & CLONE_OF_THREADS) == CLONE_OF_THREADS && !(r->flags & CLONE_VFORK))
+		return 0;
+	log_warn("clone of a thread with flags 0x%llx is not supported.",
+		 (unsigned long long)r->flags);
+	return -EINVAL;
+}
+
+static int check_process(const struct clone_request *r)
+{
+	/* Handlers that two processes share: nothing since LinuxThreads asks for that. */
+	if (r->flags & CLONE_SIGHAND) {
+		log_warn("clone of a process with flags 0x%llx is not supported.",
+			 (unsigned long long)r->flags);
+		return -EINVAL;
+	}
+	if (!(r->flags & CLONE_VM)) {
+		process_tell_enosys("fork");
+		return -ENOSYS;
+	}
 	return 0;
 }
 
@@ -79,9 +110,18 @@ static void copy_state(struct thread *t, const struct clone_request *r)
 	if (r->stack)
 		t->start_regs.rsp = r->stack;
 	t->start_fs = r->flags & CLONE_SETTLS ? r->tls : arch_get_user_fs();
-	t->blocked = self->blocked;
-	for (size_t i = 0; i < sizeof(t->name); i++)
-		t->name[i] = self->name[i];
+	t->blocked = self->has_saved_blocked ? self->saved_blocked : self->blocked;
+	memcpy(t->name, self->name, sizeof(t->name));
+	t->affinity = self->affinity;
+	t->policy = self->policy;
+	t->io_priority = self->io_priority;
+	t->timer_slack_ns = self->timer_slack_ns;
+	/* As on Linux: a thread has no alternate stack, a copy of the program has its parent's. */
+	if (!(r->flags & CLONE_VM) || (r->flags & CLONE_VFORK)) {
+		t->altstack_sp = self->altstack_sp;
+		t->altstack_size = self->altstack_size;
+		t->altstack_flags = self->altstack_flags;
+	}
 	if (r->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = r->child_tid;
 }
@@ -97,22 +137,35 @@ static int store_tids(const struct clone_request *r, s32 tid)
 	return 0;
 }
 
-long process_clone(const struct clone_request *request)
+static int new_thread(struct process *p, const struct clone_request *request, struct thread **ret)
 {
-	struct process *p = current_process();
-	struct thread *t;
-	long err = check(request);
-	s32 tid;
+	struct thread *t = thread_new(p);
+	int err;
 
-	if (err)
-		return err;
-	t = thread_new(p);
 	if (!t)
 		return -ENOMEM;
 	err = copy_xstate(t);
-	if (err)
-		goto put;
+	if (err) {
+		thread_put(t);
+		return err;
+	}
 	copy_state(t, request);
+	*ret = t;
+	return 0;
+}
+
+static long clone_thread(const struct clone_request *request)
+{
+	struct thread *t;
+	long err = check_thread(request);
+	s32 tid;
+
+	if (!err)
+		err = process_check_limit(current_process());
+	if (!err)
+		err = new_thread(current_process(), request, &t);
+	if (err)
+		return err;
 	tid = id_alloc();
 	if (tid < 0) {
 		err = tid;
@@ -137,4 +190,90 @@ release:
 put:
 	thread_put(t);
 	return err;
+}
+
+static int store_pidfd(const struct clone_request *r, struct process *child, int *ret_fd)
+{
+	int fd;
+
+	*ret_fd = -1;
+	if (!(r->flags & CLONE_PIDFD))
+		return 0;
+	fd = pidfd_install(child, 0);
+	if (fd < 0)
+		return fd;
+	if (put_user_u32((void __user *)r->pidfd, (u32)fd)) {
+		(void)fd_close(current_process()->files, fd);
+		return -EFAULT;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/*
+ * Once it is linked, the child may end and be reaped at any moment: our reference keeps its
+ * struct, and the number is read before.
+ */
+static long run_child(struct process *child, const struct clone_request *request)
+{
+	s32 pid = child->pid;
+	struct thread *t;
+	int fd = -1;
+	long err = new_thread(child, request, &t);
+
+	if (err)
+		goto discard;
+	t->tid = pid;
+	id_hold(pid);
+	err = store_tids(request, pid);
+	if (!err)
+		err = store_pidfd(request, child, &fd);
+	if (!err)
+		err = thread_attach(t);
+	if (err)
+		goto put;
+	err = child_link(child, request->flags);
+	if (err)
+		goto detach;
+	err = thread_start(t);
+	if (err)
+		goto detach;
+	thread_put(t);
+	if (request->flags & CLONE_VFORK)
+		child_wait_vfork(child);
+	return pid;
+detach:
+	thread_detach(t);
+put:
+	if (fd >= 0)
+		(void)fd_close(current_process()->files, fd);
+	id_release(pid);
+	thread_put(t);
+discard:
+	child_discard(child);
+	return err;
+}
+
+static long clone_process(const struct clone_request *request)
+{
+	struct process *child;
+	long ret = check_process(request);
+
+	if (!ret)
+		ret = child_new(request, &child);
+	if (ret)
+		return ret;
+	process_get(child);
+	ret = run_child(child, request);
+	process_put(child);
+	return ret;
+}
+
+long process_clone(const struct clone_request *request)
+{
+	long err = check(request);
+
+	if (err)
+		return err;
+	return request->flags & CLONE_THREAD ? clone_thread(request) : clone_process(request);
 }

@@ -215,6 +215,12 @@ static int load_interpreter(struct mm *mm, struct file *file, struct loaded_imag
 	return 0;
 }
 
+/* The memory that goes when the new program takes over: not that which a parent goes on with. */
+static struct mm *mm_to_replace(struct process *p)
+{
+	return p->mm && !mm_is_shared(p->mm) ? p->mm : NULL;
+}
+
 int elf_load(struct process *p, struct mm *mm, struct file *file, struct loaded_image *ret)
 {
 	struct loaded_image image = {0};
@@ -232,7 +238,7 @@ int elf_load(struct process *p, struct mm *mm, struct file *file, struct loaded_
 	if (!interpreter && h.entry == 0)
 		err = -ENOEXEC; /* a library */
 	if (!err)
-		err = map_file(mm, p->mm, file, &h, &l, &m);
+		err = map_file(mm, mm_to_replace(p), file, &h, &l, &m);
 	image.is_late = err == -EBUSY;
 	if (!err || image.is_late) {
 		err = 0;

@@ -324,6 +324,22 @@ static int name_image(struct exec_image *image, const char *path)
 	return 0;
 }
 
+/*
+ * Set-user-ID and set-group-ID programs. A script gets what its interpreter has, and nothing is
+ * given where the mount forbids it or the process has renounced it.
+ */
+static int choose_ids(struct process *p, struct exec_image *image)
+{
+	int err = 0;
+
+	image->euid = p->cred.euid;
+	image->egid = p->cred.egid;
+	if (!p->no_new_privs)
+		err = file_exec_ids(image->exe, &image->euid, &image->egid);
+	image->is_secure = image->euid != p->cred.uid || image->egid != p->cred.gid;
+	return err;
+}
+
 int exec_load(struct process *p, const char *path, struct exec_args *args, struct exec_image *ret)
 {
 	return exec_load_opened(p, path, NULL, args, ret);
@@ -343,9 +359,12 @@ int exec_load_opened(struct process *p, const char *path, struct file *opened,
 		err = open_program(p, path, opened, args, &image.exe);
 	if (err)
 		return err;
-	err = -ENOMEM;
-	image.mm = mm_new();
-	if (image.mm) {
+	err = choose_ids(p, &image);
+	if (!err) {
+		image.mm = mm_new();
+		err = image.mm ? 0 : -ENOMEM;
+	}
+	if (!err) {
 		mm_set_loading(image.mm, true);
 		err = fill(p, path, args, &image);
 		mm_set_loading(image.mm, false);

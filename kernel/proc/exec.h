@@ -32,7 +32,9 @@ struct exec_image {
 	char *exe_path;	       /* absolute path for /proc/self/exe; kmalloc'ed */
 	u64 stack_start, arg_start, arg_end, env_start, env_end; /* for /proc */
 	char comm[16];
-	bool is_late; /* exec_finish() must be called once the caller's old mm is gone */
+	u32 euid, egid; /* of the new program: set-user-ID and set-group-ID bits were looked at */
+	bool is_secure; /* AT_SECURE: the ids are not those of who started it */
+	bool is_late;	/* exec_finish() must be called once the caller's old mm is gone */
 };
 
 /*

@@ -29,7 +29,7 @@ static int start(void **state)
 	p->limits[ABI_RLIMIT_STACK].soft = MIB(8);
 	p->limits[ABI_RLIMIT_DATA].soft = MIB(4);
 	p->limits[ABI_RLIMIT_AS].soft = UINT64_MAX;
-	p->cred.uid = 7;
+	p->cred.uid = p->cred.euid = 7;
 	return 0;
 }
 

@@ -9,6 +9,7 @@
  */
 #include "abi/errno.h"
 #include "abi/sched.h"
+#include "abi/poll.h"
 #include "abi/signal.h"
 #include "kernel/core/panic.h"
 #include "kernel/futex/futex.h"
@@ -20,8 +21,6 @@
 
 #define LOG_TAG "proc"
 #include "kernel/core/log.h"
-
-#define STATUS_SIGNAL_MASK 0x7f
 
 /* process.lock held. */
 static void tell_threads_to_exit(struct process *p, s32 status)
@@ -79,51 +78,123 @@ int process_end_siblings(struct process *p)
 	return err;
 }
 
-/* Orphans have no parent to ask for them: what is dead is reaped, the rest when it dies. */
-static void abandon_children(struct process *p)
-{
-	for (;;) {
-		struct process *child = NULL;
-		bool is_dead = false;
-
-		spin_lock(&process_tree_lock);
-		if (!list_is_empty(&p->children)) {
-			child = list_first_entry(&p->children, struct process, sibling);
-			list_del(&child->sibling);
-			child->parent = NULL;
-			child->is_orphan = true;
-			is_dead = child->zombie;
-		}
-		spin_unlock(&process_tree_lock);
-		if (!child)
-			return;
-		if (is_dead)
-			process_reap(child);
-	}
-}
-
-static bool parent_ignores(struct process *parent, int code)
+static bool parent_ignores(struct process *parent, const struct process *p, int code)
 {
 	const struct sigaction_k *action = &parent->actions[SIGCHLD - 1];
 	bool ended = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
 	bool ignores;
 
+	/* Only SIGCHLD's own rules make a child vanish; a clone() may have asked for another. */
+	if (ended && p->exit_signal != SIGCHLD)
+		return false;
 	spin_lock(&parent->lock);
 	ignores = ended ? action->handler == SIG_IGN_ADDRESS || (action->flags & SA_NOCLDWAIT)
-			: action->flags & SA_NOCLDSTOP;
+			: action->handler == SIG_IGN_ADDRESS || (action->flags & SA_NOCLDSTOP);
 	spin_unlock(&parent->lock);
 	return ignores;
 }
 
-void process_notify_parent(struct process *p, int code, int status)
+/*
+ * Who takes the children of `p` over: the nearest ancestor that asked for that and still lives, or
+ * nobody (NULL), which is what process 1 does on Linux: what is dead is reaped, the rest when it
+ * dies. Tree lock held.
+ */
+static struct process *reaper_of(const struct process *p)
 {
+	struct process *reaper = p->parent;
+
+	while (reaper && (!reaper->is_subreaper || reaper->children_end))
+		reaper = reaper->parent;
+	return reaper;
+}
+
+/* Takes one child off the list and gives it to `*ret_reaper`. Both counted; NULL: none is left. */
+static struct process *give_child_away(struct process *p, struct process **ret_reaper)
+{
+	struct process *child = NULL, *reaper = NULL;
+
+	spin_lock(&process_tree_lock);
+	p->children_end = true;
+	if (!list_is_empty(&p->children)) {
+		child = process_get(list_first_entry(&p->children, struct process, sibling));
+		list_del(&child->sibling);
+		reaper = reaper_of(p);
+		if (reaper && child->zombie &&
+		    parent_ignores(reaper, child, end_code(child->exit_status)))
+			reaper = NULL;
+		child->parent = reaper;
+		__atomic_store_n(&child->parent_pid, reaper ? reaper->pid : 1, __ATOMIC_RELAXED);
+		if (reaper) {
+			process_get(reaper);
+			child->exit_signal = SIGCHLD;
+			list_add_tail(&reaper->children, &child->sibling);
+		} else {
+			child->is_orphan = true;
+		}
+	}
+	spin_unlock(&process_tree_lock);
+	*ret_reaper = reaper;
+	return child;
+}
+
+static void process_tell(struct process *reaper, struct process *zombie);
+static bool take_unwanted(struct process *p);
+
+static void abandon_children(struct process *p)
+{
+	struct process *child, *reaper;
+
+	while ((child = give_child_away(p, &reaper))) {
+		struct signal_info death = {.signo = child->parent_death_signal,
+					    .code = SI_USER,
+					    .pid = p->pid,
+					    .uid = p->cred.uid};
+		bool is_dead = __atomic_load_n(&child->zombie, __ATOMIC_ACQUIRE);
+
+		if (death.signo && !is_dead)
+			(void)signal_send_process(child, &death);
+		if (child->pgid != p->pgid && child->sid == p->sid)
+			process_group_check_orphaned(child->pgid, NULL);
+		if (is_dead && reaper)
+			process_tell(reaper, child);
+		else if (is_dead && take_unwanted(child))
+			process_reap(child);
+		process_put(reaper);
+		process_put(child);
+	}
+}
+
+static bool is_caught(struct process *parent)
+{
+	bool caught;
+
+	spin_lock(&parent->lock);
+	caught = parent->actions[SIGCHLD - 1].handler != SIG_IGN_ADDRESS;
+	spin_unlock(&parent->lock);
+	return caught;
+}
+
+/* Tells `parent`, whatever p->parent is by now. */
+static void notify(struct process *parent, struct process *p, int code, int status)
+{
+	bool ended = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
 	struct signal_info info = {
-		.signo = SIGCHLD,
+		.signo = ended ? p->exit_signal : SIGCHLD,
 		.code = code,
 		.pid = p->pid,
 		.uid = p->cred.uid,
 		.status = status,
+		.utime_ns = p->cpu_ns_of_dead_threads,
 	};
+
+	/* With SA_NOCLDWAIT the signal comes all the same, as on Linux. */
+	if (info.signo && (ended ? is_caught(parent) : !parent_ignores(parent, p, code)))
+		(void)signal_send_process(parent, &info);
+	waitq_wake_all(&parent->exit_wait);
+}
+
+void process_notify_parent(struct process *p, int code, int status)
+{
 	struct process *parent;
 
 	spin_lock(&process_tree_lock);
@@ -131,46 +202,70 @@ void process_notify_parent(struct process *p, int code, int status)
 	spin_unlock(&process_tree_lock);
 	if (!parent)
 		return;
-	if (!parent_ignores(parent, code))
-		(void)signal_send_process(parent, &info);
-	waitq_wake_all(&parent->exit_wait);
+	notify(parent, p, code, status);
 	process_put(parent);
 }
 
-static int end_code(s32 status)
+/* A subreaper is told of a zombie that it has inherited. */
+static void process_tell(struct process *reaper, struct process *zombie)
 {
-	return status & STATUS_SIGNAL_MASK ? CLD_KILLED : CLD_EXITED;
+	notify(reaper, zombie, end_code(zombie->exit_status), end_status(zombie->exit_status));
 }
 
-static int end_status(s32 status)
+/* A zombie that nobody will wait for: true for exactly one caller, who reaps it. */
+static bool take_unwanted(struct process *p)
 {
-	return status & STATUS_SIGNAL_MASK ? status & STATUS_SIGNAL_MASK : (status >> 8) & 0xff;
+	bool mine;
+
+	spin_lock(&process_tree_lock);
+	mine = p->is_orphan && !p->is_taken;
+	p->is_taken |= mine;
+	spin_unlock(&process_tree_lock);
+	return mine;
 }
 
 /*
- * From here on it can be waited for. False: nobody will, because it has no parent any more or the
- * parent ignores SIGCHLD, and it is off the parent's list already.
+ * From here on it can be waited for. Its parent of that moment, counted, or NULL. *ret_stays is
+ * false when nobody will wait, because it has no parent any more or the parent ignores SIGCHLD,
+ * and it is off the parent's list already. The parent is the one to be told even if it reaps the
+ * zombie before that.
  */
-static bool become_zombie(struct process *p, int code)
+static struct process *become_zombie(struct process *p, int code, bool *ret_stays)
 {
+	struct process *parent;
 	bool vanish;
 
 	spin_lock(&process_tree_lock);
-	vanish = p->is_orphan || (p->parent && parent_ignores(p->parent, code));
+	parent = p->parent ? process_get(p->parent) : NULL;
+	vanish = p->is_orphan || (parent && parent_ignores(parent, p, code));
 	/* No thread is left that could need a kick: plain unlocking will do. */
-	if (vanish)
+	if (vanish) {
 		list_del(&p->sibling);
+		p->is_taken = true;
+	}
 	process_lock(p);
 	__atomic_store_n(&p->zombie, true, __ATOMIC_RELEASE);
 	spin_unlock(&p->lock);
 	spin_unlock(&process_tree_lock);
-	waitq_wake_all(&p->exit_wait);
-	return !vanish;
+	*ret_stays = !vanish;
+	return parent;
+}
+
+/* Its parent was one that keeps its group from being orphaned. */
+static bool keeps_group(struct process *p)
+{
+	bool keeps;
+
+	spin_lock(&process_tree_lock);
+	keeps = p->parent && p->parent->pgid != p->pgid && p->parent->sid == p->sid;
+	spin_unlock(&process_tree_lock);
+	return keeps;
 }
 
 static void finish_process(struct process *p)
 {
 	s32 status = p->exit_status;
+	struct process *parent;
 	bool stays;
 
 	/* Which share of the calls trapped is what tests look at: all threads, all calls. */
@@ -184,11 +279,21 @@ static void finish_process(struct process *p)
 	mutex_lock(&p->exec_lock); /* readers in /proc */
 	process_release_resources(p);
 	mutex_unlock(&p->exec_lock);
+	child_leave_parent(p);
 	signal_flush_process(p);
+	pollq_fini(&p->signal_poll);
+	tty_leader_exit(p);
+	tty_leave(p);
 	abandon_children(p);
+	if (keeps_group(p))
+		process_group_check_orphaned(p->pgid, p);
 
-	stays = become_zombie(p, end_code(status));
-	process_notify_parent(p, end_code(status), end_status(status));
+	parent = become_zombie(p, end_code(status), &stays);
+	pollq_wake(&p->exit_poll, POLLIN | POLLRDNORM);
+	waitq_wake_all(&p->exit_wait);
+	if (parent)
+		notify(parent, p, end_code(status), end_status(status));
+	process_put(parent);
 	if (!stays)
 		process_reap(p);
 }
@@ -223,107 +328,9 @@ void thread_exit(s32 status)
 	process_unlock(p);
 
 	id_release(t->tid);
+	thread_count_down(); /* before anybody who waits for us asks for the next */
 	if (is_last)
 		finish_process(p);
-	thread_count_down();
 	thread_put(t); /* the list's; thread_leave() drops the runner's */
 	thread_leave();
-}
-
-static bool matches(const struct process *child, const struct wait_request *request)
-{
-	switch (request->which) {
-	case ABI_P_ALL: return true;
-	case ABI_P_PID: return child->pid == request->id;
-	case ABI_P_PGID: return child->pgid == request->id;
-	default: return false;
-	}
-}
-
-/* process_tree_lock held. True when `child` has something to report, which it takes. */
-static bool take_report(struct process *child, u32 options, struct wait_result *ret)
-{
-	bool found = true;
-
-	spin_lock(&child->lock);
-	*ret = (struct wait_result){.pid = child->pid, .uid = child->cred.uid};
-	if (child->zombie && (options & WEXITED)) {
-		ret->code = end_code(child->exit_status);
-		ret->status = end_status(child->exit_status);
-		ret->utime_ns = child->cpu_ns_of_dead_threads + child->child_utime_ns;
-	} else if (child->stopped && child->stop_reported && (options & WSTOPPED)) {
-		ret->code = CLD_STOPPED;
-		ret->status = child->stop_signal;
-		if (!(options & WNOWAIT))
-			child->stop_reported = false;
-	} else if (child->continue_reported && (options & WCONTINUED)) {
-		ret->code = CLD_CONTINUED;
-		ret->status = SIGCONT;
-		if (!(options & WNOWAIT))
-			child->continue_reported = false;
-	} else {
-		found = false;
-	}
-	spin_unlock(&child->lock);
-	return found;
-}
-
-/* 1: *ret is filled; 0: children match and none has changed; -ECHILD. *dead is to be reaped. */
-static int scan_children(struct process *p, const struct wait_request *request,
-			 struct wait_result *ret, struct process **dead)
-{
-	struct process *child;
-	int found = -ECHILD;
-
-	*dead = NULL;
-	spin_lock(&process_tree_lock);
-	list_for_each_entry (child, &p->children, sibling) {
-		if (!matches(child, request))
-			continue;
-		found = 0;
-		if (!take_report(child, request->options, ret))
-			continue;
-		found = 1;
-		if (ret->code != CLD_STOPPED && ret->code != CLD_CONTINUED &&
-		    !(request->options & WNOWAIT)) {
-			/* Off the list: no other waiter may report it a second time. */
-			list_del(&child->sibling);
-			p->child_utime_ns += ret->utime_ns;
-			*dead = child;
-		}
-		break;
-	}
-	spin_unlock(&process_tree_lock);
-	return found;
-}
-
-int process_wait(const struct wait_request *request, struct wait_result *ret)
-{
-	struct process *p = current_process(), *dead;
-	int found = 0, err;
-
-	err = wait_event(&p->exit_wait,
-			 (found = scan_children(p, request, ret, &dead)) != 0 ||
-				 (request->options & WNOHANG),
-			 DEADLINE_NEVER, true);
-	if (dead)
-		process_reap(dead);
-	if (found < 0)
-		return found;
-	if (found > 0)
-		return 0;
-	if (err == -EINTR)
-		return -ERESTARTSYS;
-	*ret = (struct wait_result){0};
-	return 0;
-}
-
-s32 wait_status(const struct wait_result *result)
-{
-	switch (result->code) {
-	case CLD_EXITED: return (result->status & 0xff) << 8;
-	case CLD_STOPPED: return result->status << 8 | 0x7f;
-	case CLD_CONTINUED: return 0xffff;
-	default: return result->status & STATUS_SIGNAL_MASK;
-	}
 }

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Process groups and sessions. */
+/*
+ * Process groups and sessions. A group is orphaned when no member has a parent in another group of
+ * the same session: nobody is left who could continue it, so that what would stop it does not, and
+ * what is stopped in it when that happens gets SIGHUP and SIGCONT.
+ */
 #include "abi/errno.h"
+#include "abi/signal.h"
 #include "kernel/proc/proc_priv.h"
+#include "kernel/proc/tty.h"
+#include "kernel/signal/signal.h"
 
 struct group_search {
 	s32 pgid, sid;
@@ -25,6 +32,58 @@ bool process_group_exists(s32 pgid)
 
 	process_for_each(visit_group, &search);
 	return search.found;
+}
+
+int process_group_session(s32 pgid, s32 *ret_sid)
+{
+	struct group_search search = {.pgid = pgid};
+
+	process_for_each(visit_group, &search);
+	*ret_sid = search.sid;
+	return search.found ? 0 : -ESRCH;
+}
+
+struct orphan_search {
+	s32 pgid;
+	const struct process *ignored;
+	bool has_keeper, has_stopped;
+};
+
+static int visit_orphan(struct process *p, void *arg)
+{
+	struct orphan_search *s = arg;
+
+	spin_lock(&process_tree_lock);
+	if (p->pgid == s->pgid && p != s->ignored && !p->zombie) {
+		const struct process *parent = p->parent;
+
+		s->has_stopped |= p->stopped;
+		s->has_keeper |= parent && parent->pgid != p->pgid && parent->sid == p->sid &&
+				 !parent->children_end;
+	}
+	spin_unlock(&process_tree_lock);
+	return s->has_keeper;
+}
+
+bool process_group_is_orphaned(s32 pgid, const struct process *ignored)
+{
+	struct orphan_search s = {.pgid = pgid, .ignored = ignored};
+
+	process_for_each(visit_orphan, &s);
+	return !s.has_keeper;
+}
+
+void process_group_check_orphaned(s32 pgid, const struct process *ignored)
+{
+	const struct signal_info hup = {.signo = SIGHUP, .code = SI_KERNEL};
+	const struct signal_info cont = {.signo = SIGCONT, .code = SI_KERNEL};
+	struct orphan_search s = {.pgid = pgid, .ignored = ignored};
+
+	process_for_each(visit_orphan, &s);
+	if (s.has_keeper || !s.has_stopped)
+		return;
+	(void)signal_send_group(pgid, &hup);
+	(void)signal_send_group(pgid, &cont);
 }
 
 static void move_to_group(struct process *p, s32 pgid)
@@ -91,5 +150,6 @@ long process_new_session(void)
 	spin_unlock(&process_tree_lock);
 	id_release(old_sid);
 	id_release(old_pgid);
+	tty_leave(p);
 	return p->pid;
 }

@@ -7,6 +7,8 @@
  */
 #include "kernel/proc/process.h"
 
+#include "abi/poll.h"
+
 void thread_notify(struct thread *t, u32 work)
 {
 	__atomic_or_fetch(&t->work, work, __ATOMIC_SEQ_CST);
@@ -34,9 +36,10 @@ static struct thread *next_to_kick(struct process *p)
 void process_unlock(struct process *p)
 {
 	bool wake_stopped = p->wake_stopped, wake_exit = p->wake_exit;
+	bool wake_poll = p->wake_signal_poll;
 	struct thread *t;
 
-	p->wake_stopped = p->wake_exit = false;
+	p->wake_stopped = p->wake_exit = p->wake_signal_poll = false;
 	while (unlikely(p->kicks_pending) && (t = next_to_kick(p))) {
 		spin_unlock(&p->lock);
 		thread_kick(t);
@@ -48,4 +51,6 @@ void process_unlock(struct process *p)
 		waitq_wake_all(&p->stop_wait);
 	if (unlikely(wake_exit))
 		waitq_wake_all(&p->exit_wait);
+	if (unlikely(wake_poll))
+		pollq_wake(&p->signal_poll, POLLIN | POLLRDNORM);
 }

@@ -2,7 +2,9 @@
 /* What the files of kernel/proc share. */
 #pragma once
 
+#include "abi/signal.h"
 #include "kernel/proc/process.h"
+#include "kernel/proc/tty.h"
 
 /*
  * Lock order here: process_tree_lock, then process.lock, then the table's lock, then wait queues.
@@ -30,6 +32,49 @@ void thread_count_down(void); /* one less of those that thread_attach() counted 
 
 /* Ends all other threads of the current process; -EINTR when it must end itself. */
 int __must_check process_end_siblings(struct process *p);
+
+/*
+ * A child of the current process, with everything but a thread and a place in the tree. -EAGAIN,
+ * -ENOMEM, -ENOSYS (memory of its own).
+ */
+struct clone_request;
+int __must_check child_new(const struct clone_request *request, struct process **ret);
+/* The same without program and memory. */
+int __must_check child_prepare(const struct clone_request *request, struct process **ret);
+/* Undoes child_new(); the child has no thread and is not linked. */
+void child_discard(struct process *child);
+/* Makes it somebody's child: from now on it can be waited for. -EAGAIN: the parent is ending. */
+int __must_check child_link(struct process *child, u64 flags);
+/* After vfork(): sleeps until the child has left our memory, or we are to die. */
+void child_wait_vfork(struct process *child);
+/* The current process (or its remains) runs in its parent's memory no longer. */
+void child_leave_parent(struct process *child);
+
+/* Nobody in its session but outside of it is the parent of a member (apart from `ignored`). */
+bool process_group_is_orphaned(s32 pgid, const struct process *ignored);
+/* A parent of a member, or the member `ignored`, has ended: the stopped ones must know. */
+void process_group_check_orphaned(s32 pgid, const struct process *ignored);
+int __must_check process_group_session(s32 pgid, s32 *ret_sid); /* 0 or -ESRCH */
+
+/* A wait status in the words of siginfo. */
+static inline int end_code(s32 status)
+{
+	return status & 0x7f ? CLD_KILLED : CLD_EXITED;
+}
+static inline int end_status(s32 status)
+{
+	return status & 0x7f ? status & 0x7f : (status >> 8) & 0xff;
+}
+
+int __must_check process_check_limit(struct process *p); /* RLIMIT_NPROC: 0 or -EAGAIN */
+
+/* A loaded program becomes that of p, which has none. exec_lock held, or nobody knows p yet. */
+struct exec_image;
+void process_take_image(struct process *p, struct exec_image *image);
+
+/* The process goes on without `mm`, or not at all. */
+struct mm;
+void process_leave_memory(struct process *p, struct mm *mm);
 
 /* Files, memory and the like: at the end of the last thread. */
 void process_release_resources(struct process *p);

@@ -13,7 +13,6 @@
 #include "kernel/core/config.h"
 #include "kernel/core/kmem.h"
 #include "kernel/mm/mm.h"
-#include "kernel/proc/exec.h"
 #include "kernel/proc/proc_priv.h"
 #include "kernel/time/clock.h"
 #include "kernel/vfs/file.h"
@@ -80,6 +79,9 @@ struct process *process_new(void)
 	mutex_init(&p->exec_lock);
 	waitq_init(&p->exit_wait);
 	waitq_init(&p->stop_wait);
+	pollq_init(&p->exit_poll);
+	pollq_init(&p->signal_poll);
+	p->exit_signal = SIGCHLD;
 	p->cred.group_count = 1; /* {0} */
 	p->start_ns = clock_monotonic_ns();
 	set_default_limits(p);
@@ -98,7 +100,15 @@ void process_put(struct process *p)
 {
 	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	pollq_fini(&p->exit_poll);
+	pollq_fini(&p->signal_poll);
+	tty_put(p->tty);
 	kfree(p);
+}
+
+bool process_is_reaped(struct process *p)
+{
+	return __atomic_load_n(&p->is_reaped, __ATOMIC_ACQUIRE);
 }
 
 void process_reap(struct process *p)
@@ -106,6 +116,7 @@ void process_reap(struct process *p)
 	spin_lock(&process_tree_lock);
 	list_del(&p->sibling);
 	p->parent = NULL;
+	__atomic_store_n(&p->is_reaped, true, __ATOMIC_RELEASE);
 	spin_unlock(&process_tree_lock);
 	id_set_process(p->pid, NULL);
 	id_release(p->sid);
@@ -206,37 +217,17 @@ void thread_detach(struct thread *t)
 	thread_put(t);
 }
 
-static int open_stdio(struct process *p, const s32 stdio[3])
+void process_leave_memory(struct process *p, struct mm *mm)
 {
-	for (int fd = 0; fd < 3; fd++) {
-		struct file *file;
-		int err;
+	struct mm_totals totals;
 
-		if (stdio[fd] < 0)
-			continue;
-		err = host_stdio_file(stdio[fd], &file);
-		if (err)
-			return err;
-		err = fd_install_at(p->files, file, fd, false);
-		if (err < 0) {
-			file_put(file);
-			return err;
-		}
+	/* After vfork() it is the parent's, and counts there. */
+	if (!mm_is_shared(mm)) {
+		mm_totals(mm, &totals);
+		p->max_rss = MAX(p->max_rss, totals.committed);
 	}
-	return 0;
-}
-
-static void adopt_image(struct process *p, struct exec_image *image)
-{
-	p->mm = image->mm;
-	p->exe = image->exe;
-	p->exe_path = image->exe_path;
-	p->arg_start = image->arg_start;
-	p->arg_end = image->arg_end;
-	p->env_start = image->env_start;
-	p->env_end = image->env_end;
-	p->stack_start = image->stack_start;
-	memcpy(p->comm, image->comm, sizeof(p->comm));
+	mm_leave(mm);
+	mm_put(mm);
 }
 
 void process_release_resources(struct process *p)
@@ -248,83 +239,13 @@ void process_release_resources(struct process *p)
 	if (p->exe)
 		file_put(p->exe);
 	if (p->mm)
-		mm_put(p->mm);
+		process_leave_memory(p, p->mm);
 	kfree(p->exe_path);
 	p->files = NULL;
 	p->fs = NULL;
 	p->exe = NULL;
 	p->mm = NULL;
 	p->exe_path = NULL;
-}
-
-int process_create(const char *path, struct file *opened, struct exec_args *args,
-		   const s32 stdio[3], struct process **ret_process)
-{
-	struct exec_image image;
-	struct process *p = process_new();
-	struct thread *t;
-	int err;
-
-	if (!p)
-		return -ENOMEM;
-	err = -ENOMEM;
-	p->files = fd_table_new();
-	p->fs = fs_context_new();
-	if (!p->files || !p->fs)
-		goto fail;
-	err = open_stdio(p, stdio);
-	if (err)
-		goto fail;
-	err = exec_load_opened(p, path, opened, args, &image);
-	if (err)
-		goto fail;
-	adopt_image(p, &image);
-	err = -ENOMEM;
-	t = thread_new(p);
-	if (!t)
-		goto fail;
-	t->tid = p->pid;
-	id_hold(t->tid);
-	t->start_regs = image.regs;
-	err = thread_attach(t);
-	if (err) {
-		id_release(t->tid);
-		thread_put(t);
-		goto fail;
-	}
-	thread_put(t); /* the list has its own */
-	*ret_process = process_get(p);
-	return 0;
-fail:
-	process_release_resources(p);
-	p->zombie = true;
-	process_reap(p);
-	return err;
-}
-
-int process_start(struct process *p)
-{
-	struct thread *t;
-	int err;
-
-	process_lock(p);
-	if (list_is_empty(&p->threads)) {
-		process_unlock(p);
-		return -ESRCH;
-	}
-	t = thread_get(list_first_entry(&p->threads, struct thread, process_node));
-	process_unlock(p);
-	err = thread_start(t);
-	if (err) {
-		thread_detach(t);
-		id_set_thread(t->tid, NULL);
-		id_release(t->tid);
-		process_release_resources(p);
-		p->zombie = true;
-		process_reap(p);
-	}
-	thread_put(t);
-	return err;
 }
 
 s32 process_wait_exit(struct process *p)

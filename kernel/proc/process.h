@@ -5,6 +5,7 @@
 #include "kernel/signal/sigset.h"
 #include "kernel/sync/mutex.h"
 #include "kernel/sync/waitq.h"
+#include "kernel/vfs/poll.h"
 #include "lib/base/list.h"
 
 struct fd_table;
@@ -12,6 +13,7 @@ struct file;
 struct fs_context;
 struct mm;
 struct thread;
+struct tty;
 struct user_regs;
 struct exec_args;
 
@@ -40,27 +42,35 @@ struct process {
 	s32 pgid, sid;
 	struct process *parent;	     /* process_tree_lock */
 	s32 parent_pid;		     /* as getppid says; 0: started by the host */
+	s32 exit_signal;	     /* to the parent at the end; 0: none */
+	bool is_subreaper;	     /* process_tree_lock; PR_SET_CHILD_SUBREAPER */
+	bool children_end;	     /* process_tree_lock; has given its children away for good */
 	struct list_node children;   /* process_tree_lock */
 	struct list_node sibling;    /* process_tree_lock */
 	struct list_node table_node; /* pid table */
 
 	struct spinlock lock; /* threads, signals, exit state */
 	struct list_node threads;
-	u32 thread_count; /* atomic; changes under lock */
+	u32 thread_count;	    /* atomic; changes under lock */
 	bool exiting;		    /* exit_group or fatal signal under way */
 	struct thread *exec_thread; /* the one that replaces the image and ends all others */
 	bool stopped;		    /* by SIGSTOP and the like, until SIGCONT */
 	bool stop_reported,
 		continue_reported; /* wait4(WUNTRACED, WCONTINUED) has a change to see */
 	s32 stop_signal;
-	struct waitq stop_wait;			     /* its threads, while stopped */
-	bool wake_stopped, wake_exit, kicks_pending; /* lock: what process_unlock() does */
-	bool enosys_told;			     /* the one line about fork was written */
+	struct waitq stop_wait; /* its threads, while stopped */
+	/* lock: what process_unlock() does */
+	bool wake_stopped, wake_exit, wake_signal_poll, kicks_pending;
+	bool enosys_told; /* the one line about fork was written */
 	bool has_execed;
-	bool zombie;		/* also process_tree_lock */
-	bool is_orphan;		/* process_tree_lock; its parent ended first */
-	s32 exit_status;	/* wait(2) status once zombie */
+	bool zombie;	      /* also process_tree_lock */
+	bool is_taken;	      /* process_tree_lock; a zombie without a waiter: somebody reaps it */
+	bool is_reaped;	      /* atomic; its number may belong to another */
+	bool is_orphan;	      /* process_tree_lock; its parent ended first, nobody waits for it */
+	bool has_left_parent; /* atomic; it no longer runs in the memory of a vfork() */
+	s32 exit_status;      /* wait(2) status once zombie */
 	struct waitq exit_wait; /* woken when it becomes a zombie; also children's changes */
+	struct pollq exit_poll; /* of pidfds: it has become a zombie */
 
 	struct mutex exec_lock; /* execve and /proc readers of mm, exe, args */
 	struct mm *mm;
@@ -80,22 +90,26 @@ struct process {
 	sigset_k pending_set;			  /* lock */
 	struct list_node pending;		  /* lock; struct sigqueue */
 	u32 pending_count;
+	struct pollq signal_poll;      /* of signalfds: something was queued */
 	struct process_timers *timers; /* kernel/time; NULL until the first is set */
 	struct shm_attachments *shm;
 
 	u64 start_ns;
 	u64 cpu_ns_of_dead_threads;
 	u64 syscalls_of_dead_threads, traps_of_dead_threads, sigreturn_traps_of_dead_threads;
-	u64 child_utime_ns, child_stime_ns;
+	u64 child_utime_ns, child_stime_ns; /* process_tree_lock; of those waited for */
+	u64 max_rss, child_max_rss;	    /* bytes; the first of memory it has left */
 	s32 nice;
 	s32 parent_death_signal; /* PR_SET_PDEATHSIG */
-	bool undumpable, no_new_privs;
+	bool undumpable, no_new_privs, keep_capabilities;
+	struct tty *tty; /* process_tree_lock; counted; the controlling terminal, or NULL */
 };
 
 static inline struct process *current_process(void);
 
 struct process *process_get(struct process *p);
 void process_put(struct process *p);
+bool process_is_reaped(struct process *p);
 struct process *process_lookup(s32 pid); /* counted, or NULL */
 struct thread *thread_lookup(s32 tid);	 /* counted, or NULL */
 
@@ -140,31 +154,48 @@ struct clone_request {
 	u64 flags; /* CLONE_*, without the exit signal */
 	u32 exit_signal;
 	u64 stack; /* first stack pointer, 0: the caller's */
-	u64 tls, parent_tid, child_tid;
+	u64 tls, parent_tid, child_tid, pidfd;
 };
 long process_clone(const struct clone_request *request);
 void process_tell_enosys(const char *call); /* the one line about fork, once per process */
 
 /*
- * Replaces the image of the current process by the program at `path`; consumes *args. 0: the
+ * Replaces the image of the current process by the program at `path`, which is `file` when that is
+ * not NULL; consumes file and *args. 0: the
  * registers are the new program's. On failure the old program goes on. Does not return when the
  * process was to end meanwhile.
  */
 struct exec_args;
-int __must_check process_exec(const char *path, struct exec_args *args);
+int __must_check process_exec(const char *path, struct file *file, struct exec_args *args);
+
+/*
+ * A child that starts with another program (the spawn calls). `prepare` changes its open files
+ * first, in the caller's own memory. Its pid, or -errno and nothing has run.
+ */
+struct spawn_request {
+	const char *path;
+	struct exec_args *args; /* borrowed */
+	int (*prepare)(struct process *child, void *context);
+	void *context;
+	sigset_k default_signals, blocked;
+	bool sets_group;
+	s32 group;
+};
+long process_spawn(const struct spawn_request *request);
 
 /* wait4 and waitid: the next child that matches and has changed. */
 struct wait_request {
 	int which; /* ABI_P_* */
 	s32 id;
-	u32 options; /* W* */
+	u32 options;		       /* W* */
+	const struct process *process; /* ABI_P_PIDFD */
 };
 struct wait_result {
 	s32 pid; /* 0: WNOHANG and nothing to report */
 	u32 uid;
 	int code;   /* CLD_* */
 	int status; /* exit code or signal */
-	u64 utime_ns, stime_ns;
+	u64 utime_ns, stime_ns, max_rss;
 };
 int __must_check process_wait(const struct wait_request *request, struct wait_result *ret);
 s32 wait_status(const struct wait_result *result); /* as wait4 returns it */
@@ -172,6 +203,13 @@ s32 wait_status(const struct wait_result *result); /* as wait4 returns it */
 /* CPU time used by the process so far, dead threads included; an estimate (thread.h). */
 u64 process_cpu_ns(struct process *p);
 u64 thread_cpu_ns(const struct thread *t);
+
+/* Parts with whom the current process shares its directories, or its descriptors. */
+int __must_check process_unshare(bool fs, bool files);
+
+/* By the user ids: may the current process send that signal, or look at memory and descriptors? */
+bool process_may_signal(const struct process *p, int signo);
+bool process_may_inspect(const struct process *p);
 
 /* setsid, setpgid of children are in proc too; both follow the rules of POSIX. */
 int __must_check process_set_group(s32 pid, s32 pgid);

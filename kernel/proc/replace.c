@@ -31,6 +31,36 @@ static void take_leader_id(struct process *p, struct thread *t)
 	id_release(old);
 }
 
+static void take_ids(struct process *p, const struct exec_image *image)
+{
+	struct credentials *c = &p->cred;
+
+	if (image->euid != c->euid || image->egid != c->egid) {
+		c->euid = image->euid;
+		c->egid = image->egid;
+		p->parent_death_signal = 0;
+	}
+	c->suid = c->fsuid = c->euid;
+	c->sgid = c->fsgid = c->egid;
+	p->keep_capabilities = false;
+	p->undumpable = image->is_secure;
+}
+
+void process_take_image(struct process *p, struct exec_image *image)
+{
+	p->mm = image->mm;
+	mm_enter(p->mm);
+	p->exe = image->exe;
+	p->exe_path = image->exe_path;
+	p->arg_start = image->arg_start;
+	p->arg_end = image->arg_end;
+	p->env_start = image->env_start;
+	p->env_end = image->env_end;
+	p->stack_start = image->stack_start;
+	memcpy(p->comm, image->comm, sizeof(p->comm));
+	take_ids(p, image);
+}
+
 static void swap_image(struct process *p, struct exec_image *image)
 {
 	struct mm *old_mm;
@@ -41,33 +71,69 @@ static void swap_image(struct process *p, struct exec_image *image)
 	old_mm = p->mm;
 	old_exe = p->exe;
 	old_path = p->exe_path;
-	p->mm = image->mm;
-	p->exe = image->exe;
-	p->exe_path = image->exe_path;
-	p->arg_start = image->arg_start;
-	p->arg_end = image->arg_end;
-	p->env_start = image->env_start;
-	p->env_end = image->env_end;
-	p->stack_start = image->stack_start;
-	memcpy(p->comm, image->comm, sizeof(p->comm));
-	p->has_execed = true;
+	process_take_image(p, image);
+	__atomic_store_n(&p->has_execed, true, __ATOMIC_RELAXED);
+	p->exit_signal = SIGCHLD;
 	mutex_unlock(&p->exec_lock);
-	mm_put(old_mm);
+	process_leave_memory(p, old_mm);
+	child_leave_parent(p);
 	file_put(old_exe);
 	kfree(old_path);
 }
 
-int process_exec(const char *path, struct exec_args *args)
+/* A descriptor table that another process uses too (CLONE_FILES) stays with that one. */
+static int own_files(struct process *p)
+{
+	struct fd_table *shared = p->files, *own;
+
+	if (!fd_table_is_shared(shared))
+		return 0;
+	own = fd_table_copy(shared);
+	if (!own)
+		return -ENOMEM;
+	mutex_lock(&p->exec_lock);
+	p->files = own;
+	mutex_unlock(&p->exec_lock);
+	fd_table_put(shared);
+	return 0;
+}
+
+static int own_fs(struct process *p)
+{
+	struct fs_context *shared = p->fs, *own = fs_context_copy(shared);
+
+	if (!own)
+		return -ENOMEM;
+	mutex_lock(&p->exec_lock);
+	p->fs = own;
+	mutex_unlock(&p->exec_lock);
+	fs_context_put(shared);
+	return 0;
+}
+
+int process_unshare(bool fs, bool files)
+{
+	struct process *p = current_process();
+	int err = fs ? own_fs(p) : 0;
+
+	return err || !files ? err : own_files(p);
+}
+
+int process_exec(const char *path, struct file *file, struct exec_args *args)
 {
 	struct process *p = current_process();
 	struct thread *t = current_thread();
 	struct exec_image image;
-	int err = exec_load(p, path, args, &image);
+	int err = exec_load_opened(p, path, file, args, &image);
 
 	exec_args_free(args);
+	if (file)
+		file_put(file);
 	if (err)
 		return err;
 	err = process_end_siblings(p);
+	if (!err)
+		err = own_files(p);
 	if (err) {
 		exec_image_free(&image);
 		return err;

@@ -89,7 +89,7 @@ static void aux(struct builder *b, enum auxv_type type, u64 value)
 }
 
 static int build_auxv(struct builder *b, struct process *p, const struct stack_request *r,
-		      u64 execfn)
+		      const struct exec_image *ids, u64 execfn)
 {
 	const struct loaded_image *image = r->image;
 	u32 cpuid[4];
@@ -115,10 +115,10 @@ static int build_auxv(struct builder *b, struct process *p, const struct stack_r
 	aux(b, AT_FLAGS, 0);
 	aux(b, AT_ENTRY, image->exe_entry);
 	aux(b, AT_UID, p->cred.uid);
-	aux(b, AT_EUID, p->cred.euid);
+	aux(b, AT_EUID, ids->euid);
 	aux(b, AT_GID, p->cred.gid);
-	aux(b, AT_EGID, p->cred.egid);
-	aux(b, AT_SECURE, 0);
+	aux(b, AT_EGID, ids->egid);
+	aux(b, AT_SECURE, ids->is_secure);
 	aux(b, AT_RANDOM, random_at);
 	aux(b, AT_HWCAP2, 0);
 	aux(b, AT_EXECFN, execfn);
@@ -152,7 +152,7 @@ static int build(struct builder *b, struct process *p, const struct stack_reques
 	b->at = b->size - 8;
 	execfn = push_bytes(b, r->execfn, strlen(r->execfn) + 1);
 	strings = push_bytes(b, a->strings, a->size);
-	err = build_auxv(b, p, r, execfn);
+	err = build_auxv(b, p, r, ret, execfn);
 	if (err)
 		return err;
 	word_count = 1 + a->argc + 1 + a->envc + 1 + b->word_count;

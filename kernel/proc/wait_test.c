@@ -49,7 +49,7 @@ static void teardown(void)
 	process_reap(parent);
 }
 
-static struct process *child_new(void)
+static struct process *make_child(void)
 {
 	struct process *p = process_new();
 
@@ -86,7 +86,7 @@ static void an_end_is_reported_once_and_reaped(void **state)
 	setup();
 	before = process_count();
 	assert_int_equal(wait_for(ABI_P_ALL, 0, WEXITED | WNOHANG, &r), -ECHILD);
-	p = child_new();
+	p = make_child();
 	pid = p->pid;
 	assert_int_equal(wait_for(ABI_P_ALL, 0, WEXITED | WNOHANG, &r), 0);
 	assert_int_equal(r.pid, 0);
@@ -115,7 +115,7 @@ static void death_by_a_signal_is_told_apart(void **state)
 	struct wait_result r;
 
 	setup();
-	end_with(child_new(), SIGKILL);
+	end_with(make_child(), SIGKILL);
 	assert_int_equal(wait_for(ABI_P_ALL, 0, WEXITED, &r), 0);
 	assert_int_equal(r.code, CLD_KILLED);
 	assert_int_equal(r.status, SIGKILL);
@@ -130,7 +130,7 @@ static void stopping_and_going_on_are_each_reported_once(void **state)
 	struct process *p;
 
 	setup();
-	p = child_new();
+	p = make_child();
 	p->stopped = p->stop_reported = true;
 	p->stop_signal = SIGTSTP;
 	assert_int_equal(wait_for(ABI_P_ALL, 0, WEXITED | WNOHANG, &r), 0);
@@ -164,8 +164,8 @@ static void pid_and_group_choose(void **state)
 	s32 a_pid, b_pid;
 
 	setup();
-	a = child_new();
-	b = child_new();
+	a = make_child();
+	b = make_child();
 	a_pid = a->pid;
 	b_pid = b->pid;
 	end_with(a, 0);
@@ -194,7 +194,7 @@ static void waiting_sleeps_until_a_child_ends(void **state)
 
 	setup();
 	self.blocked = SIG_BIT(SIGCHLD); /* its signal would end the wait as well */
-	p = process_get(child_new());	 /* as its last thread holds it */
+	p = process_get(make_child());	 /* as its last thread holds it */
 	assert_int_equal(pthread_create(&t, NULL, end_soon, p), 0);
 	assert_int_equal(wait_for(ABI_P_ALL, 0, WEXITED, &r), 0);
 	assert_int_equal(r.status, 3);
@@ -209,7 +209,7 @@ static void a_signal_ends_the_wait(void **state)
 	struct process *p;
 
 	setup();
-	p = child_new();
+	p = make_child();
 	self.work = WORK_SIGNAL;
 	assert_int_equal(wait_for(ABI_P_ALL, 0, WEXITED, &r), -ERESTARTSYS);
 	self.work = 0;

@@ -82,6 +82,7 @@ struct thread {
 	u64 affinity;		/* of sched_setaffinity; 0: all CPUs */
 	u64 timer_slack_ns;	/* of prctl; 0: the default */
 	u8 policy;		/* SCHED_* */
+	u16 io_priority;	/* of ioprio_set */
 	u64 start_ns;		/* monotonic; CPU time is estimated as the time not parked since */
 	u64 parked_ns;		/* sum over thread_park*(), kept by kernel/sched */
 	u64 utime_ns, stime_ns; /* estimates: entered the kernel / left it */

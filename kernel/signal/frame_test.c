@@ -30,6 +30,7 @@ static struct user_regs *setup(void)
 	p.limits[ABI_RLIMIT_SIGPENDING].soft = 100;
 	list_init(&p.threads);
 	list_init(&p.pending);
+	pollq_init(&p.signal_poll);
 	list_init(&t.pending);
 	t.refs = 1;
 	t.process = &p;

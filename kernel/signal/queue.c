@@ -88,6 +88,7 @@ static int enqueue(struct process *p, struct list_node *queue, sigset_k *set,
 		return -EAGAIN;
 	}
 	*set |= SIG_BIT(info->signo);
+	p->wake_signal_poll = true;
 	return 0;
 }
 
@@ -190,9 +191,12 @@ static int send_to_member(struct process *p, void *arg)
 	struct group_send *send = arg;
 	int err;
 
-	if (p->pgid != send->pgid || p->zombie)
+	if (p->pgid != send->pgid)
 		return 0;
-	err = send->info->signo ? signal_send_process(p, send->info) : 0;
+	if (send->info->code <= 0 && !process_may_signal(p, send->info->signo))
+		err = -EPERM;
+	else
+		err = send->info->signo ? signal_send_process(p, send->info) : 0;
 	if (send->result)
 		send->result = err;
 	return 0;
@@ -332,17 +336,61 @@ int signal_set_action(int signo, const struct sigaction_k *action, struct sigact
 	return 0;
 }
 
-void signal_exec_reset(struct process *p)
+bool signal_would_be_ignored(int signo)
 {
 	struct thread *t = current_thread();
+	struct process *p = t->process;
+	bool ignored;
 
 	process_lock(p);
+	ignored = (t->blocked & SIG_BIT(signo)) || p->actions[signo - 1].handler == SIG_IGN_ADDRESS;
+	process_unlock(p);
+	return ignored;
+}
+
+bool signal_will_kill(struct thread *t)
+{
+	struct process *p = t->process;
+	sigset_k pending;
+	bool kills = false;
+
+	if (__atomic_load_n(&t->work, __ATOMIC_ACQUIRE) & WORK_EXIT)
+		return true;
+	process_lock(p);
+	kills = p->exiting;
+	pending = (t->pending_set | p->pending_set) & ~t->blocked & ~SIGNALS_STOP;
+	for (int signo = 1; signo <= SIGNAL_COUNT && pending && !kills; signo++) {
+		if (pending & SIG_BIT(signo))
+			kills = p->actions[signo - 1].handler == SIG_DFL_ADDRESS &&
+				!signal_default_is_ignore(signo);
+	}
+	process_unlock(p);
+	return kills;
+}
+
+static void reset_handlers_locked(struct process *p)
+{
 	for (int i = 0; i < SIGNAL_COUNT; i++) {
 		u64 handler = p->actions[i].handler;
 
 		p->actions[i] = (struct sigaction_k){
 			.handler = handler == SIG_IGN_ADDRESS ? SIG_IGN_ADDRESS : SIG_DFL_ADDRESS};
 	}
+}
+
+void signal_reset_handlers(struct process *p)
+{
+	process_lock(p);
+	reset_handlers_locked(p);
+	process_unlock(p);
+}
+
+void signal_exec_reset(struct process *p)
+{
+	struct thread *t = current_thread();
+
+	process_lock(p);
+	reset_handlers_locked(p);
 	t->altstack_sp = 0;
 	t->altstack_size = 0;
 	t->altstack_flags = SS_DISABLE;

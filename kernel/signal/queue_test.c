@@ -33,6 +33,7 @@ static void setup(void)
 	list_init(&p.pending);
 	waitq_init(&p.stop_wait);
 	waitq_init(&p.exit_wait);
+	pollq_init(&p.signal_poll);
 	p.limits[ABI_RLIMIT_SIGPENDING].soft = 5;
 	thread_setup(&main_thread, 7);
 	thread_setup(&other, 8);

@@ -7,6 +7,8 @@
 #include "kernel/signal/signal_priv.h"
 #include "lib/base/string.h"
 
+#define CLOCK_TICK_NS 10000000
+
 static bool is_fault(const struct signal_info *info)
 {
 	return info->code > 0 && info->code != SI_KERNEL &&
@@ -29,10 +31,38 @@ void signal_info_to_abi(struct abi_siginfo *ret, const struct signal_info *info)
 		ret->child.pid = info->pid;
 		ret->child.uid = info->uid;
 		ret->child.status = info->status;
+		ret->child.utime = (s64)(info->utime_ns / CLOCK_TICK_NS);
 	} else {
 		ret->queue.pid = info->pid;
 		ret->queue.uid = info->uid;
 		ret->queue.value = info->value;
+	}
+}
+
+void signal_info_to_signalfd(struct abi_signalfd_siginfo *ret, const struct signal_info *info)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->signo = (u32)info->signo;
+	ret->error = info->error;
+	ret->code = info->code;
+	if (is_fault(info)) {
+		ret->address = info->address;
+		ret->trap_number = info->trap;
+	} else if (info->code == SI_TIMER) {
+		ret->timer_id = (u32)info->timer_id;
+		ret->overrun = (u32)info->overrun;
+		ret->value_pointer = info->value;
+		ret->value_int = (s32)info->value;
+	} else {
+		ret->pid = (u32)info->pid;
+		ret->uid = info->uid;
+		if (info->signo == SIGCHLD && info->code > 0) {
+			ret->status = info->status;
+			ret->utime = info->utime_ns / CLOCK_TICK_NS;
+		} else {
+			ret->value_pointer = info->value;
+			ret->value_int = (s32)info->value;
+		}
 	}
 }
 

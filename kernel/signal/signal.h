@@ -14,9 +14,10 @@ struct signal_info {
 	int signo, code, error;
 	s32 pid;
 	u32 uid;
-	u64 address; /* faults */
-	u64 value;   /* sigqueue, timers */
-	int status;  /* SIGCHLD */
+	u64 address;  /* faults */
+	u64 value;    /* sigqueue, timers */
+	int status;   /* SIGCHLD */
+	u64 utime_ns; /* SIGCHLD */
 	int timer_id, overrun;
 	u32 trap, trap_code; /* faults: vector and error code of the CPU */
 };
@@ -55,8 +56,17 @@ int signal_dequeue(sigset_k set, struct signal_info *ret);
 /* Those pending for the current thread, its process's included. */
 sigset_k signal_pending(void);
 
-/* All processes of a group; 0 when one took it, -ESRCH without any, else an error. */
+/*
+ * All processes of a group that the current one may send to (the kernel: code > 0, to all); 0 when one took it, -ESRCH without any, else an error.
+ */
 int signal_send_group(s32 pgid, const struct signal_info *info);
+
+/* Something pending, or under way, is going to end the process of thread `t`, caught by nobody. */
+bool signal_will_kill(struct thread *t);
+/* The current thread blocks it, or the process ignores it. */
+bool signal_would_be_ignored(int signo);
+/* What is caught becomes SIG_DFL, what is ignored stays so. */
+void signal_reset_handlers(struct process *p);
 
 /* exec: handlers become SIG_DFL; the alternate stack goes. */
 void signal_exec_reset(struct process *p);
@@ -76,6 +86,8 @@ int __must_check signal_set_action(int signo, const struct sigaction_k *action,
 /* Puts all of *info into the form of siginfo_t and back (rt_sigqueueinfo). */
 struct abi_siginfo;
 void signal_info_to_abi(struct abi_siginfo *ret, const struct signal_info *info);
+struct abi_signalfd_siginfo;
+void signal_info_to_signalfd(struct abi_signalfd_siginfo *ret, const struct signal_info *info);
 void signal_info_from_abi(struct signal_info *ret, const struct abi_siginfo *info);
 
 /* Ends or stops the process unless caught: what a default action does. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Threads and processes: making, ending, waiting, names, limits, usage. */
+/* What threads and processes are: numbers, groups, names, limits, usage. Their making and ending: sys_child.c. */
 #include "abi/errno.h"
 #include "abi/process.h"
 #include "abi/resource.h"
@@ -11,6 +11,7 @@
 #include "kernel/mm/uaccess.h"
 #include "kernel/proc/exec.h"
 #include "kernel/proc/process.h"
+#include "kernel/sys/sys_priv.h"
 #include "kernel/sys/syscalls_gen.h"
 #include "kernel/time/clock.h"
 #include "kernel/time/timespec.h"
@@ -18,111 +19,6 @@
 
 #define PATH_SIZE	 4096
 #define USER_ADDRESS_END (1ull << 47)
-
-long sys_clone(u64 flags, u64 stack, void __user *parent_tid, void __user *child_tid, u64 tls)
-{
-	const struct clone_request request = {
-		.flags = (u32)flags & ~CSIGNAL,
-		.exit_signal = (u32)flags & CSIGNAL,
-		.stack = stack,
-		.tls = tls,
-		.parent_tid = (u64)parent_tid,
-		.child_tid = (u64)child_tid,
-	};
-
-	return process_clone(&request);
-}
-
-/* Fields that this kernel does not know must be zero, as in every extensible struct of Linux. */
-static int read_clone_args(struct abi_clone_args *ret, const void __user *args, u64 size)
-{
-	u8 rest[64];
-
-	if (size < CLONE_ARGS_SIZE_VER0)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	memset(ret, 0, sizeof(*ret));
-	if (copy_from_user(ret, args, MIN(size, sizeof(*ret))))
-		return -EFAULT;
-	for (u64 at = sizeof(*ret); at < size; at += sizeof(rest)) {
-		u64 part = MIN(size - at, sizeof(rest));
-
-		if (copy_from_user(rest, (const u8 __user *)args + at, part))
-			return -EFAULT;
-		if (!mem_is_zero(rest, part))
-			return -E2BIG;
-	}
-	return 0;
-}
-
-long sys_clone3(const void __user *args, u64 size)
-{
-	struct abi_clone_args a;
-	struct clone_request request;
-	int err = read_clone_args(&a, args, size);
-
-	if (err)
-		return err;
-	if ((a.flags & CSIGNAL) || a.exit_signal > SIGNAL_COUNT)
-		return -EINVAL;
-	if ((a.flags & CLONE_THREAD) && a.exit_signal)
-		return -EINVAL;
-	if (a.set_tid || a.set_tid_size || (a.flags & CLONE_INTO_CGROUP))
-		return -EINVAL;
-	if (!a.stack != !a.stack_size)
-		return -EINVAL;
-	request = (struct clone_request){
-		.flags = a.flags,
-		.exit_signal = (u32)a.exit_signal,
-		.stack = a.stack ? a.stack + a.stack_size : 0,
-		.tls = a.tls,
-		.parent_tid = a.parent_tid,
-		.child_tid = a.child_tid,
-	};
-	return process_clone(&request);
-}
-
-long sys_fork(void)
-{
-	process_tell_enosys("fork");
-	return -ENOSYS;
-}
-
-long sys_vfork(void)
-{
-	process_tell_enosys("vfork");
-	return -ENOSYS;
-}
-
-long sys_execve(const char __user *path, const void __user *argv, const void __user *envp)
-{
-	struct exec_args args = {0};
-	char *name = kmalloc(PATH_SIZE);
-	long err;
-
-	if (!name)
-		return -ENOMEM;
-	err = copy_string_from_user(name, path, PATH_SIZE);
-	if (err >= 0)
-		err = exec_args_from_user(&args, (u64)argv, (u64)envp);
-	if (!err)
-		err = process_exec(name, &args);
-	else
-		exec_args_free(&args);
-	kfree(name);
-	return err;
-}
-
-long sys_exit(int status)
-{
-	thread_exit((status & 0xff) << 8);
-}
-
-long sys_exit_group(int status)
-{
-	process_exit_group((status & 0xff) << 8);
-}
 
 long sys_set_tid_address(void __user *word)
 {
@@ -132,80 +28,12 @@ long sys_set_tid_address(void __user *word)
 	return t->tid;
 }
 
-static void fill_rusage(struct abi_rusage *ret, u64 utime_ns, u64 stime_ns)
+void rusage_fill(struct abi_rusage *ret, u64 utime_ns, u64 stime_ns, u64 max_rss)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->utime = ns_to_timeval(utime_ns);
 	ret->stime = ns_to_timeval(stime_ns);
-}
-
-static int write_rusage(void __user *to, const struct wait_result *result)
-{
-	struct abi_rusage usage;
-
-	fill_rusage(&usage, result->utime_ns, result->stime_ns);
-	return copy_to_user(to, &usage, sizeof(usage));
-}
-
-#define WAIT4_OPTIONS (WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD_ABI | WCLONE_ABI | WALL_ABI)
-
-long sys_wait4(int pid, void __user *status, int options, void __user *usage)
-{
-	struct wait_request request = {.options = ((u32)options & ~WNOWAIT) | WEXITED};
-	struct wait_result result;
-	int err;
-
-	if ((u32)options & ~(u32)WAIT4_OPTIONS)
-		return -EINVAL;
-	if (pid == INT32_MIN)
-		return -ESRCH;
-	if (pid > 0) {
-		request.which = ABI_P_PID;
-		request.id = pid;
-	} else if (pid != -1) {
-		request.which = ABI_P_PGID;
-		request.id = pid ? -pid : current_process()->pgid;
-	}
-	err = process_wait(&request, &result);
-	if (err || !result.pid)
-		return err;
-	if (status && put_user_u32(status, (u32)wait_status(&result)))
-		return -EFAULT;
-	if (usage && write_rusage(usage, &result))
-		return -EFAULT;
-	return result.pid;
-}
-
-#define WAITID_OPTIONS                                                                             \
-	(WNOHANG | WEXITED | WSTOPPED | WCONTINUED | WNOWAIT | WNOTHREAD_ABI | WCLONE_ABI |        \
-	 WALL_ABI)
-
-long sys_waitid(int which, int id, void __user *info, int options, void __user *usage)
-{
-	struct wait_request request = {.which = which, .id = id, .options = (u32)options};
-	struct wait_result result;
-	struct abi_siginfo out = {0};
-	int err;
-
-	if (((u32)options & ~(u32)WAITID_OPTIONS) || !(options & (WEXITED | WSTOPPED | WCONTINUED)))
-		return -EINVAL;
-	if (which < ABI_P_ALL || which > ABI_P_PGID || (which == ABI_P_PID && id <= 0) || id < 0)
-		return -EINVAL;
-	if (which == ABI_P_PGID && id == 0)
-		request.id = current_process()->pgid;
-	err = process_wait(&request, &result);
-	if (err)
-		return err;
-	if (result.pid) {
-		out.signo = SIGCHLD;
-		out.code = result.code;
-		out.child.pid = result.pid;
-		out.child.uid = result.uid;
-		out.child.status = result.status;
-	}
-	if (usage && result.pid && write_rusage(usage, &result))
-		return -EFAULT;
-	return info ? copy_to_user(info, &out, sizeof(out)) : 0;
+	ret->maxrss = (s64)(max_rss >> 10);
 }
 
 long sys_getpid(void)
@@ -338,17 +166,18 @@ long sys_getrusage(int who, void __user *usage)
 	struct process *p = current_process();
 	struct mm_totals totals = {0};
 	struct abi_rusage r;
+	u64 used_ns;
 
 	switch (who) {
-	case ABI_RUSAGE_SELF: fill_rusage(&r, process_cpu_ns(p), 0); break;
-	case ABI_RUSAGE_CHILDREN: fill_rusage(&r, p->child_utime_ns, p->child_stime_ns); break;
-	case ABI_RUSAGE_THREAD: fill_rusage(&r, thread_cpu_ns(current_thread()), 0); break;
+	case ABI_RUSAGE_SELF: used_ns = process_cpu_ns(p); break;
+	case ABI_RUSAGE_THREAD: used_ns = thread_cpu_ns(current_thread()); break;
+	case ABI_RUSAGE_CHILDREN:
+		rusage_fill(&r, p->child_utime_ns, p->child_stime_ns, p->child_max_rss);
+		return copy_to_user(usage, &r, sizeof(r));
 	default: return -EINVAL;
 	}
-	if (who != ABI_RUSAGE_CHILDREN) {
-		mm_totals(p->mm, &totals);
-		r.maxrss = (s64)(totals.committed >> 10);
-	}
+	mm_totals(p->mm, &totals);
+	rusage_fill(&r, used_ns, 0, MAX(p->max_rss, totals.committed));
 	return copy_to_user(usage, &r, sizeof(r));
 }
 
@@ -420,10 +249,20 @@ long sys_prctl(int option, u64 arg2, u64 arg3, u64 arg4, u64 arg5)
 		p->no_new_privs = true; /* and nothing here ever gives new ones */
 		return 0;
 	case PR_GET_NO_NEW_PRIVS: return arg2 || arg3 || arg4 || arg5 ? -EINVAL : p->no_new_privs;
-	case PR_GET_KEEPCAPS: return 0;
+	case PR_GET_KEEPCAPS: return p->keep_capabilities;
+	case PR_SET_KEEPCAPS:
+		if (arg2 > 1)
+			return -EINVAL;
+		p->keep_capabilities = arg2; /* none are counted: root or not is all there is */
+		return 0;
+	case PR_SET_CHILD_SUBREAPER:
+		__atomic_store_n(&p->is_subreaper, arg2 != 0, __ATOMIC_RELAXED);
+		return 0;
+	case PR_GET_CHILD_SUBREAPER: return put_user_u32((void __user *)arg2, p->is_subreaper);
+	case PR_GET_TID_ADDRESS: return put_user_u64((void __user *)arg2, t->clear_child_tid);
 	case PR_CAPBSET_READ: return arg2 <= ABI_CAPABILITY_LAST ? 1 : -EINVAL;
-	case PR_GET_SECCOMP:
-	case PR_GET_THP_DISABLE:
+	case PR_GET_SECCOMP: return 0;
+	case PR_GET_THP_DISABLE: return arg2 || arg3 || arg4 || arg5 ? -EINVAL : 0;
 	default: return -EINVAL;
 	}
 }

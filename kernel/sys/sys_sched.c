@@ -248,6 +248,63 @@ long sys_sched_setattr(int tid, const void __user *attr, u32 flags)
 	return apply_policy(tid, (int)a.policy, a.priority);
 }
 
+/* Priorities of I/O are stored: the host decides whose request comes first. */
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_CLASS_SHIFT 13
+#define IOPRIO_CLASS_RT	   1
+#define IOPRIO_CLASS_BE	   2
+#define IOPRIO_CLASS_IDLE  3
+#define IOPRIO_LEVELS	   8
+
+static int check_ioprio(int priority)
+{
+	int class = priority >> IOPRIO_CLASS_SHIFT;
+	int level = priority & ((1 << IOPRIO_CLASS_SHIFT) - 1);
+
+	switch (class) {
+	case IOPRIO_CLASS_RT:
+		if (current_process()->cred.euid != 0)
+			return -EPERM;
+		return level < IOPRIO_LEVELS ? 0 : -EINVAL;
+	case IOPRIO_CLASS_BE: return level < IOPRIO_LEVELS ? 0 : -EINVAL;
+	case IOPRIO_CLASS_IDLE: return 0;
+	default: return class == 0 && level == 0 ? 0 : -EINVAL;
+	}
+}
+
+/* Of one thread: groups and users are not what ionice or Java ask for. */
+static long with_ioprio(int which, int who, const int *priority)
+{
+	struct thread *t;
+	long ret = 0;
+
+	if (which != IOPRIO_WHO_PROCESS)
+		return -EINVAL;
+	t = find_thread(who);
+	if (!t)
+		return -ESRCH;
+	if (!priority)
+		ret = t->io_priority;
+	else if (!process_may_signal(t->process, 0))
+		ret = -EPERM;
+	else
+		t->io_priority = (u16)*priority;
+	thread_put(t);
+	return ret;
+}
+
+long sys_ioprio_set(int which, int who, int priority)
+{
+	int err = check_ioprio(priority);
+
+	return err ? err : with_ioprio(which, who, &priority);
+}
+
+long sys_ioprio_get(int which, int who)
+{
+	return with_ioprio(which, who, NULL);
+}
+
 struct priority_walk {
 	int which, who, nice;
 	bool set;

@@ -2,10 +2,13 @@
 /* The signal calls: numbers, sets and siginfo are checked and copied here, kernel/signal acts. */
 #include "abi/errno.h"
 #include "abi/signal.h"
+#include "kernel/fs/anon/pidfd.h"
+#include "kernel/fs/anon/signalfd.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/park.h"
 #include "kernel/signal/signal.h"
+#include "kernel/sys/fs_args.h"
 #include "kernel/sys/restart.h"
 #include "kernel/sys/syscalls_gen.h"
 #include "kernel/time/timespec.h"
@@ -164,6 +167,13 @@ struct kill_all {
 	long result;
 };
 
+static long send_checked(struct process *p, const struct signal_info *info)
+{
+	if (!process_may_signal(p, info->signo))
+		return -EPERM;
+	return info->signo ? signal_send_process(p, info) : 0;
+}
+
 static int kill_one_of_all(struct process *p, void *arg)
 {
 	struct kill_all *all = arg;
@@ -171,7 +181,31 @@ static int kill_one_of_all(struct process *p, void *arg)
 	/* As on Linux: not init, not the caller. */
 	if (p->pid == 1 || p == current_process() || p->zombie)
 		return 0;
-	all->result = all->info->signo ? signal_send_process(p, all->info) : 0;
+	if (process_may_signal(p, all->info->signo))
+		all->result = send_checked(p, all->info);
+	else if (all->result == -ESRCH)
+		all->result = -EPERM;
+	return 0;
+}
+
+/* Consumes the reference. */
+static long finish_kill(struct process *p, const struct signal_info *info)
+{
+	long err = send_checked(p, info);
+
+	process_put(p);
+	return err;
+}
+
+/* kill() takes the number of any thread for its process. */
+static int thread_leader_of(s32 tid, struct process **ret)
+{
+	struct thread *t = thread_lookup(tid);
+
+	if (!t)
+		return -ESRCH;
+	*ret = process_get(t->process);
+	thread_put(t);
 	return 0;
 }
 
@@ -180,7 +214,6 @@ long sys_kill(int pid, int signo)
 	struct signal_info info = info_from_caller(signo, SI_USER);
 	struct kill_all all = {.info = &info, .result = -ESRCH};
 	struct process *p;
-	long err = 0;
 
 	if (!signal_is_valid(signo))
 		return -EINVAL;
@@ -195,11 +228,8 @@ long sys_kill(int pid, int signo)
 	}
 	p = process_lookup(pid);
 	if (!p)
-		return -ESRCH;
-	if (signo)
-		err = signal_send_process(p, &info);
-	process_put(p);
-	return err;
+		return thread_leader_of(pid, &p) ? -ESRCH : finish_kill(p, &info);
+	return finish_kill(p, &info);
 }
 
 static long send_to_thread(int pid, int tid, const struct signal_info *info)
@@ -214,6 +244,8 @@ static long send_to_thread(int pid, int tid, const struct signal_info *info)
 		return -ESRCH;
 	if (pid != -1 && t->process->pid != pid)
 		err = -ESRCH;
+	else if (!process_may_signal(t->process, info->signo))
+		err = -EPERM;
 	else if (info->signo)
 		err = signal_send_thread(t, info);
 	thread_put(t);
@@ -263,10 +295,7 @@ long sys_rt_sigqueueinfo(int pid, int signo, const void __user *user_info)
 	p = process_lookup(pid);
 	if (!p)
 		return -ESRCH;
-	if (signo)
-		err = signal_send_process(p, &info);
-	process_put(p);
-	return err;
+	return finish_kill(p, &info);
 }
 
 long sys_rt_tgsigqueueinfo(int pid, int tid, int signo, const void __user *user_info)
@@ -279,6 +308,62 @@ long sys_rt_tgsigqueueinfo(int pid, int tid, int signo, const void __user *user_
 	if (pid <= 0)
 		return -EINVAL;
 	return send_to_thread(pid, tid, &info);
+}
+
+long sys_pidfd_send_signal(int pidfd, int signo, const void __user *user_info, u32 flags)
+{
+	struct signal_info info = info_from_caller(signo, SI_USER);
+	struct process *p;
+	long err;
+
+	if (flags || !signal_is_valid(signo))
+		return -EINVAL;
+	err = pidfd_process(pidfd, &p);
+	if (err)
+		return err;
+	if (user_info)
+		err = read_info(signo, p->pid, user_info, &info);
+	if (!err && user_info && info.signo != signo)
+		err = -EINVAL;
+	if (!err && process_is_reaped(p))
+		err = -ESRCH;
+	if (!err)
+		return finish_kill(p, &info);
+	process_put(p);
+	return err;
+}
+
+static long signalfd(int fd, const void __user *mask, u64 size, u32 flags)
+{
+	struct file *f;
+	sigset_k set;
+	long ret;
+
+	if (size != sizeof(set) || (flags & ~(u32)(SFD_NONBLOCK | SFD_CLOEXEC)))
+		return -EINVAL;
+	if (copy_from_user(&set, mask, sizeof(set)))
+		return -EFAULT;
+	set &= ~(SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP));
+	if (fd == -1) {
+		ret = signalfd_new(set, flags, &f);
+		return ret ? ret : fd_publish(f, flags & SFD_CLOEXEC);
+	}
+	f = arg_file(fd);
+	if (!f)
+		return -EBADF;
+	ret = signalfd_set_mask(f, set);
+	file_put(f);
+	return ret ? ret : fd;
+}
+
+long sys_signalfd(int fd, const void __user *mask, u64 size)
+{
+	return signalfd(fd, mask, size, 0);
+}
+
+long sys_signalfd4(int fd, const void __user *mask, u64 size, int flags)
+{
+	return signalfd(fd, mask, size, (u32)flags);
 }
 
 static bool is_on_altstack(const struct thread *t)

@@ -105,6 +105,11 @@ struct fd_table *fd_table_get(struct fd_table *t)
 	return t;
 }
 
+bool fd_table_is_shared(struct fd_table *t)
+{
+	return __atomic_load_n(&t->refs, __ATOMIC_ACQUIRE) > 1;
+}
+
 /* What close does to a file that left the table. */
 static void file_close(struct fd_table *t, struct file *f)
 {

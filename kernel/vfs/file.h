@@ -85,6 +85,9 @@ int __must_check vfs_open_exec(struct fs_context *ctx, const char *path, struct 
 int __must_check vfs_open(struct fs_context *ctx, const char *path, u32 flags, u32 mode,
 			  struct file **ret_file);
 
+/* Changes the ids to those that the file's set-id bits give, where its mount allows that. */
+int __must_check file_exec_ids(struct file *f, u32 *uid, u32 *gid);
+
 struct fs_context *fs_context_new(void) __must_check; /* cwd "/", umask 022 */
 struct fs_context *fs_context_copy(struct fs_context *ctx) __must_check;
 struct fs_context *fs_context_get(struct fs_context *ctx);
@@ -93,6 +96,7 @@ void fs_context_put(struct fs_context *ctx);
 struct fd_table *fd_table_new(void) __must_check;
 struct fd_table *fd_table_copy(struct fd_table *t) __must_check;
 struct fd_table *fd_table_get(struct fd_table *t);
+bool fd_table_is_shared(struct fd_table *t);
 void fd_table_put(struct fd_table *t); /* the last put closes all */
 void fd_table_close_on_exec(struct fd_table *t);
 u32 fd_table_count(struct fd_table *t);
@@ -107,6 +111,8 @@ int fd_close(struct fd_table *t, int fd);
 
 /* A file over a host descriptor of the caller (stdio); access as the host's F_GETFL says. */
 int __must_check host_stdio_file(s32 host_fd, struct file **ret_file);
+
+bool host_stdio_is_terminal(struct file *f); /* one of those, and the host calls it a terminal */
 
 /* Boot: mounts initfs as the root, with /proc and /dev; syscall 363 switches to the app root. */
 int __must_check vfs_mount_init(void);

@@ -10,6 +10,9 @@
 
 int __must_check name_open(struct fs_context *ctx, struct dentry *at, const char *path, u32 flags,
 			   u32 mode, u32 walk_flags, struct file **ret);
+/* As vfs_open_exec(); -ELOOP for a link that is not followed. */
+int __must_check name_open_exec(struct fs_context *ctx, struct dentry *at, const char *path,
+				u32 walk_flags, struct file **ret_file);
 /* Regular files, fifos, sockets and directories by the type in mode; umask applies. */
 int __must_check name_make(struct fs_context *ctx, struct dentry *at, const char *path, u32 mode,
 			   u64 rdev);

@@ -194,13 +194,34 @@ int vfs_open(struct fs_context *ctx, const char *path, u32 flags, u32 mode, stru
 
 int vfs_open_exec(struct fs_context *ctx, const char *path, struct file **ret_file)
 {
+	return name_open_exec(ctx, NULL, path, WALK_FOLLOW, ret_file);
+}
+
+int file_exec_ids(struct file *f, u32 *uid, u32 *gid)
+{
+	struct vattr a;
+	int err = file_getattr(f, &a);
+
+	if (err || (f->vnode->fs->flags & FS_NOSUID))
+		return err;
+	if (a.mode & S_ISUID)
+		*uid = a.uid;
+	/* Without the group's x the bit means something else (mandatory locks, once). */
+	if ((a.mode & S_ISGID) && (a.mode & 0010))
+		*gid = a.gid;
+	return 0;
+}
+
+int name_open_exec(struct fs_context *ctx, struct dentry *at, const char *path, u32 walk_flags,
+		   struct file **ret_file)
+{
 	struct dentry *d;
 	int err;
 
-	err = walk_path(ctx, NULL, path, WALK_FOLLOW, &d);
+	err = walk_path(ctx, at, path, walk_flags, &d);
 	if (err)
 		return err;
-	err = -EACCES;
+	err = S_ISLNK(d->vnode->mode) ? -ELOOP : -EACCES;
 	if (S_ISREG(d->vnode->mode) && !(d->vnode->fs->flags & FS_NOEXEC))
 		err = vnode_permission(d->vnode, X_OK);
 	if (!err)

@@ -294,6 +294,14 @@ void file_identity(struct file *f, struct file_identity *ret)
 	ret->is_mappable = true;
 }
 
+int file_exec_ids(struct file *f, u32 *uid, u32 *gid)
+{
+	(void)f;
+	(void)uid;
+	(void)gid;
+	return 0;
+}
+
 bool file_is_readable(struct file *f)
 {
 	return !f->options.is_unreadable;

@@ -17,11 +17,12 @@ static const struct vnode_ops proc_jump_ops;
 
 static u64 key_of(const struct proc_entry *e, s32 pid, s32 number)
 {
-	u64 h = (u64)e >> 4;
+	/* Entries lie side by side: mixed before the next part, or e ^ pid would meet another's. */
+	u64 h = (u64)e * 0x9e3779b97f4a7c15ull;
 
-	h = (h ^ (u32)pid) * 0x9e3779b97f4a7c15ull;
-	h = (h ^ (u32)number) * 0xc2b2ae3d27d4eb4full;
-	return (h >> 16) | 1;
+	h = ((h ^ h >> 29) + (u32)pid) * 0xbf58476d1ce4e5b9ull;
+	h = ((h ^ h >> 32) + (u32)number) * 0x94d049bb133111ebull;
+	return (h ^ h >> 31) | 1;
 }
 
 static void process_ids(s32 pid, u32 *uid, u32 *gid)

@@ -70,7 +70,9 @@ static long host_read(struct file *f, struct uio *uio, u64 offset)
 	if (!buf)
 		return -ENOMEM;
 	do {
-		n = wait_ready(f, POLLIN);
+		n = host_of(f)->is_terminal ? terminal_check_read() : 0;
+		if (!n)
+			n = wait_ready(f, POLLIN);
 		if (!n)
 			n = host_fd_read(host_of(f)->fd, buf, want);
 		/* EAGAIN: another process took the bytes, or the descriptor does not block. */
@@ -249,6 +251,11 @@ int stdio_open_tty(struct file *f)
 	s32 fd;
 
 	return terminal_recall(&fd) ? host_reopen(f, fd) : -ENXIO;
+}
+
+bool host_stdio_is_terminal(struct file *f)
+{
+	return f->ops == &host_ops && host_of(f)->is_terminal;
 }
 
 int host_stdio_file(s32 host_fd, struct file **ret_file)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ioctls of terminals. Only the commands listed here reach the host, each with a buffer of the
- * size it has; TIOCSTI and all others are -ENOTTY. The foreground process group is kept inside,
+ * size it has; TIOCSTI and all others are -ENOTTY. Job control (kernel/proc/tty.h) stays inside,
  * because the host does not know our processes.
  */
 #include "kernel/fs/stdio/terminal.h"
@@ -10,12 +10,11 @@
 #include "abi/ioctl.h"
 #include "edge/hostcall_gen.h"
 #include "kernel/mm/uaccess.h"
-#include "kernel/proc/process.h"
+#include "kernel/proc/tty.h"
 
 #define BUFFER_SIZE 64
 
 static s32 terminal_fd = -1; /* atomic */
-static s32 foreground_group; /* atomic; 0: whoever asks */
 
 bool terminal_probe(s32 host_fd)
 {
@@ -59,25 +58,66 @@ static long put_to_host(s32 fd, u32 command, u64 arg, size_t size)
 	return ret < 0 ? ret : 0;
 }
 
-static long set_foreground(u64 arg)
+/* The host's terminal is the one of the caller's session, or it is none of its business. */
+static struct tty *own_terminal(void)
 {
-	u32 group;
+	struct tty *t = tty_of_current();
 
-	if (get_user_u32(&group, (const void __user *)arg))
-		return -EFAULT;
-	if ((s32)group < 0)
-		return -EINVAL;
-	__atomic_store_n(&foreground_group, (s32)group, __ATOMIC_RELAXED);
-	return 0;
+	if (t && t->is_host)
+		return t;
+	tty_put(t);
+	return NULL;
 }
 
-static long get_foreground(u64 arg)
+static long job_control(u32 command, u64 arg)
 {
-	s32 group = __atomic_load_n(&foreground_group, __ATOMIC_RELAXED);
+	struct tty *t = own_terminal();
+	s32 value = 0;
+	u32 wanted;
+	long ret = t ? 0 : -ENOTTY;
 
-	if (!group)
-		group = current_process()->pgid;
-	return put_user_u32((void __user *)arg, group);
+	if (!ret && command == TIOCGPGRP)
+		ret = tty_get_foreground(t, &value);
+	else if (!ret && command == TIOCGSID)
+		ret = tty_get_session(t, &value);
+	else if (!ret && command == TIOCNOTTY)
+		ret = tty_give_up(t);
+	else if (!ret && command == TIOCSCTTY)
+		ret = tty_set_controlling(t, arg == 1);
+	else if (!ret)
+		ret = get_user_u32(&wanted, (const void __user *)arg);
+	if (!ret && command == TIOCSPGRP)
+		ret = tty_set_foreground(t, (s32)wanted);
+	else if (!ret && (command == TIOCGPGRP || command == TIOCGSID))
+		ret = put_user_u32((void __user *)arg, (u32)value);
+	tty_put(t);
+	return ret;
+}
+
+/* In the background a change of the terminal stops the group that attempts it. */
+static long check_change(void)
+{
+	struct tty *t = own_terminal();
+	long ret = t ? tty_check_change(t) : 0;
+
+	tty_put(t);
+	return ret;
+}
+
+long terminal_check_read(void)
+{
+	struct tty *t = own_terminal();
+	long ret = t ? tty_check_read(t) : 0;
+
+	tty_put(t);
+	return ret;
+}
+
+static long put_checked(s32 fd, u32 command, u64 arg, size_t size)
+{
+	long err = check_change();
+
+	return err ? err : put_to_host(fd, command, arg, size);
 }
 
 long terminal_ioctl(s32 fd, u32 command, u64 arg)
@@ -86,20 +126,24 @@ long terminal_ioctl(s32 fd, u32 command, u64 arg)
 	case TCGETS: return get_from_host(fd, command, arg, ABI_TERMIOS_SIZE);
 	case TCSETS:
 	case TCSETSW:
-	case TCSETSF: return put_to_host(fd, command, arg, ABI_TERMIOS_SIZE);
+	case TCSETSF: return put_checked(fd, command, arg, ABI_TERMIOS_SIZE);
 	case TIOCGWINSZ: return get_from_host(fd, command, arg, ABI_WINSIZE_SIZE);
-	case TIOCSWINSZ: return put_to_host(fd, command, arg, ABI_WINSIZE_SIZE);
+	case TIOCSWINSZ: return put_checked(fd, command, arg, ABI_WINSIZE_SIZE);
 	case FIONREAD: return get_from_host(fd, command, arg, 4);
-	case TIOCGPGRP: return get_foreground(arg);
-	case TIOCSPGRP: return set_foreground(arg);
-	case TIOCGSID: return put_user_u32((void __user *)arg, current_process()->sid);
+	case TIOCGPGRP:
+	case TIOCSPGRP:
+	case TIOCGSID:
+	case TIOCSCTTY:
+	case TIOCNOTTY: return job_control(command, arg);
 	case TCXONC:
 	case TCFLSH:
 	case TCSBRK: {
 		/* The argument is a number, not a pointer; the PAL hands it over by value. */
 		u8 number[8] = {arg & 3};
-		s64 ret = host_fd_ioctl(fd, command, number, sizeof(number));
+		s64 ret = check_change();
 
+		if (!ret)
+			ret = host_fd_ioctl(fd, command, number, sizeof(number));
 		return ret < 0 ? ret : 0;
 	}
 	default: return -ENOTTY;

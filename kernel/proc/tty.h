@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Terminals as processes see them: the session that one controls and its foreground group.
+ * Whoever drives a terminal (the host's in kernel/fs/stdio, pseudo terminals) has a struct tty
+ * and calls these; what bytes and modes are is the driver's.
+ */
+#pragma once
+
+#include "lib/base/types.h"
+
+struct process;
+
+struct tty {
+	u32 refs;     /* atomic */
+	bool is_host; /* the one that `occlum run` was started on */
+	s32 sid;      /* process_tree_lock; the session it controls, 0: none */
+	s32 pgid;     /* process_tree_lock; its foreground group, 0: none */
+};
+
+struct tty *tty_new(bool is_host) __must_check; /* counted; NULL without memory */
+struct tty *tty_get(struct tty *t);
+void tty_put(struct tty *t);
+
+/* The controlling terminal of the current process: counted, or NULL. */
+struct tty *tty_of_current(void);
+
+/* Makes it the terminal of p's session, p being the leader and without one. */
+void tty_give_to_leader(struct tty *t, struct process *p);
+
+/*
+ * TIOCSCTTY, TIOCNOTTY, TIOCGPGRP, TIOCSPGRP and TIOCGSID of the current process. 0, -EPERM,
+ * -ENOTTY, -ESRCH, -EINVAL, and for tty_set_foreground() what tty_check_change() says.
+ */
+int __must_check tty_set_controlling(struct tty *t, bool steal);
+int __must_check tty_give_up(struct tty *t);
+int __must_check tty_get_foreground(struct tty *t, s32 *ret_pgid);
+int __must_check tty_set_foreground(struct tty *t, s32 pgid);
+int __must_check tty_get_session(struct tty *t, s32 *ret_sid);
+
+/*
+ * Before the current process reads (changes) its controlling terminal: 0, or, in the background,
+ * -ERESTARTSYS with SIGTTIN (SIGTTOU) sent to its group, or -EIO. Writing is checked like a change
+ * where the terminal has TOSTOP set.
+ */
+int __must_check tty_check_read(struct tty *t);
+int __must_check tty_check_change(struct tty *t);
+
+/* What a key or a window does: to the foreground group. -ESRCH: nobody is there. */
+int tty_signal(struct tty *t, int signo);
+/* The line is gone: SIGHUP and SIGCONT to the session leader and the foreground group. */
+void tty_hangup(struct tty *t);
+
+/* A process leaves its session (setsid) or, its leader, ends it. */
+void tty_leave(struct process *p);
+void tty_leader_exit(struct process *p);
