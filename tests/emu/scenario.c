@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A host with bad intentions: one act against the enclave, at a time that the test chose. */
+#include "edge/enclave.h"
+#include "lib/base/string.h"
+#include "tests/emu/emu_priv.h"
+
+#define NR_pause 34
+
+static bool is_due(enum emu_scenario scenario)
+{
+	return emu_config.scenario == scenario && !emu_stats.scenario_done &&
+	       emu_stats.eenter >= emu_config.scenario_at;
+}
+
+/* The program zone, or the kernel's heap. */
+static void hide(struct emu_enclave *e, u64 start, u64 end)
+{
+	e->hidden_start = start;
+	e->hidden_end = end;
+	emu_show(e, start, end);
+	emu_stats.scenario_done = 1;
+}
+
+static void remove_all(struct emu_enclave *e, u64 start, u64 end)
+{
+	for (u64 at = emu_page_next(e, start, end); at < end;
+	     at = emu_page_next(e, at + PAGE_SIZE, end))
+		emu_page_remove(e, at);
+	emu_stats.scenario_done = 1;
+}
+
+void emu_scenario_at_entry(struct emu_thread *t, struct linux_ucontext *uc)
+{
+	struct emu_enclave *e = emu_enclave_at(uc->rbx);
+	u64 user_end;
+
+	if (!e || !emu_config.scenario)
+		return;
+	user_end = e->size - KERNEL_ZONE_SIZE;
+	if (is_due(EMU_UNMAP) || is_due(EMU_UNMAP_ONCE)) {
+		hide(e, USER_RANGE_START, user_end);
+	} else if (is_due(EMU_UNMAP_KERNEL)) {
+		hide(e, emu_config.scenario_value, e->size);
+	} else if (is_due(EMU_REPLACE)) {
+		remove_all(e, USER_RANGE_START, user_end);
+	} else if (is_due(EMU_ECALL)) {
+		uc->rdi = emu_config.scenario_value;
+		emu_stats.scenario_done = 1;
+	} else if (is_due(EMU_WRONG_TCS)) {
+		uc->rbx = e->secs.base + emu_config.scenario_value;
+		emu_stats.scenario_done = 1;
+	} else if (is_due(EMU_DELAY)) {
+		emu_stats.scenario_done = 1;
+		emu_unlock();
+		for (;;)
+			emu_call(NR_pause, 0, 0, 0, 0, 0, 0);
+	}
+}
+
+void emu_scenario_at_fault(struct emu_enclave *e, const struct emu_fault *fault)
+{
+	u64 start = e->hidden_start, end = e->hidden_end;
+
+	if (emu_config.scenario != EMU_UNMAP_ONCE || !end || fault->vector != SGX_VECTOR_PF ||
+	    fault->address - e->secs.base - start >= end - start)
+		return;
+	e->hidden_start = e->hidden_end = 0;
+	emu_show(e, start, end);
+}
+
+bool emu_scenario_storms(struct emu_thread *t, const struct linux_ucontext *uc)
+{
+	struct emu_enclave *e = emu_enclave_at(uc->rbx);
+
+	if (emu_config.scenario != EMU_STORM || !e || emu_stats.eenter < emu_config.scenario_at)
+		return false;
+	return ((const struct sgx_tcs *)(e->epc + uc->rbx - e->secs.base))->cssa <=
+	       emu_config.scenario_value;
+}
