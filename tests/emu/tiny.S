@@ -139,8 +139,11 @@ dirty_r12:
 	xorl	%edx, %edx
 	xorl	%r8d, %r8d
 	xorl	%r9d, %r9d
+	xorl	%r10d, %r10d
+	xorl	%r11d, %r11d
 	xorl	%r13d, %r13d
 	xorl	%r14d, %r14d
+	xorl	%r15d, %r15d
 	movl	$4, %eax
 	.byte	0x0f, 0x01, 0xd7
 
