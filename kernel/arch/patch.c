@@ -202,6 +202,29 @@ static bool site_is_as_said(const struct patch_site *s, const u8 *at, u64 text, 
 	}
 }
 
+/* A jump into the stubs begins or goes on in [start, end): an earlier site was patched there. */
+static bool is_patched(u64 start, u64 end, u64 text, u64 text_end, u64 area, u64 area_size)
+{
+	for (u64 at = start - MIN(start - text, 4ul); at < end && at + 5 <= text_end; at++) {
+		const u8 *code = (const u8 *)at;
+
+		if (code[0] == 0xe9 && jump_target(at, code) - area < area_size)
+			return true;
+	}
+	return false;
+}
+
+/* What this patch reads or writes was touched by another: one of the two is a lie. */
+static bool overlaps_patch(const struct patch_site *s, u64 text, u64 text_end, u64 area,
+			   u64 area_size)
+{
+	u64 pad = s->address + s->pad;
+
+	return is_patched(s->address - s->head, s->address + 2 + s->tail, text, text_end, area,
+			  area_size) ||
+	       (s->class == PATCH_B && is_patched(pad, pad + 5, text, text_end, area, area_size));
+}
+
 size_t patch_area_size(const struct patch_site *sites, size_t count)
 {
 	size_t stubs = 0, windows = 0;
@@ -284,7 +307,8 @@ size_t patch_apply(const struct patch_site *sites, size_t count, u64 text, size_
 		u64 at;
 
 		if (s->address < text || s->address + 2 > text + size || s->address + 2 < text ||
-		    !site_is_as_said(s, (const u8 *)s->address, text, text + size))
+		    !site_is_as_said(s, (const u8 *)s->address, text, text + size) ||
+		    overlaps_patch(s, text, text + size, area, area_size))
 			continue;
 		if (s->class == PATCH_CPUID_INT3) {
 			((u8 *)s->address)[0] = 0xcc;

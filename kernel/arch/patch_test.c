@@ -287,6 +287,85 @@ static void test_wrong_sites_stay(void **state)
 	}
 }
 
+/* Positions at the very ends of the text: what a class covers must lie inside. */
+static void test_sites_at_the_edges_stay_inside(void **state)
+{
+	static const struct patch_site sites[] = {
+		{.class = PATCH_A, .head = 5},	 {.class = PATCH_A, .head = 7},
+		{.class = PATCH_P, .head = 5},	 {.class = PATCH_P, .head = 15},
+		{.class = PATCH_B, .pad = 2},	 {.class = PATCH_B, .pad = 127},
+		{.class = PATCH_B, .pad = -5},	 {.class = PATCH_B, .pad = -126},
+		{.class = PATCH_C, .tail = 3},	 {.class = PATCH_C, .tail = 15},
+		{.class = PATCH_J, .head = 8},	 {.class = PATCH_CPUID_P, .head = 15},
+		{.class = PATCH_J, .head = 255}, {.class = PATCH_P, .head = 255},
+		{.class = PATCH_C, .tail = 255}, {.class = PATCH_CPUID_INT3},
+	};
+	enum { ROOM = 256, SIZE = 0x1000 };
+	u8 before[TEXT_SIZE];
+
+	setup(state);
+	for (size_t i = 0; i < ARRAY_SIZE(sites); i++) {
+		for (u64 at = 0; at < SIZE; at += at == 160 ? SIZE - 320 : 1) {
+			struct patch_site s = sites[i];
+			size_t size;
+			u8 *code = text + ROOM + at;
+
+			/* All bytes could be such a site; only the position is wrong. */
+			memset(text, 0x90, TEXT_SIZE);
+			memcpy(code,
+			       s.class >= PATCH_CPUID_INT3 && s.class != PATCH_J ? "\x0f\xa2"
+										 : "\x0f\x05",
+			       2);
+			if (s.class == PATCH_A)
+				memcpy(code - s.head, s.head == 5 ? "\xb8" : "\x48\xc7\xc0",
+				       s.head == 5 ? 1 : 3);
+			if (s.class == PATCH_J)
+				memcpy(code + 2, "\xe9\0\0\0\0", 5);
+			memcpy(before, text, TEXT_SIZE);
+			s.address = (u64)code;
+			size = patch_area_size(&s, 1);
+			memset(area, 0, AREA_SIZE);
+			(void)patch_apply(&s, 1, (u64)text + ROOM, SIZE, (u64)area, size);
+			assert_memory_equal(before, text, ROOM);
+			assert_memory_equal(before + ROOM + SIZE, text + ROOM + SIZE,
+					    TEXT_SIZE - ROOM - SIZE);
+			patch_forget((u64)text, TEXT_SIZE);
+		}
+	}
+}
+
+/* A second site within what the first has changed would move half a jump into its stub. */
+static void test_overlapping_sites_are_not_both_patched(void **state)
+{
+	struct patch_site s[] = {{.class = PATCH_P, .head = 5}, {.class = PATCH_P, .head = 9}};
+	u8 *code, once[16];
+
+	setup(state);
+	code = place(0x100, "\x90\x90\x90\x90\x90\x0f\x05\x90\x90\x0f\x05\xc3", 12);
+	s[0].address = (u64)code + 5;
+	s[1].address = (u64)code + 9;
+	assert_int_equal(apply(s), 1);
+	memcpy(once, code, sizeof(once));
+	patch_forget((u64)text, TEXT_SIZE);
+	place(0x100, "\x90\x90\x90\x90\x90\x0f\x05\x90\x90\x0f\x05\xc3", 12);
+	memset(area, 0, AREA_SIZE);
+	assert_int_equal(patch_apply(s, 2, (u64)text, TEXT_SIZE, (u64)area, patch_area_size(s, 2)),
+			 1);
+	assert_memory_equal(code, once, sizeof(once));
+	patch_forget((u64)text, TEXT_SIZE);
+	/* Nor two sites with one padding. */
+	s[0] = s[1] = (struct patch_site){.class = PATCH_B, .pad = 0x20};
+	code = place(0x200, "\x0f\x05\xc3\x90\x0f\x05\xc3", 7);
+	s[0].address = (u64)code;
+	s[1].address = (u64)code + 4;
+	s[1].pad = 0x20 - 4;
+	memset(area, 0, AREA_SIZE);
+	assert_int_equal(patch_apply(s, 2, (u64)text, TEXT_SIZE, (u64)area, patch_area_size(s, 2)),
+			 1);
+	assert_memory_equal(code + 4, "\x0f\x05", 2);
+	patch_forget((u64)text, TEXT_SIZE);
+}
+
 static void test_trapped_site_is_patched(void **state)
 {
 	u8 *code;
@@ -314,4 +393,5 @@ static void test_trapped_site_is_patched(void **state)
 }
 
 UNIT_TESTS(test_class_a, test_class_p, test_class_b, test_class_c_and_its_int3, test_class_j,
-	   test_cpuid_int3, test_wrong_sites_stay, test_trapped_site_is_patched)
+	   test_cpuid_int3, test_wrong_sites_stay, test_sites_at_the_edges_stay_inside,
+	   test_overlapping_sites_are_not_both_patched, test_trapped_site_is_patched)
