@@ -25,6 +25,23 @@ static void copy_words(void *to, const void *from, size_t count)
 }
 #endif
 
+static struct thread_arena *only_open; /* atomic; NULL: all are */
+
+void host_close(void)
+{
+	__atomic_store_n(&only_open, (struct thread_arena *)host_arena(), __ATOMIC_SEQ_CST);
+}
+
+/* Whoever computed its bytes after the close sees it here. */
+static void stop_if_closed(const struct thread_arena *arena)
+{
+	const struct thread_arena *only;
+
+	do
+		only = __atomic_load_n(&only_open, __ATOMIC_ACQUIRE);
+	while (unlikely(only && only != arena));
+}
+
 void host_arena_put(u64 offset, const void *from, size_t size)
 {
 	struct thread_arena *arena = (struct thread_arena *)host_arena();
@@ -32,6 +49,7 @@ void host_arena_put(u64 offset, const void *from, size_t size)
 	size_t words = size / 8;
 	u64 last = 0;
 
+	stop_if_closed(arena);
 	copy_words(to, from, words);
 	if (size % 8 == 0)
 		return;

@@ -20,6 +20,12 @@ void host_arena_put(u64 offset, const void *from, size_t size);
 void host_arena_get(void *to, u64 offset, size_t size);
 
 /*
+ * From now on only the calling thread's bytes leave the enclave: others stop where they would copy
+ * theirs out, for ever.
+ */
+void host_close(void);
+
+/*
  * Makes the call and checks its result: 0 .. limit or the negative of an errno in `allowed`, else
  * -EPROTO.
  */

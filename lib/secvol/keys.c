@@ -286,6 +286,19 @@ int sv_session_start(struct secvol *v)
 	return 0;
 }
 
+void secvol_wipe_keys(struct secvol *v)
+{
+	struct sv_session *s = v->sessions;
+	u32 count = MIN(v->session_count, v->session_cap);
+
+	mem_wipe(v->vmk, sizeof(v->vmk));
+	mem_wipe(v->old_vmk, sizeof(v->old_vmk));
+	for (u32 i = 0; s && i < count; i++) {
+		if (s[i].ctx)
+			aes_gcm_wipe(s[i].ctx);
+	}
+}
+
 void sv_sessions_free(struct secvol *v)
 {
 	for (u32 i = 0; i < v->session_count; i++) {

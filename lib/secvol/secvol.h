@@ -179,6 +179,12 @@ int __must_check secvol_probe(const struct secvol_env *env, struct bs *bs, bool 
 /* Commits (read-write), marks clean, frees everything. The volume is gone even on error. */
 int secvol_close(struct secvol *v);
 
+/*
+ * Overwrites the keys in place, without the lock: for the moment in which everything stops. The
+ * volume is good for nothing afterwards; nothing that others seal meanwhile may get out.
+ */
+void secvol_wipe_keys(struct secvol *v);
+
 /* Frees everything without writing: the state on disk stays at the last commit. */
 void secvol_abandon(struct secvol *v);
 

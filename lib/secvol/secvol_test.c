@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "lib/secvol/secvol_priv.h"
 #include "tests/fakes/secvol_fixture.h"
 
 static struct fixture f;
@@ -440,7 +441,32 @@ static void a_full_volume_still_unlinks(void **state)
 	stop();
 }
 
+static void wiped_keys_are_gone(void **state)
+{
+	u8 zeros[32] = {0}, block[4096] = {1};
+	u64 obj;
+
+	start(4096);
+	obj = make_file(SECVOL_ROOT_OBJ, "f");
+	assert_int_equal(secvol_write(v, obj, 0, block, sizeof(block)), sizeof(block));
+	assert_int_equal(secvol_commit(v), 0);
+	assert_memory_not_equal(v->vmk, zeros, 32);
+	assert_true(v->session_count > 0);
+	secvol_wipe_keys(v);
+	assert_memory_equal(v->vmk, zeros, 32);
+	for (u32 i = 0; i < v->session_count; i++) {
+		if (v->sessions[i].ctx)
+			assert_memory_equal(v->sessions[i].ctx->round_keys, zeros, 32);
+	}
+	secvol_abandon(v);
+	/* What was committed before opens. */
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(secvol_read(v, obj, 0, block, sizeof(block)), sizeof(block));
+	assert_int_equal(block[0], 1);
+	stop();
+}
+
 UNIT_TESTS(an_empty_volume_opens, reading_writes_nothing, names_come_and_go, renames,
 	   contents_survive, holes_are_found, unlinked_files_live_while_held,
 	   large_directories_list_each_name_once, attributes_and_sites,
-	   wrong_keys_and_roles_are_refused, a_full_volume_still_unlinks)
+	   wrong_keys_and_roles_are_refused, a_full_volume_still_unlinks, wiped_keys_are_gone)

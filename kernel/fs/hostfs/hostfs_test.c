@@ -77,7 +77,7 @@ static int start(void **state)
 	struct filesystem *fs;
 	struct dentry *root;
 
-	strcpy(folder, "/tmp/occlum-hostfs-XXXXXX");
+	snprintf(folder, sizeof(folder), "/tmp/occlum-hostfs-XXXXXX");
 	if (!mkdtemp(folder))
 		return -1;
 	fake_host_set(answer, NULL);

@@ -8,6 +8,7 @@
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/random.h"
+#include "kernel/core/wipe.h"
 #include "kernel/fs/secvol/store.h"
 #include "kernel/fs/secvol/volume_priv.h"
 #include "lib/base/string.h"
@@ -161,8 +162,20 @@ void volume_say_uncommitted(struct volume *vol, int err)
 		log_always("The volume %s could not be committed (error %d).", vol->source, -err);
 }
 
+/* The kernel stops. */
+static void wipe_volume(void *arg)
+{
+	struct volume *vol = arg;
+	struct secvol *sv = __atomic_load_n(&vol->sv, __ATOMIC_ACQUIRE);
+
+	mem_wipe(&vol->fixed_key, sizeof(vol->fixed_key));
+	if (sv)
+		secvol_wipe_keys(sv);
+}
+
 static void volume_free(struct volume *vol)
 {
+	wiper_remove(wipe_volume, vol);
 	if (vol->store)
 		vol->store->ops->close(vol->store);
 	mem_wipe(&vol->fixed_key, sizeof(vol->fixed_key));
@@ -176,6 +189,7 @@ static int volume_shutdown(struct filesystem *fs)
 
 	vnode_put(fs->root);
 	commit_timer_remove(vol);
+	wiper_remove(wipe_volume, vol); /* its keys are about to go anyway */
 	if (vol->is_temporary)
 		secvol_abandon(vol->sv);
 	else
@@ -368,6 +382,10 @@ int volume_open(const struct config_volume *c, const u8 *image_key, const u8 *lo
 		      : vol->is_temporary ? STORE_CREATE | STORE_FRESH
 		      : c->may_create	  ? STORE_CREATE
 					  : 0;
+	if (!wiper_add(wipe_volume, vol)) {
+		kfree(vol);
+		return -ENOMEM;
+	}
 	err = store_dir_open(vol->source, store_flags, &vol->store);
 	if (!err)
 		err = open_secvol(vol, c, image_key, lower, cache_size);
