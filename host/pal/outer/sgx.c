@@ -64,7 +64,9 @@ static void forget_building(void)
 static void sgx_destroy(struct enclave *e)
 {
 	forget_building();
-	enclave_unreserve(e);
+	if (e->reserved)
+		sgx_driver.munmap(e->reserved, e->reserved_size);
+	e->reserved = NULL;
 	if (e->fd >= 0)
 		sgx_driver.close(e->fd);
 	e->fd = -1;

@@ -129,10 +129,10 @@ struct sgx_entry_function {
 struct sgx_driver {
 	s64 (*open)(const char *path, u32 flags);
 	s64 (*ioctl)(s32 fd, u64 command, void *argument);
-	/* The address or -errno. Reservations (fd -1) come this way too. */
+	/* The address or -errno. */
 	s64 (*mmap)(void *at, u64 size, u32 prot, u32 flags, s32 fd, u64 offset);
 	s64 (*mprotect)(void *at, u64 size, u32 prot);
-	s64 (*munmap)(void *at, u64 size);
+	s64 (*munmap)(void *at, u64 size); /* of all that was mapped, and what lies between */
 	/* Enclave threads, test build alone: adds the missing pages (EAUG), as a host's faults do. */
 	s64 (*touch)(void *at, u64 size);
 	s64 (*close)(s32 fd);

@@ -50,7 +50,7 @@ static struct {
 
 /* What it saw. */
 static struct {
-	u32 opens, closes, creates, adds, provisions, inits, maps;
+	u32 opens, closes, unmaps, creates, adds, provisions, inits, maps;
 	bool is_initialised;
 	struct sgx_secs secs;
 	struct sgx_measure measure;
@@ -178,6 +178,12 @@ static s64 fake_mmap(void *at, u64 size, u32 prot, u32 flags, s32 fd, u64 offset
 	return script.map_error ? script.map_error : (s64)at;
 }
 
+static s64 fake_munmap(void *at, u64 size)
+{
+	seen.unmaps++;
+	return munmap(at, size) < 0 ? -errno : 0;
+}
+
 static s64 fake_close(s32 fd)
 {
 	assert_true(fd == DEVICE_FD || fd == PROVISION_FD);
@@ -222,6 +228,7 @@ const struct sgx_driver sgx_driver = {
 	.open = fake_open,
 	.ioctl = fake_ioctl,
 	.mmap = fake_mmap,
+	.munmap = fake_munmap,
 	.close = fake_close,
 	.cpuid = fake_cpuid,
 	.xgetbv = fake_xgetbv,
@@ -272,6 +279,7 @@ static void load_and_unload(void)
 	assert_int_equal(err, 0);
 	enclave_unload(&e);
 	assert_int_equal(seen.closes, seen.opens);
+	assert_int_equal(seen.unmaps, 1);
 }
 
 /* One line with the cause and the errno's name. */
