@@ -139,6 +139,6 @@ void hw_signal(struct inner_thread *t, int sig, struct linux_siginfo *info,
 	} else if (is_between(uc->rip, touch_window_start, touch_window_end)) {
 		uc->rip = (u64)touch_fault;
 	} else {
-		inner_chain(sig, info, uc);
+		inner_fault(sig, uc);
 	}
 }

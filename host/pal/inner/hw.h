@@ -21,4 +21,4 @@ hidden extern const u8 touch_window_start[], touch_window_end[], touch_fault[];
 /* signal.c */
 hidden void redirect_to_abandon(struct inner_thread *t, struct linux_ucontext *uc);
 hidden void leave_kick_window(struct linux_ucontext *uc);
-hidden void inner_chain(int sig, struct linux_siginfo *info, struct linux_ucontext *uc);
+hidden void inner_fault(int sig, const struct linux_ucontext *uc);

@@ -157,6 +157,23 @@ static void report_fault(struct inner_thread *t, const struct linux_ucontext *uc
 	host_syscall(NR_write, 2, text, MIN(len, (int)sizeof(text) - 1));
 }
 
+/*
+ * A mistake of our own. The embedder's handler must not run on a thread without libc: this is the
+ * end of the process, by the same signal when the instruction is tried again.
+ */
+void inner_fault(int sig, const struct linux_ucontext *uc)
+{
+	struct linux_sigaction standard = {0};
+	char text[160];
+	int len = fmt_snprintf(text, sizeof(text),
+			       "[ERROR] occlum-pal: signal %d at 0x%lx (address 0x%lx) outside of "
+			       "the enclave\n",
+			       sig, uc->rip, uc->cr2);
+
+	host_syscall(NR_write, 2, text, MIN(len, (int)sizeof(text) - 1));
+	host_syscall(NR_rt_sigaction, sig, &standard, 0, sizeof(u64));
+}
+
 static void asynchronous_exit(struct inner_thread *t, int sig, const struct linux_siginfo *info,
 			      struct linux_ucontext *uc)
 {
@@ -186,8 +203,8 @@ static void asynchronous_exit(struct inner_thread *t, int sig, const struct linu
 	t->inside = 1;
 }
 
-/* As if we were not there. */
-void inner_chain(int sig, struct linux_siginfo *info, struct linux_ucontext *uc)
+/* As if we were not there; on threads of the embedder. */
+static void chain(int sig, struct linux_siginfo *info, struct linux_ucontext *uc)
 {
 	const struct linux_sigaction *old = &old_actions[sig];
 	void (*handler)(int, struct linux_siginfo *, struct linux_ucontext *);
@@ -222,7 +239,7 @@ void signal_handle(int sig, struct linux_siginfo *info, struct linux_ucontext *u
 #endif
 	if (!t) {
 		if (sig != inner.kick_signal)
-			inner_chain(sig, info, uc);
+			chain(sig, info, uc);
 		return;
 	}
 	if (inner.is_hardware) {
@@ -246,7 +263,7 @@ void signal_handle(int sig, struct linux_siginfo *info, struct linux_ucontext *u
 	if (t->inside && info->code > 0)
 		asynchronous_exit(t, sig, info, uc);
 	else if (info->code > 0)
-		inner_chain(sig, info, uc);
+		inner_fault(sig, uc);
 }
 
 /* In the test build, those of the emulation as well. */
