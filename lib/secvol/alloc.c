@@ -75,6 +75,50 @@ int sv_alloc_init(struct secvol *v)
 	return 0;
 }
 
+/* The last group takes in what lies behind it. It was loaded when it was small. */
+static void last_ag_grow(struct secvol *v, struct sv_ag *ag, u64 blocks)
+{
+	u64 end = MIN(sv_ag_blocks(v), blocks - ag->start);
+
+	for (u32 i = ag->nblocks; i < end; i++) {
+		bit_put(ag->cur, i, false);
+		ag->free++;
+		set_used(v, ag, i, false);
+	}
+	ag->nblocks = (u32)end;
+	ag->dirty = !sv_fault(v, SECVOL_FAULT_GROW_FORGET);
+}
+
+int sv_alloc_grow(struct secvol *v, u64 blocks)
+{
+	u64 avail = v->avail, capacity = v->capacity, size = v->size_blocks;
+	struct sv_ag **ags = v->ag, *last;
+	u32 count = v->ag_count;
+	int err = sv_ag_load(v, count - 1, &last);
+
+	if (err)
+		return err;
+	v->size_blocks = blocks;
+	v->ag = NULL;
+	err = sv_alloc_init(v);
+	if (err) {
+		sv_free(v, v->ag, v->ag ? v->ag_count * sizeof(*ags) : 0);
+		v->ag = ags;
+		v->ag_count = count;
+		v->capacity = capacity;
+		v->avail = avail;
+		v->size_blocks = size;
+		return err;
+	}
+	memcpy(v->ag, ags, count * sizeof(*ags));
+	sv_free(v, ags, count * sizeof(*ags));
+	last_ag_grow(v, last, blocks);
+	/* What older roots refer to is not available: only the difference counts. */
+	v->avail = avail + v->capacity - capacity;
+	v->dirty = true;
+	return 0;
+}
+
 static void ag_free(struct secvol *v, struct sv_ag *ag)
 {
 	u32 size = ag->bm_blocks * SV_BLOCK;
@@ -447,6 +491,11 @@ void sv_free_run(struct secvol *v, u64 addr, u32 count)
 
 	if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE))
 		fault_reuse(v, addr, count);
+	if (sv_fault(v, SECVOL_FAULT_TRIM_EARLY)) {
+		struct bs_req req = {.op = BS_TRIM, .block = addr, .count = count};
+
+		(void)!bs_run(v->bs, &req, 1);
+	}
 	if (r->n > v->frees_applied && r->run[r->n - 1].addr + r->run[r->n - 1].count == addr) {
 		r->run[r->n - 1].count += count;
 		return;

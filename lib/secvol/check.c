@@ -35,7 +35,8 @@ struct walk {
 	struct seen *seen; /* sorted by object: INODE items come in that order */
 	u64 count, cap;
 	u64 used;
-	u64 *live; /* per session */
+	u64 *live;     /* per session */
+	bool snapshot; /* what was met before is shared */
 	u8 *page;
 };
 
@@ -51,6 +52,14 @@ static void met(struct walk *w, u64 obj, u64 addr, u32 count, u32 kid)
 {
 	struct sv_session *s;
 
+	/* A run is shared as a whole or in part: an overwrite cuts it. */
+	if (w->snapshot && count > 1) {
+		for (u32 i = 0; i < count; i++)
+			met(w, obj, addr + i, 1, kid);
+		return;
+	}
+	if (w->snapshot && (w->map[addr / 8] >> (addr % 8) & 1))
+		return;
 	for (u32 i = 0; i < count; i++, addr++) {
 		if (w->map[addr / 8] >> (addr % 8) & 1)
 			damage(w, obj, "a block has two owners", -EUCLEAN);
@@ -235,6 +244,90 @@ static int walk_items(struct walk *w, bool objects)
 	return err == -ENOMEM ? err : 0;
 }
 
+/* What snapshots refer to, and that their lists name nothing else. */
+static int walk_snap_extents(struct walk *w, struct sv_node *n)
+{
+	struct sv_extent_mem e;
+	const u8 *macs;
+
+	for (u32 i = 0; i < n->n; i++) {
+		const struct sv_key *key = &n->items[i].key;
+
+		if (key->type != SV_EXTENT)
+			continue;
+		if (sv_extent_decode(w->v, key, sv_node_value(n, i), n->items[i].size, &e, &macs)) {
+			damage(w, key->obj, "an extent of a snapshot makes no sense", -EUCLEAN);
+			continue;
+		}
+		if (!(w->map[e.ptr.addr / 8] >> (e.ptr.addr % 8) & 1) &&
+		    sv_extent_open(w->v, key->obj, &e, macs))
+			damage(w, key->obj, "a block of a snapshot does not open", -EBADMSG);
+		met(w, key->obj, e.ptr.addr, e.ptr.nblk, e.ptr.kid);
+	}
+	return 0;
+}
+
+static int walk_snap(struct walk *w, const struct sv_ptr *p)
+{
+	struct sv_node *n;
+	int err = sv_child(w->v, &w->v->fs, p, NULL, NULL, &n);
+
+	if (err) {
+		damage(w, 0, "a node of a snapshot does not open", err);
+		return err == -ENOMEM ? err : 0;
+	}
+	met(w, 0, p->addr, p->nblk, p->kid);
+	if (!n->level)
+		return walk_snap_extents(w, n);
+	for (u32 i = 0; i < n->n; i++) {
+		struct sv_ptr child;
+
+		err = sv_ptr_decode(w->v, (const struct sv_bptr *)sv_node_value(n, i), &child);
+		if (!err && (child.addr & SV_VIRTUAL || child.level + 1 != n->level))
+			err = -EUCLEAN;
+		if (!err)
+			err = walk_snap(w, &child);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int walk_snaps(struct walk *w)
+{
+	struct sv_key key = sv_key(0, 0, 0);
+	struct secvol *v = w->v;
+	const u8 *val;
+	u32 size;
+	int err;
+
+	w->snapshot = true;
+	while ((err = sv_base_next(v, &v->snaps, &key, &val, &size)) == 0 && key.obj == 0) {
+		struct sv_ptr root;
+
+		err = sv_ptr_decode(v, (const struct sv_bptr *)val, &root);
+		if (!err)
+			err = walk_snap(w, &root);
+		if (err)
+			return err;
+		key.off++;
+	}
+	while (!err) {
+		for (u32 at = 0; at + sizeof(struct sv_dead) <= size;
+		     at += sizeof(struct sv_dead)) {
+			const struct sv_dead *d = (const struct sv_dead *)(val + at);
+			u64 addr = le64_get(d->addr_nblk) & ((1ull << 48) - 1);
+
+			if (addr >= v->size_blocks || !(w->map[addr / 8] >> (addr % 8) & 1))
+				damage(w, 0, "a list names a block that no snapshot has", -EUCLEAN);
+		}
+		key.off++;
+		err = sv_base_next(v, &v->snaps, &key, &val, &size);
+	}
+	w->snapshot = false;
+	return err == -ENOENT ? 0 : err;
+}
+
 static void compare_objects(struct walk *w)
 {
 	for (u64 i = 0; i < w->count; i++) {
@@ -307,7 +400,7 @@ static void compare_bitmaps(struct walk *w)
 int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 {
 	struct walk w = {.v = v, .fn = fn, .arg = arg, .map_size = v->size_blocks / 8 + 1};
-	struct sv_tree *trees[] = {&v->fs, &v->keys, &v->ags};
+	struct sv_tree *trees[] = {&v->fs, &v->keys, &v->ags, &v->snaps};
 	size_t live_size = (v->session_count + 1) * sizeof(*w.live);
 	int err = 0;
 
@@ -325,7 +418,7 @@ int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 	w.page = sv_alloc(v, SV_BLOCK);
 	if (!err && (!w.map || !w.live || !w.page))
 		err = -ENOMEM;
-	for (u32 i = 0; !err && i < 3; i++) {
+	for (u32 i = 0; !err && i < ARRAY_SIZE(trees); i++) {
 		if (trees[i]->root.addr)
 			err = walk_nodes(&w, trees[i], &trees[i]->root, NULL, NULL);
 		sv_nodes_trim(v);
@@ -334,6 +427,8 @@ int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 		err = walk_items(&w, true);
 	if (!err)
 		err = walk_items(&w, false);
+	if (!err && !v->p.snapshot)
+		err = walk_snaps(&w);
 	if (!err) {
 		compare_objects(&w);
 		if (v->rw)

@@ -16,10 +16,11 @@
 #include "abi/errno.h"
 
 #define DIRTY_NODES_MAX 256u
+#define TREES		4u
 
 static struct sv_tree *trees_of(struct secvol *v, u32 i)
 {
-	struct sv_tree *const trees[] = {&v->fs, &v->keys, &v->ags};
+	struct sv_tree *const trees[] = {&v->fs, &v->keys, &v->ags, &v->snaps};
 
 	return trees[i];
 }
@@ -52,7 +53,7 @@ static int assign_below(struct secvol *v, struct sv_node *n, bool *again)
 
 static int assign_nodes(struct secvol *v, bool *again)
 {
-	for (u32 i = 0; i < 3; i++) {
+	for (u32 i = 0; i < TREES; i++) {
 		struct sv_tree *t = trees_of(v, i);
 		int err;
 
@@ -341,7 +342,7 @@ static int write_all(struct writer *w)
 		if (v->ag[i] && v->ag[i]->dirty)
 			err = write_bitmap(w, v->ag[i]);
 	}
-	for (u32 i = 0; !err && i < 3; i++) {
+	for (u32 i = 0; !err && i < TREES; i++) {
 		struct sv_tree *t = trees_of(v, i);
 
 		if (t->root.addr & SV_VIRTUAL)
@@ -441,6 +442,8 @@ int sv_commit(struct secvol *v, bool clean)
 		return -ENOMEM;
 	w->v = v;
 	err = merge(w);
+	if (!err)
+		err = sv_dead_store(v);
 	if (!err && v->p.mode == SECVOL_SEALED && v->next_ctr > 1ull << 31) {
 		err = sv_session_start(v);
 		if (!err)

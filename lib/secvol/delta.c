@@ -277,7 +277,7 @@ int sv_tree_prepare(struct secvol *v, struct sv_tree *t, const struct sv_key *lo
 		return sv_base_prepare(v, t, lo, hi, inserts);
 	err = sv_delta_reserve(v, inserts, 3 * SV_EXTENT_BLOCKS);
 	if (!err)
-		err = sv_runs_reserve(v, &v->frees, 2 * SV_EXTENT_BLOCKS);
+		err = sv_free_reserve(v, 2 * SV_EXTENT_BLOCKS);
 	return err ? err : sv_base_load(v, t, lo, hi);
 }
 

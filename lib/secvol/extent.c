@@ -94,8 +94,7 @@ static int cut_one(struct secvol *v, struct sv_inode_mem *i, const struct sv_key
 	}
 	if (err)
 		return err;
-	sv_free_run(v, e->ptr.addr + left, cut);
-	sv_session_live(v, e->ptr.kid, -(s64)cut);
+	sv_free_blocks(v, e->ptr.addr + left, cut, e->ptr.birth, e->ptr.kid);
 	i->attr.blocks -= cut;
 	return 0;
 }

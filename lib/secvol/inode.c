@@ -297,8 +297,22 @@ void sv_inodes_trim(struct secvol *v)
 	}
 }
 
+bool sv_inodes_held(const struct secvol *v)
+{
+	for (u32 k = 0; k < SV_HASH_SIZE; k++) {
+		for (struct sv_inode_mem *i = v->inode_hash[k]; i; i = i->hash_next) {
+			if (i->holds)
+				return true;
+		}
+	}
+	return false;
+}
+
 void sv_inodes_free(struct secvol *v)
 {
+	list_init(&v->inode_lru);
+	list_init(&v->inode_dirty);
+	v->inode_count = v->inode_dirty_count = 0;
 	for (u32 k = 0; k < SV_HASH_SIZE; k++) {
 		while (v->inode_hash[k]) {
 			struct sv_inode_mem *i = v->inode_hash[k];

@@ -440,12 +440,11 @@ static int settle_extent(struct secvol *v, const struct sv_key *key)
 		return err == -ENOENT ? 0 : err;
 	err = sv_extent_decode(v, key, val, size, &x, &macs);
 	if (!err)
-		err = sv_runs_reserve(v, &v->frees, SV_EXTENT_BLOCKS);
+		err = sv_free_reserve(v, SV_EXTENT_BLOCKS);
 	for (u32 i = 0; !err && i < x.ptr.nblk; i++) {
 		if (runs_contain(&v->recovered, x.ptr.addr + i))
 			continue;
-		sv_free_run(v, x.ptr.addr + i, 1);
-		sv_session_live(v, x.ptr.kid, -1);
+		sv_free_blocks(v, x.ptr.addr + i, 1, x.ptr.birth, x.ptr.kid);
 	}
 	return err;
 }

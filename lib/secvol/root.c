@@ -24,7 +24,8 @@ static void fill_clear(struct secvol *v, struct sv_root_clear *c, u64 gen)
 	c->gen = le64_put(gen);
 	c->mode = v->p.mode;
 	c->suite = v->p.suite;
-	c->incompat = le32_put(v->log.segs.n ? SV_INCOMPAT_LOG : 0);
+	c->incompat = le32_put((v->log.segs.n ? SV_INCOMPAT_LOG : 0) |
+			       (v->snaps.root.addr ? SV_INCOMPAT_SNAPSHOTS : 0));
 	c->body_len = le32_put(sizeof(struct sv_root_body));
 	c->role = v->p.role;
 	c->seal_version = le16_put(v->seal_version);
@@ -54,6 +55,8 @@ static void fill_body(struct secvol *v, struct sv_root_body *b, bool clean)
 		sv_ptr_encode(v, &v->keys.root, &b->key_table);
 	if (v->ags.root.addr)
 		sv_ptr_encode(v, &v->ags.root, &b->ag_table);
+	if (v->snaps.root.addr)
+		sv_ptr_encode(v, &v->snaps.root, &b->snap_tree);
 	if (v->log.segs.n) {
 		b->log_addr =
 			le64_put(v->log.segs.run[0].addr | (u64)v->log.segs.run[0].count << 48);
@@ -185,8 +188,7 @@ static int take_body(struct secvol *v, const struct sv_root_clear *c, const stru
 	    v->size_blocks < SV_FIRST_AG || v->size_blocks >= SV_MAX_BLOCK ||
 	    v->used > v->size_blocks || v->next_obj <= SECVOL_ROOT_OBJ || b->flags ||
 	    b->clean > 1 || !mem_is_zero(b->rsv, sizeof(b->rsv)) ||
-	    !mem_is_zero(&b->rsv1, sizeof(b->rsv1)) ||
-	    !mem_is_zero(&b->snap_tree, sizeof(b->snap_tree)))
+	    !mem_is_zero(&b->rsv1, sizeof(b->rsv1)))
 		return -EUCLEAN;
 	v->node_size = 1u << v->node_log2;
 	v->node_blocks = v->node_size / SV_BLOCK;
@@ -195,6 +197,10 @@ static int take_body(struct secvol *v, const struct sv_root_clear *c, const stru
 		err = take_tree(v, &b->key_table, &v->keys);
 	if (!err)
 		err = take_tree(v, &b->ag_table, &v->ags);
+	if (!err)
+		err = take_tree(v, &b->snap_tree, &v->snaps);
+	if (!err && !v->snaps.root.addr != !(le32_get(c->incompat) & SV_INCOMPAT_SNAPSHOTS))
+		err = -EUCLEAN;
 	if (!err && !v->fs.root.addr)
 		err = -EUCLEAN;
 	return err ? err : take_log(v, c, b);

@@ -134,6 +134,7 @@ struct secvol_params {
 	size_t cache_bytes;   /* data pages, 0: 8 MiB */
 	size_t node_cache_bytes;	  /* 0: 4 MiB */
 	u32 keep_roots;			  /* commits for which freed blocks are kept, 0: 2 */
+	const char *snapshot;		  /* read_only: this snapshot instead of the present */
 	size_t delta_bytes;		  /* changes held until a checkpoint, 0: 4 or 16 MiB */
 	bool discard;			  /* TRIM freed blocks */
 	const struct secvol_hooks *hooks; /* tests only, NULL in production; outlives the volume */
@@ -335,6 +336,29 @@ int __must_check secvol_sites_write(struct secvol *v, u64 obj, u32 chunk, u16 ve
 long __must_check secvol_sites_read(struct secvol *v, u64 obj, u32 chunk, u16 *ret_version,
 				    struct secvol_site *sites, u32 max);
 
+/* ---- snapshots and size ---------------------------------------------------------------------- */
+
+struct secvol_snapshot {
+	u64 gen;
+	s64 created;
+	u64 files;
+	char name[SECVOL_NAME_MAX + 1];
+};
+
+/* Keeps the present state under a name: -EEXIST. Takes no space until files change. */
+int __must_check secvol_snapshot_create(struct secvol *v, const char *name, size_t len);
+/* Gives back what only it refers to. -ENOENT. */
+int __must_check secvol_snapshot_delete(struct secvol *v, const char *name, size_t len);
+/* The present becomes what the snapshot holds, as a new generation. -EBUSY: it is not the newest one,
+ * or someone holds an object. */
+int __must_check secvol_snapshot_rollback(struct secvol *v, const char *name, size_t len);
+/* Oldest first. Returns how many there are, fills up to `count`. */
+long __must_check secvol_snapshot_list(struct secvol *v, struct secvol_snapshot *list,
+				       size_t count);
+
+/* Makes the volume larger: -EINVAL for smaller, -ENOSPC when the store cannot grow. */
+int __must_check secvol_grow(struct secvol *v, u64 blocks);
+
 /* ---- for tools and tests ------------------------------------------------------------------- */
 
 /* Walks everything from the root and compares it with bitmaps, link counts and key table. The
@@ -359,5 +383,9 @@ enum secvol_fault {
 	SECVOL_FAULT_LOG_EARLY_COMMIT = 1 << 6, /* every block of a group says it is the last */
 	SECVOL_FAULT_LOG_UNVERIFIED = 1 << 7,	/* the last group counts without its data */
 	SECVOL_FAULT_LOG_OLD_SEED = 1 << 8,	/* a new log takes over the old one's seed */
+	SECVOL_FAULT_SNAP_FREED = 1 << 10,	/* blocks of snapshots are freed */
+	SECVOL_FAULT_SNAP_DELETE_ALL = 1 << 11, /* so are those of the one before a deleted one */
+	SECVOL_FAULT_TRIM_EARLY = 1 << 12,	/* freed blocks are trimmed at once */
+	SECVOL_FAULT_GROW_FORGET = 1 << 13,	/* the grown group's bitmap is not written */
 	SECVOL_FAULT_GROUP_LATE = 1 << 9,	/* what comes during a commit counts as committed */
 };

@@ -33,16 +33,17 @@ enum sv_type {
 	SV_EXTENT = 6,
 	SV_SITES = 7,
 	SV_ORPHAN = 8,	 /* object 0, offset = the object */
-	SV_DEADLIST = 9, /* later */
-	SV_SNAP = 10,	 /* later */
+	SV_DEADLIST = 9, /* snapshot tree: object = the snapshot's generation, offset = a number */
+	SV_SNAP = 10,	 /* snapshot tree: object 0, offset = its generation */
 	SV_KEY = 11,	 /* key table: object 0, offset = kid */
 	SV_AG = 12,	 /* ag table: object 0, offset = AG number */
 };
 
 /* Features that an opener must know. */
 enum sv_incompat {
-	SV_INCOMPAT_LOG = 1 << 0, /* an index log may follow the root */
-	SV_INCOMPAT_KNOWN = SV_INCOMPAT_LOG,
+	SV_INCOMPAT_LOG = 1 << 0,	/* an index log may follow the root */
+	SV_INCOMPAT_SNAPSHOTS = 1 << 1, /* a snapshot tree: blocks live on that the tree lost */
+	SV_INCOMPAT_KNOWN = SV_INCOMPAT_LOG | SV_INCOMPAT_SNAPSHOTS,
 };
 
 /* What is sealed; first byte of the nonce domain and of the AAD. */
@@ -136,7 +137,7 @@ struct sv_root_body {
 	struct sv_bptr fs_tree;
 	struct sv_bptr key_table;
 	struct sv_bptr ag_table;
-	struct sv_bptr snap_tree; /* zero: later */
+	struct sv_bptr snap_tree; /* zero: no snapshots */
 	le64 log_addr;		  /* first segment: addr 48 bits, nblk 16 bits; zero: no log */
 	le64 log_first_seq;
 	u8 log_seed[32];
@@ -333,6 +334,23 @@ struct sv_log_aad {
 	u8 chain[32]; /* trailer of the block before; of the first one: the root's log_seed */
 };
 static_assert(sizeof(struct sv_log_aad) == 89, "log aad");
+
+/* Followed by the name. */
+struct sv_snap {
+	struct sv_bptr root; /* of its fs tree */
+	le64 files;
+	le64 created;
+};
+static_assert(sizeof(struct sv_snap) == 64, "snapshot");
+
+/* A DEADLIST item is a list of these: runs that no tree but snapshots' refers to. */
+struct sv_dead {
+	le64 addr_nblk;
+	le64 birth;
+	le32 kid;
+	le32 rsv;
+};
+static_assert(sizeof(struct sv_dead) == 24, "dead run");
 
 /* What each tag also covers besides its content. */
 struct sv_aad {

@@ -213,10 +213,16 @@ struct secvol {
 	u16 seal_version;
 	struct sv_keyslot slots[SECVOL_KEY_SLOTS];
 	struct sv_old_vmk old_vmk[2];
-	struct sv_tree fs, keys, ags;
+	struct sv_tree fs, keys, ags, snaps;
 	bool dirty;	      /* something differs from the last commit */
 	bool open_commit_due; /* nothing was written yet: the first change starts the session */
 	void *commit_lock;    /* held by who commits; taken before the mutex */
+
+	/* snapshots */
+	u64 snap_newest; /* generation; 0: none */
+	u64 dead_seq;	 /* largest number of a DEADLIST item */
+	struct sv_dead *dead;
+	u32 dead_count, dead_cap; /* not yet in the newest one's list */
 
 	/* changes since the newest root */
 	struct sv_delta delta;
@@ -478,6 +484,17 @@ static inline u32 sv_bm_blocks(const struct secvol *v)
 	return v->ag_log2 > 27 ? 1u << (v->ag_log2 - 27) : 1;
 }
 
+/* For a larger volume; the store has room. */
+int __must_check sv_alloc_grow(struct secvol *v, u64 blocks);
+
+/* ---- snap.c ---- */
+int __must_check sv_free_reserve(struct secvol *v, u32 runs);
+/* Blocks that the fs tree gives up: free, or a snapshot's. */
+void sv_free_blocks(struct secvol *v, u64 addr, u32 count, u64 birth, u32 kid);
+int __must_check sv_dead_store(struct secvol *v); /* into the snapshot tree, during a commit */
+int __must_check sv_snaps_load(struct secvol *v);
+int __must_check sv_snap_enter(struct secvol *v, const char *name);
+
 /* ---- commit.c ---- */
 /* The checkpoint. Commit lock and mutex held. */
 int __must_check sv_commit(struct secvol *v, bool clean);
@@ -496,6 +513,7 @@ int __must_check sv_inode_destroy(struct secvol *v, struct sv_inode_mem *i);
 int __must_check sv_orphans_free(struct secvol *v, u32 *ret_count);
 void sv_inodes_trim(struct secvol *v);
 void sv_inodes_free(struct secvol *v);
+bool sv_inodes_held(const struct secvol *v); /* someone holds an object */
 void sv_inode_encode(const struct secvol_attr *a, u64 parent, struct sv_inode *d);
 int __must_check sv_inode_decode(const u8 *val, u32 size, struct secvol_attr *a, u64 *ret_parent);
 

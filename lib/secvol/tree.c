@@ -271,13 +271,14 @@ static int dirty_one(struct secvol *v, struct sv_tree *t, struct sv_node *n, str
 
 	if (n->dirty)
 		return 0;
-	err = sv_runs_reserve(v, &v->frees, 8);
+	/* Only the fs tree's blocks can go to a list; while one is stored it must not move. */
+	err = t == &v->fs ? sv_free_reserve(v, 8) : sv_runs_reserve(v, &v->frees, 8);
 	if (!err && parent)
 		err = sv_ptr_decode(v, (const struct sv_bptr *)sv_node_value(parent, idx), &p);
 	if (err)
 		return err;
-	sv_free_run(v, n->addr, v->node_blocks);
-	sv_session_live(v, p.kid, -(s64)v->node_blocks);
+	/* Snapshots keep nodes of the fs tree alone. */
+	sv_free_blocks(v, n->addr, v->node_blocks, t == &v->fs ? p.birth : UINT64_MAX, p.kid);
 	list_del(&n->lru);
 	n->dirty = true;
 	v->dirty_nodes++;

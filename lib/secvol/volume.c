@@ -221,6 +221,7 @@ void sv_volume_free(struct secvol *v)
 	for (u32 i = 0; i < ARRAY_SIZE(v->val); i++)
 		sv_free(v, v->val[i], SV_ITEM_MAX);
 	sv_log_fini(v);
+	sv_free(v, v->dead, v->dead_cap * sizeof(*v->dead));
 	sv_free(v, v->recovered.run, v->recovered.cap * sizeof(struct sv_run));
 	if (v->lock)
 		env.lock_free(env.arg, v->lock);
@@ -266,6 +267,7 @@ int sv_volume_new(const struct secvol_params *p, struct secvol **ret_v)
 	v->fs.id = SV_TREE_FS;
 	v->keys.id = SV_TREE_KEY;
 	v->ags.id = SV_TREE_AG;
+	v->snaps.id = SV_TREE_SNAP;
 	v->keep_roots = p->keep_roots ? p->keep_roots : 2;
 	v->max_pages = (u32)((p->cache_bytes ? p->cache_bytes : MIB(8)) / SV_BLOCK);
 	v->max_pages = MAX(v->max_pages, 2 * SV_EXTENT_BLOCKS);
@@ -498,6 +500,10 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 	if (!err)
 		err = check_lower(v, &report);
 	if (!err)
+		err = sv_snaps_load(v);
+	if (!err && p->snapshot)
+		err = p->read_only ? sv_snap_enter(v, p->snapshot) : -EINVAL;
+	else if (!err)
 		err = sv_log_read(v, &report);
 	if (!err && v->rw)
 		err = sv_alloc_init(v);

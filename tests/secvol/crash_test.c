@@ -112,8 +112,19 @@ static void random_workloads(void **state)
 
 		for (u32 i = 0; i < ARRAY_SIZE(ops); i++)
 			ops[i] = op_random(&seed, 150000);
+		if (run % 3 == 0) {
+			ops[15] = ops[40] = ops[50] = (struct op)COMMIT;
+			ops[16] = (struct op){.kind = OP_SNAP, .a = "one"};
+			ops[41] = (struct op){.kind = OP_SNAP, .a = "two"};
+			ops[51] = (struct op){.kind = OP_SNAP_DELETE, .a = "one"};
+		}
+		x.discard = run % 5 == 1;
 		x.plain = run % 4 == 3;
 		explore_run(&x, ops, ARRAY_SIZE(ops));
+		if (x.violations) {
+			print_message("random run %u\n", run);
+			break;
+		}
 	}
 	print_message("random workloads: %llu states, %llu nonces, none twice\n",
 		      (unsigned long long)x.states, (unsigned long long)nonce_audit_count(&x));
@@ -220,6 +231,81 @@ static void log_faults_are_caught(void **state)
 	}
 }
 
+/* Snapshots over files that change, their deletion and a way back; then the volume grows. */
+static void snap_run(struct explore *x, u32 fault)
+{
+	struct op ops[64];
+	u32 n = 0;
+
+	explore_init(x);
+	x->blocks = 1400;
+	x->volume_blocks = 1000;
+	x->exhaustive = 4;
+	x->samples = 20;
+	x->torn = 0;
+	x->discard = true;
+	x->hooks.faults = fault;
+	ops[n++] = (struct op){.kind = OP_CREATE, .a = "a"};
+	ops[n++] = (struct op){.kind = OP_CREATE, .a = "b"};
+	for (u32 i = 0; i < 3; i++) {
+		static const char *const names[] = {"one", "two", "three"};
+
+		ops[n++] = (struct op){.kind = OP_WRITE, .a = "a", .len = 30000, .seed = i};
+		ops[n++] = (struct op){.kind = OP_WRITE,
+				       .a = "b",
+				       .off = i % 2 * 9000,
+				       .len = 9000,
+				       .seed = 20 + i};
+		ops[n++] = (struct op)COMMIT;
+		ops[n++] = (struct op){.kind = OP_SNAP, .a = names[i]};
+	}
+	ops[n++] = (struct op){.kind = OP_UNLINK, .a = "a"};
+	ops[n++] = (struct op){.kind = OP_WRITE, .a = "b", .off = 5000, .len = 50000, .seed = 9};
+	ops[n++] = (struct op)COMMIT;
+	ops[n++] = (struct op){.kind = OP_SNAP_DELETE, .a = "two"};
+	ops[n++] = (struct op){.kind = OP_WRITE, .a = "b", .off = 15000, .len = 50000, .seed = 7};
+	ops[n++] = (struct op)COMMIT;
+	ops[n++] = (struct op){.kind = OP_SNAP_ROLLBACK, .a = "one"}; /* there is a newer one */
+	ops[n++] = (struct op){.kind = OP_SNAP_ROLLBACK, .a = "three"};
+	ops[n++] = (struct op){.kind = OP_SNAP_DELETE, .a = "one"};
+	ops[n++] = (struct op){.kind = OP_TRUNCATE, .a = "b", .len = 100};
+	ops[n++] = (struct op)COMMIT;
+	ops[n++] = (struct op){.kind = OP_SNAP_DELETE, .a = "three"};
+	ops[n++] = (struct op){.kind = OP_GROW, .len = 1400};
+	for (u32 i = 0; i < 6; i++) {
+		ops[n++] = (struct op){
+			.kind = OP_WRITE, .a = "b", .off = i, .len = 400000, .seed = 30 + i};
+		ops[n++] = (struct op)COMMIT;
+	}
+	explore_run(x, ops, n);
+	print_message("snapshots, fault %u: %llu violations in %llu states, %llu snapshots (%s)\n",
+		      fault, (unsigned long long)x->violations, (unsigned long long)x->states,
+		      (unsigned long long)x->snaps_checked, x->first);
+}
+
+static void snapshots_hold(void **state)
+{
+	struct explore x;
+
+	snap_run(&x, 0);
+	expect_clean(&x);
+	explore_fini(&x);
+}
+
+static void snapshot_faults_are_caught(void **state)
+{
+	static const u32 faults[] = {SECVOL_FAULT_SNAP_FREED, SECVOL_FAULT_SNAP_DELETE_ALL,
+				     SECVOL_FAULT_TRIM_EARLY, SECVOL_FAULT_GROW_FORGET};
+
+	for (u32 i = 0; i < ARRAY_SIZE(faults); i++) {
+		struct explore x;
+
+		snap_run(&x, faults[i]);
+		assert_true(x.violations > 0);
+		explore_fini(&x);
+	}
+}
+
 static void no_fault_no_alarm(void **state)
 {
 	struct explore x;
@@ -276,5 +362,5 @@ static void a_reused_nonce_is_caught(void **state)
 
 UNIT_TESTS(no_fault_no_alarm, a_skipped_flush_is_caught, an_early_ack_is_caught,
 	   a_live_block_overwritten_is_caught, a_dropped_tag_check_is_caught,
-	   a_reused_nonce_is_caught, the_log_holds, log_faults_are_caught, short_workloads,
-	   random_workloads)
+	   a_reused_nonce_is_caught, the_log_holds, log_faults_are_caught, snapshots_hold,
+	   snapshot_faults_are_caught, short_workloads, random_workloads)

@@ -28,6 +28,11 @@ struct run {
 	struct sim_state base; /* what is surely on the disk */
 	struct point *points;
 	u32 point_count;
+	struct snap_point {
+		const char *name;
+		u8 digest[32]; /* of the tree */
+	} snaps[16];
+	u32 snap_count;
 	u64 fingerprint; /* of base */
 };
 
@@ -189,6 +194,7 @@ struct secvol_params explore_params(struct explore *x, struct bs *bs)
 		.plain_rw = x->plain,
 		.unpinned = x->plain,
 		.cache_bytes = 1 << 20,
+		.discard = x->discard,
 		.hooks = &x->hooks,
 	};
 }
@@ -318,6 +324,47 @@ static void crash_again(struct explore *x, struct secvol *v, struct bs_sim *sim,
 	sim_state_free(&base);
 }
 
+/* What each snapshot holds is what the tree was when it was made. */
+static int check_snapshots(struct explore *x, struct run *r, struct bs_sim *sim, struct secvol *v,
+			   u32 epoch)
+{
+	static struct secvol_snapshot list[16];
+	long n = secvol_snapshot_list(v, list, 16);
+
+	for (long i = 0; i < n; i++) {
+		struct secvol_params p = explore_params(x, &sim->bs);
+		struct secvol *s;
+		u8 got[32];
+		u32 k = 0;
+		int err;
+
+		p.read_only = true;
+		p.snapshot = list[i].name;
+		err = secvol_open(&p, &s, NULL);
+		if (err)
+			return err;
+		err = volume_dump_tree(s, got);
+		secvol_abandon(s);
+		if (err)
+			return err;
+		while (k < r->snap_count && strcmp(r->snaps[k].name, list[i].name) != 0)
+			k++;
+		if (k == r->snap_count || memcmp(r->snaps[k].digest, got, 32) != 0)
+			violation(x, "a snapshot holds what never was its content", epoch, 0);
+		x->snaps_checked++;
+	}
+	return n < 0 ? (int)n : 0;
+}
+
+static void first_damage(void *arg, u64 obj, const char *what, int err)
+{
+	char *to = arg;
+
+	if (!to[0])
+		snprintf(to, 128, "the checker finds damage after recovery: object %llu: %s",
+			 (unsigned long long)obj, what);
+}
+
 static void state_check(struct explore *x, struct run *r, const struct sim_state *state,
 			u64 fingerprint, u32 epoch, u32 acked)
 {
@@ -353,10 +400,17 @@ static void state_check(struct explore *x, struct run *r, const struct sim_state
 		 (acked + 1 >= r->point_count || memcmp(got, r->points[acked + 1].digest, 32) != 0))
 		violation(x, "a crash state equals no commit point that it may", epoch, 0);
 	x->log_states += report.log_groups > 0;
-	if (!err && x->states % 16 == 0) {
-		err = secvol_check(v, NULL, NULL);
+	if (!err && r->snap_count) {
+		err = check_snapshots(x, r, sim, v, epoch);
 		if (err)
-			violation(x, "the checker finds damage after recovery", epoch, err);
+			violation(x, "a snapshot cannot be read", epoch, err);
+	}
+	if (!err && x->states % 16 == 0) {
+		char what[128] = "";
+
+		err = secvol_check(v, first_damage, what);
+		if (err)
+			violation(x, what, epoch, err);
 	}
 	if (!err && x->states % 32 == 1)
 		crash_again(x, v, sim, got, epoch);
@@ -531,7 +585,8 @@ void explore_run(struct explore *x, const struct op *ops, u32 count)
 {
 	struct run r = {.sim = bs_sim_new(x->blocks)};
 	struct secvol_params p = explore_params(x, &r.sim->bs);
-	struct secvol_format_params f = {.size_blocks = x->blocks};
+	struct secvol_format_params f = {.size_blocks =
+						 x->volume_blocks ? x->volume_blocks : x->blocks};
 	struct secvol_report report;
 	struct model *m = model_new();
 	struct secvol *v;
@@ -580,6 +635,10 @@ void explore_run(struct explore *x, const struct op *ops, u32 count)
 		}
 		if (!op_is_commit(ops[i].kind))
 			continue;
+		if (ops[i].kind == OP_SNAP && !want) {
+			model_dump_tree(m, r.snaps[r.snap_count].digest);
+			r.snaps[r.snap_count++].name = ops[i].a;
+		}
 		model_dump(m, digest);
 		if (w.done)
 			(void)!model_apply(m, &w.op);

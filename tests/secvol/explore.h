@@ -28,9 +28,11 @@ struct explore {
 	struct secvol_hooks hooks; /* faults and the nonce audit, for all volumes */
 	u32 exhaustive; /* writes between two flushes of which all subsets are tried, else samples */
 	u32 samples;
-	u32 torn;   /* torn variants per write */
-	u64 blocks; /* of the volumes */
-	bool plain; /* HASH mode read-write instead of sealed */
+	u32 torn;	   /* torn variants per write */
+	u64 blocks;	   /* of the stores */
+	u64 volume_blocks; /* 0: all of them; OP_GROW makes it more */
+	bool discard;	   /* TRIM what is freed */
+	bool plain;	   /* HASH mode read-write instead of sealed */
 	u32 seed;
 	/* Done while a commit's flush is on its way, as another thread would; NULL: nothing. */
 	const struct op *meanwhile;
@@ -44,6 +46,7 @@ struct explore {
 	u64 *seen;	 /* open hash table of fingerprints */
 	u64 seen_room;
 	struct nonce_audit *audit;
+	u64 snaps_checked;
 };
 
 void explore_init(struct explore *x);

@@ -13,7 +13,7 @@
 
 #include "lib/crypto/sha256.h"
 
-enum { NODES = 64, ENTRIES = 128, FILE_MAX = 4 << 20 };
+enum { NODES = 64, ENTRIES = 128, FILE_MAX = 4 << 20, SNAPS = 8 };
 
 struct node {
 	bool used;
@@ -32,6 +32,8 @@ struct entry {
 struct model {
 	struct node nodes[NODES];
 	struct entry entries[ENTRIES];
+	struct model *snaps[SNAPS]; /* oldest first */
+	const char *snap_names[SNAPS];
 };
 
 struct model *model_new(void)
@@ -50,7 +52,70 @@ void model_free(struct model *m)
 		free(m->nodes[i].bytes);
 		free(m->nodes[i].target);
 	}
+	for (int i = 0; i < SNAPS; i++)
+		if (m->snaps[i])
+			model_free(m->snaps[i]);
 	free(m);
+}
+
+/* The tree, without the snapshots. */
+static struct model *tree_copy(const struct model *m)
+{
+	struct model *c = malloc(sizeof(*c));
+
+	*c = *m;
+	memset(c->snaps, 0, sizeof(c->snaps));
+	for (int i = 0; i < NODES; i++) {
+		struct node *n = &c->nodes[i];
+
+		if (n->bytes)
+			n->bytes = memcpy(malloc(n->size + 1), n->bytes, n->size);
+		if (n->target)
+			n->target = strdup(n->target);
+	}
+	return c;
+}
+
+static int do_snap(struct model *m, const struct op *op)
+{
+	int at = 0;
+
+	while (at < SNAPS && m->snaps[at] && strcmp(m->snap_names[at], op->a) != 0)
+		at++;
+	if (at == SNAPS)
+		return -ENOSPC;
+	if (op->kind == OP_SNAP) {
+		if (m->snaps[at])
+			return -EEXIST;
+		m->snaps[at] = tree_copy(m);
+		m->snap_names[at] = op->a;
+		return 0;
+	}
+	if (!m->snaps[at])
+		return -ENOENT;
+	if (op->kind == OP_SNAP_DELETE) {
+		model_free(m->snaps[at]);
+		for (; at < SNAPS - 1; at++) {
+			m->snaps[at] = m->snaps[at + 1];
+			m->snap_names[at] = m->snap_names[at + 1];
+		}
+		m->snaps[SNAPS - 1] = NULL;
+		return 0;
+	}
+	if (at + 1 < SNAPS && m->snaps[at + 1])
+		return -EBUSY;
+	{
+		struct model *c = tree_copy(m->snaps[at]);
+
+		for (int i = 0; i < NODES; i++) {
+			free(m->nodes[i].bytes);
+			free(m->nodes[i].target);
+		}
+		memcpy(m->nodes, c->nodes, sizeof(m->nodes));
+		memcpy(m->entries, c->entries, sizeof(m->entries));
+		free(c);
+	}
+	return 0;
 }
 
 static struct entry *entry_find(struct model *m, int dir, const char *name)
@@ -335,7 +400,11 @@ int model_apply(struct model *m, const struct op *op)
 	case OP_RENAME: return do_rename(m, op->a, op->b, false);
 	case OP_EXCHANGE: return do_rename(m, op->a, op->b, true);
 	case OP_COMMIT:
-	case OP_CHECKPOINT: return 0;
+	case OP_CHECKPOINT:
+	case OP_GROW: return 0;
+	case OP_SNAP:
+	case OP_SNAP_DELETE:
+	case OP_SNAP_ROLLBACK: return do_snap(m, op);
 	default: return do_data(m, op);
 	}
 }
@@ -409,6 +478,14 @@ int volume_apply(struct secvol *v, const struct op *op)
 		return secvol_commit(v);
 	if (op->kind == OP_CHECKPOINT)
 		return secvol_checkpoint(v);
+	if (op->kind == OP_GROW)
+		return secvol_grow(v, op->len);
+	if (op->kind == OP_SNAP)
+		return secvol_snapshot_create(v, op->a, strlen(op->a));
+	if (op->kind == OP_SNAP_DELETE)
+		return secvol_snapshot_delete(v, op->a, strlen(op->a));
+	if (op->kind == OP_SNAP_ROLLBACK)
+		return secvol_snapshot_rollback(v, op->a, strlen(op->a));
 	if (op->kind >= OP_WRITE)
 		return volume_data(v, op);
 	err = volume_parent(v, op->a, &dir, &name);
@@ -481,7 +558,7 @@ static void dump_node(const struct model *m, struct sha256 *s, const char *path,
 	}
 }
 
-void model_dump(const struct model *m, u8 digest[32])
+void model_dump_tree(const struct model *m, u8 digest[32])
 {
 	struct sha256 s;
 
@@ -554,7 +631,7 @@ static int dump_object(struct secvol *v, struct sha256 *s, const char *path, u64
 	return err;
 }
 
-int volume_dump(struct secvol *v, u8 digest[32])
+int volume_dump_tree(struct secvol *v, u8 digest[32])
 {
 	struct sha256 s;
 	int err;
@@ -571,6 +648,41 @@ static u32 draw(u32 *seed, u32 below)
 {
 	*seed = *seed * 1664525 + 1013904223;
 	return (u32)(((u64)(*seed >> 4) * below) >> 28);
+}
+
+static void add_names(u8 digest[32], const char *const *names, u32 count)
+{
+	struct sha256 s;
+
+	sha256_init(&s);
+	sha256_update(&s, digest, 32);
+	for (u32 i = 0; i < count; i++)
+		sha256_update(&s, names[i], strlen(names[i]) + 1);
+	sha256_final(&s, digest);
+}
+
+void model_dump(const struct model *m, u8 digest[32])
+{
+	u32 count = 0;
+
+	while (count < SNAPS && m->snaps[count])
+		count++;
+	model_dump_tree(m, digest);
+	add_names(digest, m->snap_names, count);
+}
+
+int volume_dump(struct secvol *v, u8 digest[32])
+{
+	static struct secvol_snapshot list[SNAPS];
+	const char *names[SNAPS];
+	int err = volume_dump_tree(v, digest);
+	long n = err ? err : secvol_snapshot_list(v, list, SNAPS);
+
+	for (long i = 0; i < n && i < SNAPS; i++)
+		names[i] = list[i].name;
+	if (n >= 0)
+		add_names(digest, names, (u32)n);
+	return n < 0 ? (int)n : 0;
 }
 
 struct op op_random(u32 *seed, u64 max_file)

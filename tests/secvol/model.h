@@ -22,12 +22,16 @@ enum op_kind {
 	OP_PUNCH,    /* a, off, len */
 	OP_CHMOD,    /* a to seed */
 	OP_COMMIT,
-	OP_CHECKPOINT, /* a commit after which the log is empty */
+	OP_CHECKPOINT,	  /* a commit after which the log is empty */
+	OP_SNAP,	  /* snapshot a */
+	OP_SNAP_DELETE,	  /* snapshot a */
+	OP_SNAP_ROLLBACK, /* to snapshot a */
+	OP_GROW,	  /* to len blocks */
 };
 
 static inline bool op_is_commit(enum op_kind kind)
 {
-	return kind == OP_COMMIT || kind == OP_CHECKPOINT;
+	return kind >= OP_COMMIT;
 }
 
 struct op {
@@ -46,7 +50,10 @@ void model_free(struct model *m);
 int model_apply(struct model *m, const struct op *op);
 int volume_apply(struct secvol *v, const struct op *op);
 
+/* With the names of the snapshots; the tree alone is what a snapshot's volume shows. */
 void model_dump(const struct model *m, u8 digest[32]);
+void model_dump_tree(const struct model *m, u8 digest[32]);
+int volume_dump_tree(struct secvol *v, u8 digest[32]);
 /* 0, or the error that reading the volume met. */
 int volume_dump(struct secvol *v, u8 digest[32]);
 
