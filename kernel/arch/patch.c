@@ -59,7 +59,7 @@ struct patch_area {
 	u64 int3_sites[]; /* cpuid sites that became int3 */
 };
 
-static struct spinlock lock = SPINLOCK_INIT;
+static struct spinlock lock = SPINLOCK_INIT(LOCK_PATCH);
 static struct list_node areas = LIST_INIT(areas); /* lock */
 
 u64 arch_syscall_entry(void)

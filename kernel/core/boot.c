@@ -43,7 +43,7 @@ struct process kernel_process;
 static struct occlum_config config;
 
 /* Programs that ECALL_NEW_PROCESS made and ECALL_EXEC has not run yet. */
-static struct spinlock created_lock = SPINLOCK_INIT;
+static struct spinlock created_lock = SPINLOCK_INIT(LOCK_CREATED);
 static struct process *created[CREATED_MAX]; /* created_lock; counted */
 
 const struct occlum_config *kernel_config(void)
@@ -65,7 +65,8 @@ static void kernel_process_init(void)
 	waitq_init(&p->stop_wait);
 	pollq_init(&p->exit_poll);
 	pollq_init(&p->signal_poll);
-	mutex_init(&p->exec_lock);
+	spin_init(&p->lock, LOCK_PROCESS);
+	mutex_init(&p->exec_lock, LOCK_EXEC);
 	memcpy(p->comm, "kernel", 7);
 }
 

@@ -63,7 +63,7 @@ struct size_class {
 static struct size_class classes[CLASS_COUNT];
 static u8 class_of_size[SMALL_MAX / 16 + 1]; /* by size / 16 rounded up */
 
-static struct spinlock run_lock = SPINLOCK_INIT;
+static struct spinlock run_lock = SPINLOCK_INIT(LOCK_KMEM_RUNS);
 static u32 bins[BIN_COUNT]; /* run_lock, as all below */
 static struct page_info *pages;
 static u8 *page_zero; /* address of page 0 */
@@ -97,8 +97,10 @@ void kmem_init(void *heap, size_t size)
 	high_water = pages_used = pages_peak = 0;
 	for (u32 i = 0; i < BIN_COUNT; i++)
 		bins[i] = NONE;
-	for (u32 i = 0; i < CLASS_COUNT; i++)
+	for (u32 i = 0; i < CLASS_COUNT; i++) {
+		spin_init(&classes[i].lock, LOCK_KMEM);
 		classes[i].partial = NONE;
+	}
 	for (u32 i = 0; i <= SMALL_MAX / 16; i++) {
 		if (i * 16 > class_sizes[class])
 			class ++;

@@ -19,7 +19,7 @@
 #define SEED_WORDS   12
 #define RESEED_BYTES MIB(1)
 
-static struct spinlock lock = SPINLOCK_INIT;
+static struct spinlock lock = SPINLOCK_INIT(LOCK_RANDOM);
 static u8 key[KEY_SIZE]; /* lock */
 static u64 until_reseed; /* lock; 0: no seed yet */
 static u64 last_word;	 /* of the source, to notice a stuck one; lock */

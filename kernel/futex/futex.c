@@ -25,7 +25,9 @@ struct futex_bucket {
 	struct list_node waiters; /* lock; head is set up on first use */
 };
 
-static struct futex_bucket buckets[BUCKET_COUNT];
+static struct futex_bucket buckets[BUCKET_COUNT] = {
+	[0 ... BUCKET_COUNT - 1] = {.lock = SPINLOCK_INIT(LOCK_FUTEX_BUCKET)},
+};
 
 struct wake_batch {
 	struct thread *threads[WAKE_BATCH];

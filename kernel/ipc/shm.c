@@ -61,7 +61,7 @@ static void shm_lock(void)
 	if (__atomic_load_n(&lock_state, __ATOMIC_ACQUIRE) != 2) {
 		if (__atomic_compare_exchange_n(&lock_state, &fresh, 1, false, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE)) {
-			mutex_init(&lock);
+			mutex_init(&lock, LOCK_SHM);
 			__atomic_store_n(&lock_state, 2, __ATOMIC_RELEASE);
 		}
 		while (__atomic_load_n(&lock_state, __ATOMIC_ACQUIRE) != 2)

@@ -65,7 +65,7 @@ struct mm *mm_new(void)
 	mm->generation = __atomic_add_fetch(&generations, 1, __ATOMIC_RELAXED) << 32;
 	mm->limit_as = UINT64_MAX;
 	mm->limit_data = UINT64_MAX;
-	mutex_init(&mm->lock);
+	mutex_init(&mm->lock, LOCK_MM);
 	list_init(&mm->dead_vmas);
 	list_init(&mm->limbo);
 	list_init(&mm->dead_patches);

@@ -54,7 +54,7 @@ struct mem_object *mem_object_new_backed(u64 size, const struct mem_object_ops *
 	o->size = size;
 	o->ops = ops;
 	o->context = context;
-	mutex_init(&o->lock);
+	mutex_init(&o->lock, LOCK_MEM_OBJECT);
 	list_init(&o->mappings);
 	return o;
 }

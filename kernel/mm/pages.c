@@ -61,8 +61,8 @@ int pages_init(u64 start, u64 end, u64 limit, bool strict)
 	pages.strict = strict;
 	pages.exhaustion_logged = false;
 	pages.window = 0;
-	mutex_init(&pages.window_lock);
-	mutex_init(&pages.trim_lock);
+	mutex_init(&pages.window_lock, LOCK_PAGES_WINDOW);
+	mutex_init(&pages.trim_lock, LOCK_PAGES_TRIM);
 	return 0;
 }
 

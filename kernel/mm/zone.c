@@ -216,6 +216,7 @@ int zone_init(u64 start, u64 end, u64 movable)
 	if (random_bytes(&zone.random, sizeof(zone.random)))
 		zone.random = 0;
 	zone.random |= 1;
+	spin_init(&zone.lock, LOCK_ZONE);
 	zone.start = start;
 	zone.end = end;
 	zone.movable = movable;

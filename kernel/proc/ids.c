@@ -21,7 +21,7 @@ struct id_slot {
 	u32 uses;
 };
 
-static struct spinlock lock = SPINLOCK_INIT;
+static struct spinlock lock = SPINLOCK_INIT(LOCK_IDS);
 static struct id_slot *chunks[ID_LIMIT / CHUNK_SIZE]; /* lock */
 static s32 last;				      /* lock */
 

@@ -27,7 +27,7 @@
 #define MEMLOCK_DEFAULT	   MIB(8)
 #define MSGQUEUE_DEFAULT   819200
 
-struct spinlock process_tree_lock = SPINLOCK_INIT;
+struct spinlock process_tree_lock = SPINLOCK_INIT(LOCK_PROCESS_TREE);
 static u32 processes, threads; /* atomic */
 
 static void set_limit(struct process *p, u32 resource, u64 soft, u64 hard)
@@ -75,8 +75,8 @@ struct process *process_new(void)
 	list_init(&p->table_node);
 	list_init(&p->threads);
 	list_init(&p->pending);
-	spin_init(&p->lock);
-	mutex_init(&p->exec_lock);
+	spin_init(&p->lock, LOCK_PROCESS);
+	mutex_init(&p->exec_lock, LOCK_EXEC);
 	waitq_init(&p->exit_wait);
 	waitq_init(&p->stop_wait);
 	pollq_init(&p->exit_poll);

@@ -22,7 +22,7 @@
 #define YIELDS_FIRST	 100
 #define POLL_INTERVAL_NS 1000000ull
 
-static struct spinlock lock = SPINLOCK_INIT;
+static struct spinlock lock = SPINLOCK_INIT(LOCK_THREAD_START);
 static struct list_node starting = LIST_INIT(starting); /* lock */
 static u32 program_threads;				/* atomic: on a slot */
 

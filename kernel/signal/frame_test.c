@@ -28,6 +28,7 @@ static struct user_regs *setup(void)
 	memset(&t, 0, sizeof(t));
 	p.refs = 1;
 	p.limits[ABI_RLIMIT_SIGPENDING].soft = 100;
+	spin_init(&p.lock, LOCK_PROCESS);
 	list_init(&p.threads);
 	list_init(&p.pending);
 	pollq_init(&p.signal_poll);

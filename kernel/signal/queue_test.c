@@ -29,6 +29,7 @@ static void setup(void)
 	memset(&p, 0, sizeof(p));
 	p.refs = 1;
 	p.pid = 7;
+	spin_init(&p.lock, LOCK_PROCESS);
 	list_init(&p.threads);
 	list_init(&p.pending);
 	waitq_init(&p.stop_wait);

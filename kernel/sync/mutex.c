@@ -38,19 +38,37 @@ static void enqueue(struct list_node *waiters, struct lock_waiter *w, bool is_wr
 	list_add_tail(waiters, &w->node);
 }
 
-void mutex_init(struct mutex *m)
+/* In the enclave no lock has a rank. */
+#ifdef OCCLUM_FREESTANDING
+#define rank_of(lock)	  LOCK_RANK_NONE
+#define set_rank(lock, r) ((void)(r))
+#else
+#define rank_of(lock)	  ((lock)->rank)
+#define set_rank(lock, r) ((lock)->rank = (r))
+#endif
+
+void mutex_init(struct mutex *m, enum lock_rank rank)
 {
+	set_rank(m, rank);
 	m->state = MUTEX_FREE;
-	spin_init(&m->guard);
+	spin_init(&m->guard, LOCK_MUTEX_GUARD);
 	list_init(&m->waiters);
 }
 
-bool mutex_trylock(struct mutex *m)
+static bool try(struct mutex *m)
 {
 	u32 expected = MUTEX_FREE;
 
 	return __atomic_compare_exchange_n(&m->state, &expected, MUTEX_HELD, false,
 					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+bool mutex_trylock(struct mutex *m)
+{
+	if (!try(m))
+		return false;
+	lock_order_push(rank_of(m), m);
+	return true;
 }
 
 static void lock_slow(struct mutex *m)
@@ -59,7 +77,7 @@ static void lock_slow(struct mutex *m)
 	bool taken;
 
 	for (u32 i = 0; i < SPINS_BEFORE_PARK; i++) {
-		if (mutex_trylock(m))
+		if (try(m))
 			return;
 		cpu_relax();
 	}
@@ -82,15 +100,19 @@ static void lock_slow(struct mutex *m)
 void mutex_lock(struct mutex *m)
 {
 	assert_may_sleep();
-	if (unlikely(!mutex_trylock(m)))
+	lock_order_check(rank_of(m));
+	if (unlikely(!try(m)))
 		lock_slow(m);
+	lock_order_push(rank_of(m), m);
 }
 
 void mutex_unlock(struct mutex *m)
 {
 	struct thread *next = NULL;
-	u32 old = __atomic_exchange_n(&m->state, MUTEX_FREE, __ATOMIC_RELEASE);
+	u32 old;
 
+	lock_order_pop(m);
+	old = __atomic_exchange_n(&m->state, MUTEX_FREE, __ATOMIC_RELEASE);
 	if (likely(old == MUTEX_HELD))
 		return;
 	BUG_ON(old == MUTEX_FREE);
@@ -105,9 +127,10 @@ void mutex_unlock(struct mutex *m)
 	thread_put(next);
 }
 
-void rwlock_init(struct rwlock *l)
+void rwlock_init(struct rwlock *l, enum lock_rank rank)
 {
-	spin_init(&l->guard);
+	set_rank(l, rank);
+	spin_init(&l->guard, LOCK_MUTEX_GUARD);
 	l->readers = 0;
 	l->writer = false;
 	l->writers_waiting = 0;
@@ -129,11 +152,10 @@ static bool rwlock_try(struct rwlock *l, bool is_writer)
 	return true;
 }
 
-static void rwlock_lock(struct rwlock *l, bool is_writer)
+static void lock_shared_or_not(struct rwlock *l, bool is_writer)
 {
 	struct lock_waiter w;
 
-	assert_may_sleep();
 	spin_lock(&l->guard);
 	if (likely(rwlock_try(l, is_writer))) {
 		spin_unlock(&l->guard);
@@ -170,6 +192,14 @@ static void rwlock_wake(struct rwlock *l)
 	}
 }
 
+static void rwlock_lock(struct rwlock *l, bool is_writer)
+{
+	assert_may_sleep();
+	lock_order_check(rank_of(l));
+	lock_shared_or_not(l, is_writer);
+	lock_order_push(rank_of(l), l);
+}
+
 void rwlock_read_lock(struct rwlock *l)
 {
 	rwlock_lock(l, false);
@@ -182,6 +212,7 @@ void rwlock_write_lock(struct rwlock *l)
 
 void rwlock_read_unlock(struct rwlock *l)
 {
+	lock_order_pop(l);
 	spin_lock(&l->guard);
 	BUG_ON(!l->readers);
 	if (!--l->readers)
@@ -191,6 +222,7 @@ void rwlock_read_unlock(struct rwlock *l)
 
 void rwlock_write_unlock(struct rwlock *l)
 {
+	lock_order_pop(l);
 	spin_lock(&l->guard);
 	BUG_ON(!l->writer);
 	l->writer = false;

@@ -12,17 +12,36 @@ struct thread;
 
 struct mutex {
 	u32 state; /* 0 free, 1 held, 2 held with waiters */
+#ifndef OCCLUM_FREESTANDING
+	enum lock_rank rank;
+#endif
 	struct spinlock guard;
 	struct list_node waiters; /* guard */
 };
 
-void mutex_init(struct mutex *m);
+#ifdef OCCLUM_FREESTANDING
+#define MUTEX_RANK(r)
+#else
+#define MUTEX_RANK(r) .rank = (r),
+#endif
+
+/* Of the static mutex `name`. */
+#define MUTEX_INIT(name, r)                                                                        \
+	{                                                                                          \
+		MUTEX_RANK(r).guard = SPINLOCK_INIT(LOCK_MUTEX_GUARD),                             \
+		.waiters = LIST_INIT((name).waiters)                                               \
+	}
+
+void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_lock(struct mutex *m);
 bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 
 /* Many readers or one writer; writers are preferred. */
 struct rwlock {
+#ifndef OCCLUM_FREESTANDING
+	enum lock_rank rank;
+#endif
 	struct spinlock guard;
 	u32 readers;		  /* guard */
 	bool writer;		  /* guard */
@@ -30,7 +49,7 @@ struct rwlock {
 	struct list_node waiters; /* guard */
 };
 
-void rwlock_init(struct rwlock *l);
+void rwlock_init(struct rwlock *l, enum lock_rank rank);
 void rwlock_read_lock(struct rwlock *l);
 void rwlock_read_unlock(struct rwlock *l);
 void rwlock_write_lock(struct rwlock *l);

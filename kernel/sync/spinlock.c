@@ -8,7 +8,6 @@
 #include "kernel/sync/spinlock.h"
 
 #include "kernel/arch/arch.h"
-#include "kernel/core/panic.h"
 #include "kernel/sched/park.h"
 
 #define SPINS_BEFORE_YIELD 200
@@ -18,18 +17,9 @@ void spin_lock_slow(struct spinlock *lock)
 	for (;;) {
 		for (u32 i = 0; i < SPINS_BEFORE_YIELD; i++) {
 			cpu_relax();
-			if (!__atomic_load_n(&lock->locked, __ATOMIC_RELAXED) && spin_trylock(lock))
+			if (!__atomic_load_n(&lock->locked, __ATOMIC_RELAXED) && spin_try(lock))
 				return;
 		}
 		thread_yield();
 	}
 }
-
-#ifndef OCCLUM_FREESTANDING
-__thread int spinlocks_held;
-
-void assert_may_sleep(void)
-{
-	BUG_ON(spinlocks_held);
-}
-#endif

@@ -6,58 +6,67 @@
  */
 #pragma once
 
+#include "kernel/sync/lock_order.h"
 #include "lib/base/types.h"
 
 struct spinlock {
 	u32 locked;
+#ifndef OCCLUM_FREESTANDING
+	enum lock_rank rank;
+#endif
 };
 
-#define SPINLOCK_INIT                                                                              \
+#ifdef OCCLUM_FREESTANDING
+#define SPINLOCK_INIT(rank)                                                                        \
 	{                                                                                          \
 		0                                                                                  \
 	}
-
-static inline void spin_init(struct spinlock *lock)
+static inline enum lock_rank spin_rank(const struct spinlock *lock)
 {
-	lock->locked = 0;
+	(void)lock;
+	return LOCK_RANK_NONE;
+}
+#else
+#define SPINLOCK_INIT(rank)                                                                        \
+	{                                                                                          \
+		0, (rank)                                                                          \
+	}
+static inline enum lock_rank spin_rank(const struct spinlock *lock)
+{
+	return lock->rank;
+}
+#endif
+
+static inline void spin_init(struct spinlock *lock, enum lock_rank rank)
+{
+	*lock = (struct spinlock)SPINLOCK_INIT(rank);
 }
 
 void spin_lock_slow(struct spinlock *lock);
 
-/* Host builds count what a thread holds, so that sleeping below a spinlock is a failed test. */
-#ifdef OCCLUM_FREESTANDING
-static inline void spin_count(int change)
+static inline bool spin_try(struct spinlock *lock)
 {
-	(void)change;
+	return !__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE);
 }
-static inline void assert_may_sleep(void)
-{
-}
-#else
-extern __thread int spinlocks_held;
-static inline void spin_count(int change)
-{
-	spinlocks_held += change;
-}
-void assert_may_sleep(void);
-#endif
 
 static inline bool spin_trylock(struct spinlock *lock)
 {
-	if (__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE))
+	if (!spin_try(lock))
 		return false;
-	spin_count(1);
+	lock_order_push(spin_rank(lock), lock);
 	return true;
 }
 
 static inline void spin_lock(struct spinlock *lock)
 {
-	if (unlikely(!spin_trylock(lock)))
+	lock_order_check(spin_rank(lock));
+	if (unlikely(!spin_try(lock)))
 		spin_lock_slow(lock);
+	lock_order_push(spin_rank(lock), lock);
 }
 
 static inline void spin_unlock(struct spinlock *lock)
 {
-	spin_count(-1);
+	lock_order_pop(lock);
 	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@
 
 static struct mutex mutex;
 static struct rwlock rw;
-static struct spinlock spin;
+static struct spinlock spin = SPINLOCK_INIT(LOCK_TEST);
 static u64 counter, a, b;
 static struct waitq queue;
 static u32 produced, consumed; /* atomic */
@@ -49,7 +50,7 @@ static void *count(void *arg)
 
 static void test_mutex_and_spinlock_exclude(void **state)
 {
-	mutex_init(&mutex);
+	mutex_init(&mutex, LOCK_TEST);
 	run_threads(count);
 	assert_int_equal(counter, THREADS * ROUNDS);
 	assert_int_equal(a, THREADS * ROUNDS);
@@ -58,22 +59,121 @@ static void test_mutex_and_spinlock_exclude(void **state)
 	mutex_unlock(&mutex);
 }
 
-/* The check that the other unit tests rely on. */
-static void test_sleeping_below_a_spinlock_is_caught(void **state)
+/* --- the checks that the other unit tests rely on --- */
+
+static struct spinlock outer_spin = SPINLOCK_INIT(LOCK_PROCESS),
+		       inner_spin = SPINLOCK_INIT(LOCK_KMEM),
+		       second_inner = SPINLOCK_INIT(LOCK_KMEM), never_initialised;
+static struct mutex outer_mutex = MUTEX_INIT(outer_mutex, LOCK_EXEC),
+		    inner_mutex = MUTEX_INIT(inner_mutex, LOCK_MM),
+		    vnodes[2] = {MUTEX_INIT(vnodes[0], LOCK_VNODE),
+				 MUTEX_INIT(vnodes[1], LOCK_VNODE)};
+
+static void in_order(void)
 {
-	int status;
+	mutex_lock(&outer_mutex);
+	mutex_lock(&vnodes[1]);
+	mutex_lock(&vnodes[0]);
+	mutex_lock(&inner_mutex);
+	spin_lock(&outer_spin);
+	spin_lock(&inner_spin);
+	/* Given up in any order. */
+	mutex_unlock(&outer_mutex);
+	spin_unlock(&outer_spin);
+	spin_unlock(&inner_spin);
+	mutex_unlock(&vnodes[1]);
+	mutex_unlock(&inner_mutex);
+	mutex_unlock(&vnodes[0]);
+	mutex_lock(&outer_mutex);
+	mutex_unlock(&outer_mutex);
+}
+
+static void sleep_below_a_spinlock(void)
+{
+	spin_lock(&inner_spin);
+	mutex_lock(&outer_mutex);
+}
+
+static void mutexes_in_wrong_order(void)
+{
+	mutex_lock(&inner_mutex);
+	mutex_lock(&outer_mutex);
+}
+
+static void spinlocks_in_wrong_order(void)
+{
+	spin_lock(&inner_spin);
+	spin_lock(&outer_spin);
+}
+
+static void wrong_order_behind_a_trylock(void)
+{
+	mutex_lock(&inner_mutex);
+	if (mutex_trylock(&outer_mutex)) /* cannot deadlock */
+		mutex_lock(&vnodes[0]);	 /* could: below inner_mutex */
+}
+
+static void two_of_a_rank_that_does_not_nest(void)
+{
+	spin_lock(&inner_spin);
+	spin_lock(&second_inner);
+}
+
+static void lock_never_initialised(void)
+{
+	spin_lock(&never_initialised);
+}
+
+static void release_what_is_not_held(void)
+{
+	mutex_unlock(&inner_mutex);
+}
+
+/* Runs it in a child; what it wrote to stderr, or NULL when it ended well. */
+static const char *last_words(void (*act)(void))
+{
+	static char text[512];
+	int status, fds[2];
+	size_t size = 0;
+	ssize_t more;
 	pid_t child;
 
-	mutex_init(&mutex);
+	assert_int_equal(pipe(fds), 0);
 	child = fork();
 	if (!child) {
 		signal(SIGABRT, SIG_DFL);
-		spin_lock(&spin);
-		mutex_lock(&mutex);
+		dup2(fds[1], 2);
+		act();
 		_exit(0);
 	}
+	close(fds[1]);
+	while ((more = read(fds[0], text + size, sizeof(text) - 1 - size)) > 0)
+		size += (size_t)more;
+	close(fds[0]);
+	text[size] = '\0';
 	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return NULL;
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	return text;
+}
+
+static void test_locks_out_of_order_are_caught(void **state)
+{
+	const char *words;
+
+	assert_null(last_words(in_order));
+	words = last_words(mutexes_in_wrong_order);
+	assert_non_null(words);
+	assert_non_null(strstr(words, "'process.exec_lock' is taken while 'mm.lock' is held"));
+	assert_non_null(last_words(spinlocks_in_wrong_order));
+	assert_non_null(last_words(wrong_order_behind_a_trylock));
+	assert_non_null(last_words(two_of_a_rank_that_does_not_nest));
+	assert_non_null(last_words(lock_never_initialised));
+	assert_non_null(last_words(release_what_is_not_held));
+	words = last_words(sleep_below_a_spinlock);
+	assert_non_null(words);
+	assert_non_null(strstr(words, "a class of kmalloc"));
 }
 
 static void *read_or_write(void *arg)
@@ -96,7 +196,7 @@ static void *read_or_write(void *arg)
 
 static void test_rwlock_readers_see_whole_writes(void **state)
 {
-	rwlock_init(&rw);
+	rwlock_init(&rw, LOCK_TEST);
 	a = b = 0;
 	counter = 1;
 	run_threads(read_or_write);
@@ -181,6 +281,6 @@ static void test_exclusive_waiters_take_turns(void **state)
 	}
 }
 
-UNIT_TESTS(test_sleeping_below_a_spinlock_is_caught, test_mutex_and_spinlock_exclude,
+UNIT_TESTS(test_locks_out_of_order_are_caught, test_mutex_and_spinlock_exclude,
 	   test_rwlock_readers_see_whole_writes, test_wait_queue_loses_no_wake_up, test_waits_end,
 	   test_exclusive_waiters_take_turns)

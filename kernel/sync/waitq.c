@@ -14,7 +14,7 @@
 
 void waitq_init(struct waitq *q)
 {
-	spin_init(&q->lock);
+	spin_init(&q->lock, LOCK_WAITQ);
 	list_init(&q->entries);
 }
 

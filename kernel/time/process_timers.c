@@ -169,8 +169,8 @@ static struct process_timers *timers_get_or_new(struct process *p)
 	all = kzalloc(sizeof(*all));
 	if (!all)
 		return NULL;
-	mutex_init(&all->mutex);
-	spin_init(&all->lock);
+	mutex_init(&all->mutex, LOCK_TIMER_SET);
+	spin_init(&all->lock, LOCK_PROCESS_TIMERS);
 	init_timer(&all->itimers[ABI_ITIMER_REAL], p, CLOCK_MONOTONIC, SIGALRM);
 	init_timer(&all->itimers[ABI_ITIMER_VIRTUAL], p, CLOCK_PROCESS_CPUTIME_ID, SIGVTALRM);
 	init_timer(&all->itimers[ABI_ITIMER_PROF], p, CLOCK_PROCESS_CPUTIME_ID, SIGPROF);

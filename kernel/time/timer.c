@@ -15,7 +15,7 @@
 #include "kernel/time/clock.h"
 #include "kernel/time/timer_thread.h"
 
-static struct spinlock lock = SPINLOCK_INIT;
+static struct spinlock lock = SPINLOCK_INIT(LOCK_TIMER);
 static struct rb_root queue;  /* lock */
 static struct timer *running; /* lock */
 static struct thread *runner; /* set once, under start_lock */
@@ -106,7 +106,7 @@ static void initialise(void)
 {
 	spin_lock(&lock);
 	if (!initialised) {
-		mutex_init(&start_lock);
+		mutex_init(&start_lock, LOCK_THREAD_MAKER);
 		waitq_init(&idle);
 		initialised = true;
 	}

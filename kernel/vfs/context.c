@@ -8,7 +8,7 @@
 
 #include "kernel/core/kmem.h"
 
-static struct spinlock root_lock = SPINLOCK_INIT;
+static struct spinlock root_lock = SPINLOCK_INIT(LOCK_ROOT);
 static struct dentry *system_root;
 
 void fs_context_set_system_root(struct dentry *d)
@@ -40,7 +40,7 @@ struct fs_context *fs_context_new(void)
 		return NULL;
 	ctx->refs = 1;
 	ctx->umask = 022;
-	spin_init(&ctx->lock);
+	spin_init(&ctx->lock, LOCK_FS_CONTEXT);
 	ctx->root = fs_context_system_root();
 	if (ctx->root)
 		ctx->cwd = dentry_get(ctx->root);
@@ -54,7 +54,7 @@ struct fs_context *fs_context_copy(struct fs_context *from)
 	if (!ctx)
 		return NULL;
 	ctx->refs = 1;
-	spin_init(&ctx->lock);
+	spin_init(&ctx->lock, LOCK_FS_CONTEXT);
 	ctx->umask = fs_context_umask(from);
 	ctx->root = fs_context_root(from);
 	ctx->cwd = fs_context_cwd(from);

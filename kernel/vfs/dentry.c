@@ -16,7 +16,7 @@
 #define BUCKETS	   4096u
 #define UNUSED_MAX 4096u /* about 1.5 MiB with their vnodes */
 
-static struct spinlock lock = SPINLOCK_INIT;
+static struct spinlock lock = SPINLOCK_INIT(LOCK_DENTRY);
 static struct list_node buckets[BUCKETS];
 static struct list_node unused = LIST_INIT(unused); /* oldest first */
 static size_t unused_count;

@@ -14,7 +14,7 @@
 #define HOSTS_MAX    64 /* host descriptors in one instance */
 #define EXCLUSIVE_OK (POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
 
-static struct mutex epoll_lock = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(epoll_lock.waiters)};
+static struct mutex epoll_lock = MUTEX_INIT(epoll_lock, LOCK_EPOLL);
 
 static void make_ready(struct epoll_item *it)
 {
@@ -381,7 +381,7 @@ int epoll_new(u32 flags, struct file **ret)
 		return -ENOMEM;
 	list_init(&ep->hosts);
 	list_init(&ep->ready);
-	spin_init(&ep->ready_lock);
+	spin_init(&ep->ready_lock, LOCK_EPOLL_READY);
 	pollq_init(&ep->queue);
 	err = file_new_anon(&epoll_ops, "anon_inode:[eventpoll]", 0600, O_RDWR, ep, ret);
 	if (err)

@@ -48,6 +48,7 @@ struct fd_table *fd_table_new(void)
 		return NULL;
 	}
 	t->refs = 1;
+	spin_init(&t->lock, LOCK_FD_TABLE);
 	set_block(t, block, FD_START);
 	return t;
 }
@@ -74,6 +75,7 @@ struct fd_table *fd_table_copy(struct fd_table *from)
 	if (!t)
 		return NULL;
 	t->refs = 1;
+	spin_init(&t->lock, LOCK_FD_TABLE);
 	for (;;) {
 		capacity = __atomic_load_n(&from->capacity, __ATOMIC_RELAXED);
 		block = kzalloc(block_size(capacity));

@@ -35,8 +35,8 @@ static struct file *file_new(const struct file_ops *ops, struct dentry *d, u32 f
 	f->dentry = dentry_get(d);
 	f->vnode = d->vnode;
 	f->priv = priv;
-	mutex_init(&f->pos_lock);
-	spin_init(&f->watch_lock);
+	mutex_init(&f->pos_lock, LOCK_FILE_POSITION);
+	spin_init(&f->watch_lock, LOCK_FILE_WATCH);
 	list_init(&f->watchers);
 	return f;
 }

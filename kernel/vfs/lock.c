@@ -24,7 +24,7 @@ struct lock_wait {
 	const void *holder; /* owner of the lock waited for */
 };
 
-static struct mutex lock = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(lock.waiters)};
+static struct mutex lock = MUTEX_INIT(lock, LOCK_FILE_LOCKS);
 static struct list_node waits = LIST_INIT(waits); /* POSIX owners that wait */
 
 static struct file_locks *locks_of(struct vnode *v)

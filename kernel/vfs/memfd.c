@@ -13,7 +13,7 @@
 
 #define ALL_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
 
-static struct mutex lock = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(lock.waiters)};
+static struct mutex lock = MUTEX_INIT(lock, LOCK_MEMFD);
 static struct mount memfd_mount;
 
 static int prepare(void)

@@ -9,7 +9,7 @@
 #include "kernel/core/kmem.h"
 #include "kernel/vfs/walk.h"
 
-static struct mutex lock = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(lock.waiters)};
+static struct mutex lock = MUTEX_INIT(lock, LOCK_MOUNTS);
 static struct list_node mounts = LIST_INIT(mounts);
 static u32 next_id = 1;
 

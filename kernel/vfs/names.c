@@ -12,8 +12,7 @@
 #include "kernel/vfs/names_priv.h"
 #include "lib/base/string.h"
 
-static struct mutex rename_lock = {.guard = SPINLOCK_INIT,
-				   .waiters = LIST_INIT(rename_lock.waiters)};
+static struct mutex rename_lock = MUTEX_INIT(rename_lock, LOCK_VFS_RENAME);
 
 static int may_change(struct dentry *dir)
 {

@@ -30,7 +30,7 @@ struct cached_page {
 	u8 *data; /* NULL while being filled */
 };
 
-static struct spinlock lock = SPINLOCK_INIT;
+static struct spinlock lock = SPINLOCK_INIT(LOCK_PAGE_CACHE);
 static struct list_node by_age = LIST_INIT(by_age); /* oldest first */
 static size_t page_limit, page_count;
 

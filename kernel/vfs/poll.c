@@ -13,7 +13,7 @@
 
 void pollq_init(struct pollq *q)
 {
-	spin_init(&q->lock);
+	spin_init(&q->lock, LOCK_POLL);
 	list_init(&q->watches);
 	waitq_init(&q->threads);
 }

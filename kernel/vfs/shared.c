@@ -17,15 +17,18 @@ static int object_fill(void *context, void *to, size_t size, u64 offset)
 	struct vnode *v = context;
 	struct uio uio = uio_kernel(to, size);
 
-	while (uio.left) {
-		long n = v->ops->read(v, &uio, offset);
+	long n = 0;
 
-		if (n < 0)
-			return n;
-		if (n == 0)
+	lock_order_below_object(true);
+	while (uio.left) {
+		n = v->ops->read(v, &uio, offset);
+		if (n <= 0)
 			break;
 		offset += n;
 	}
+	lock_order_below_object(false);
+	if (n < 0)
+		return n;
 	memset(uio.kernel, 0, uio.left);
 	return 0;
 }
@@ -35,13 +38,18 @@ static int object_write_back(void *context, const void *from, size_t size, u64 o
 	struct vnode *v = context;
 	struct uio uio = uio_kernel((void *)from, size);
 
-	while (uio.left) {
-		long n = v->ops->write(v, &uio, offset);
+	long n = 0;
 
+	lock_order_below_object(true);
+	while (uio.left) {
+		n = v->ops->write(v, &uio, offset);
 		if (n <= 0)
-			return n ? (int)n : -EIO;
+			break;
 		offset += n;
 	}
+	lock_order_below_object(false);
+	if (uio.left)
+		return n ? (int)n : -EIO;
 	return 0;
 }
 

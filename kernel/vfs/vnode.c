@@ -15,7 +15,7 @@
 #include "kernel/vfs/walk.h"
 #include "lib/base/string.h"
 
-static struct spinlock fs_list_lock = SPINLOCK_INIT;
+static struct spinlock fs_list_lock = SPINLOCK_INIT(LOCK_FS_LIST);
 static struct list_node fs_list = LIST_INIT(fs_list);
 static u32 next_device = 1;
 
@@ -37,7 +37,7 @@ void fs_init(struct filesystem *fs, const struct fs_ops *ops, const char *type, 
 	fs->magic = magic;
 	fs->flags = flags;
 	fs->dev = MKDEV(0, __atomic_fetch_add(&next_device, 1, __ATOMIC_RELAXED));
-	spin_init(&fs->table_lock);
+	spin_init(&fs->table_lock, LOCK_VNODE_TABLE);
 	list_init(&fs->node);
 	for (u32 i = 0; i < VNODE_BUCKETS; i++)
 		list_init(&fs->buckets[i]);
@@ -85,8 +85,8 @@ void vnode_init(struct vnode *v, struct filesystem *fs, const struct vnode_ops *
 	v->key = key;
 	v->version = 1;
 	list_init(&v->table_node);
-	mutex_init(&v->lock);
-	spin_init(&v->attr_lock);
+	mutex_init(&v->lock, fs->flags & FS_UNION ? LOCK_VNODE_UNION : LOCK_VNODE);
+	spin_init(&v->attr_lock, LOCK_VNODE_ATTR);
 }
 
 struct vnode *vnode_get(struct vnode *v)

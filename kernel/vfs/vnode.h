@@ -142,6 +142,7 @@ enum fs_flags {
 	FS_NOSUID = 1 << 4,
 	FS_NODEV = 1 << 5,
 	FS_NAMELESS = 1 << 6, /* pipes and the like: shown by name alone, not as a path */
+	FS_UNION = 1 << 7,    /* above other file systems: its vnodes are locked first */
 };
 
 struct vfs_statfs {

@@ -125,7 +125,7 @@ int eventfd_new(u64 count, u32 flags, struct file **ret)
 
 	if (!e)
 		return -ENOMEM;
-	spin_init(&e->lock);
+	spin_init(&e->lock, LOCK_ANON_FILE);
 	pollq_init(&e->queue);
 	e->count = count;
 	e->is_semaphore = flags & EFD_SEMAPHORE;

@@ -190,8 +190,8 @@ int timerfd_new(int clock, u32 flags, struct file **ret)
 	if (!t)
 		return -ENOMEM;
 	timer_init(&t->timer, expire);
-	mutex_init(&t->mutex);
-	spin_init(&t->lock);
+	mutex_init(&t->mutex, LOCK_TIMERFD);
+	spin_init(&t->lock, LOCK_ANON_FILE);
 	pollq_init(&t->queue);
 	t->clock = clock;
 	err = file_new_anon(&timerfd_ops, "anon_inode:[timerfd]", 0600,

@@ -608,7 +608,7 @@ int hostfs_new(const char *source, bool may_exec, struct filesystem **ret)
 	memcpy(fs->source, source, len);
 	fs_init(&fs->fs, &ops, "hostfs", fs->source, HOSTFS_MAGIC,
 		FS_NOSUID | FS_NODEV | (may_exec ? 0 : FS_NOEXEC));
-	mutex_init(&fs->lock);
+	mutex_init(&fs->lock, LOCK_FS);
 	list_init(&fs->nodes);
 	dir = host_file_open(source, len, O_RDONLY | O_DIRECTORY, 0);
 	if (dir < 0) {

@@ -37,7 +37,7 @@ static struct pipe *pipe_alloc(void)
 
 	if (!p)
 		return NULL;
-	mutex_init(&p->lock);
+	mutex_init(&p->lock, LOCK_PIPE);
 	pollq_init(&p->queue);
 	p->limit = PIPE_DEFAULT;
 	return p;

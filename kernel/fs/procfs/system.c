@@ -281,7 +281,7 @@ static int render_uuid(struct proc_text *t, struct process *p, struct proc_node 
 
 static int render_boot_id(struct proc_text *t, struct process *p, struct proc_node *n)
 {
-	static struct spinlock lock = SPINLOCK_INIT;
+	static struct spinlock lock = SPINLOCK_INIT(LOCK_STATISTICS);
 	static u8 id[16];
 	static bool is_made;
 	u8 b[16];

@@ -59,7 +59,7 @@ struct ram_node *ram_node_new(struct ram_fs *fs, u32 mode, u32 uid, u32 gid, u64
 		return NULL;
 	vnode_init(&n->v, &fs->fs, ops, __atomic_fetch_add(&fs->next_ino, 1, __ATOMIC_RELAXED),
 		   mode, uid, gid);
-	spin_init(&n->meta_lock);
+	spin_init(&n->meta_lock, LOCK_RAMFS_NODE);
 	list_init(&n->xattrs);
 	n->nlink = S_ISDIR(mode) ? 2 : 1;
 	n->rdev = rdev;
@@ -524,7 +524,7 @@ static int new_fs(const char *type, u32 mode, u32 flags, struct filesystem **ret
 	if (!fs)
 		return -ENOMEM;
 	fs_init(&fs->fs, &ops, type, type, TMPFS_MAGIC, flags | FS_CACHE_NAMES);
-	mutex_init(&fs->lock);
+	mutex_init(&fs->lock, LOCK_FS);
 	fs->next_ino = 1;
 	root = ram_node_new(fs, mode, 0, 0, 0);
 	if (!root) {

@@ -21,9 +21,9 @@
 
 #define INTERVAL_NS 5000000000ull
 
-static struct mutex rounds = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(rounds.waiters)};
+static struct mutex rounds = MUTEX_INIT(rounds, LOCK_VOLUME_ROUNDS);
 static struct list_node volumes = LIST_INIT(volumes); /* rounds */
-static struct mutex start_lock = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(start_lock.waiters)};
+static struct mutex start_lock = MUTEX_INIT(start_lock, LOCK_THREAD_MAKER);
 static struct thread *committer; /* set once, under start_lock */
 static bool is_wanted;		 /* atomic: some volume is marked */
 

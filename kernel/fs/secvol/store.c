@@ -439,7 +439,7 @@ static int store_new(const char *path, u32 flags, bool is_dir, struct store **re
 	s->flags = flags;
 	s->is_dir = is_dir;
 	s->lock_fd = -1;
-	mutex_init(&s->lock);
+	mutex_init(&s->lock, LOCK_STORE);
 	*ret = s;
 	return 0;
 }

@@ -51,7 +51,7 @@ static void *env_lock_new(void *arg)
 	struct mutex *m = kzalloc(sizeof(*m));
 
 	if (m)
-		mutex_init(m);
+		mutex_init(m, LOCK_VOLUME);
 	return m;
 }
 

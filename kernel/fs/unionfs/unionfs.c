@@ -370,12 +370,12 @@ int unionfs_new(struct filesystem *upper, struct filesystem **lowers, u32 lower_
 	if (!fs)
 		return -ENOMEM;
 	fs_init(&fs->fs, &ops, "overlay", "unionfs", OVERLAYFS_MAGIC,
-		FS_CACHE_NAMES | FS_CACHE_ATTR);
+		FS_CACHE_NAMES | FS_CACHE_ATTR | FS_UNION);
 	fs->upper = upper;
 	for (u32 i = 0; i < lower_count; i++)
 		fs->lowers[i] = lowers[i];
 	fs->lower_count = lower_count;
-	mutex_init(&fs->copy_lock);
+	mutex_init(&fs->copy_lock, LOCK_UNION_COPY);
 	err = find_or_make_dir(upper, "work", 0, &fs->work);
 	if (err)
 		goto free;
