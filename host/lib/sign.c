@@ -129,6 +129,7 @@ static void identity_of(const struct sign_params *params, struct sigstruct_ident
 	memset(identity, 0, sizeof(*identity));
 	identity->debug = params->simulation || config->debuggable;
 	identity->kss = config->enable_kss;
+	identity->provision_key = config->provision_key;
 	identity->product_id = config->product_id;
 	identity->security_version = config->version_number;
 	identity->date = signing_date();
@@ -154,6 +155,7 @@ static int write_xml(const char *path, const struct sigstruct_identity *identity
 			    "  <ProdID>%u</ProdID>\n"
 			    "  <ISVSVN>%u</ISVSVN>\n"
 			    "  <DisableDebug>%d</DisableDebug>\n"
+			    "  <ProvisionKey>%d</ProvisionKey>\n"
 			    "  <MiscSelect>1</MiscSelect>\n"
 			    "  <MiscMask>0xffffffff</MiscMask>\n"
 			    "  <EnableKSS>%d</EnableKSS>\n"
@@ -164,7 +166,8 @@ static int write_xml(const char *path, const struct sigstruct_identity *identity
 			    "  <Date>0x%08x</Date>\n"
 			    "</EnclaveConfiguration>\n",
 			    identity->product_id, identity->security_version, !identity->debug,
-			    identity->kss, (unsigned long long)half_of(identity->ext_product_id, 1),
+			    identity->provision_key, identity->kss,
+			    (unsigned long long)half_of(identity->ext_product_id, 1),
 			    (unsigned long long)half_of(identity->ext_product_id, 0),
 			    (unsigned long long)half_of(identity->family_id, 1),
 			    (unsigned long long)half_of(identity->family_id, 0), identity->date);
@@ -200,7 +203,19 @@ static int xml_number(const char *xml, const char *name, u64 max, u64 *ret,
 static int parse_identity(const char *xml, struct sigstruct_identity *identity,
 			  struct enclave_error *error)
 {
-	enum { PRODUCT, VERSION, NO_DEBUG, KSS, EXT_H, EXT_L, FAMILY_H, FAMILY_L, DATE, COUNT };
+	enum {
+		PRODUCT,
+		VERSION,
+		NO_DEBUG,
+		PROVISION,
+		KSS,
+		EXT_H,
+		EXT_L,
+		FAMILY_H,
+		FAMILY_L,
+		DATE,
+		COUNT
+	};
 	static const struct {
 		const char *name;
 		u64 max;
@@ -208,6 +223,7 @@ static int parse_identity(const char *xml, struct sigstruct_identity *identity,
 		[PRODUCT] = {"ProdID", UINT16_MAX},
 		[VERSION] = {"ISVSVN", UINT16_MAX},
 		[NO_DEBUG] = {"DisableDebug", 1},
+		[PROVISION] = {"ProvisionKey", 1},
 		[KSS] = {"EnableKSS", 1},
 		[EXT_H] = {"ISVEXTPRODID_H", UINT64_MAX},
 		[EXT_L] = {"ISVEXTPRODID_L", UINT64_MAX},
@@ -226,6 +242,7 @@ static int parse_identity(const char *xml, struct sigstruct_identity *identity,
 	memset(identity, 0, sizeof(*identity));
 	identity->debug = !values[NO_DEBUG];
 	identity->kss = values[KSS];
+	identity->provision_key = values[PROVISION];
 	identity->product_id = (u16)values[PRODUCT];
 	identity->security_version = (u16)values[VERSION];
 	identity->date = (u32)values[DATE];

@@ -33,6 +33,7 @@ void sigstruct_fill(struct sgx_sigstruct *sig, const struct sigstruct_identity *
 	sig->miscselect = SGX_MISC_EXINFO;
 	sig->miscmask = ~0u;
 	sig->attributes.flags = SGX_ATTR_MODE64 | (identity->debug ? SGX_ATTR_DEBUG : 0) |
+				(identity->provision_key ? SGX_ATTR_PROVISIONKEY : 0) |
 				(identity->kss ? SGX_ATTR_KSS : 0);
 	sig->attributes.xfrm = SGX_XFRM_LEGACY;
 	/* Every flag is fixed, DEBUG above all; the machine chooses whether it has AVX and AVX-512. */
@@ -59,7 +60,7 @@ void sigstruct_digest(const struct sgx_sigstruct *sig, u8 digest[SHA256_SIZE])
 }
 
 /* 00 01 ff.. 00 DigestInfo digest, as a number in little endian: from the last byte to the first. */
-static void padded_message(const struct sgx_sigstruct *sig, u8 message[SGX_RSA_SIZE])
+void sigstruct_message(const struct sgx_sigstruct *sig, u8 message[SGX_RSA_SIZE])
 {
 	static const u8 digest_info[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
 					 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
@@ -76,21 +77,27 @@ static void padded_message(const struct sgx_sigstruct *sig, u8 message[SGX_RSA_S
 		message[i] = padded[SGX_RSA_SIZE - 1 - i];
 }
 
+bool sigstruct_has_constants(const struct sgx_sigstruct *sig)
+{
+	return memcmp(sig->header, header, 16) == 0 && memcmp(sig->header2, header2, 16) == 0 &&
+	       (sig->vendor == 0 || sig->vendor == SGX_VENDOR_INTEL) && sig->exponent == 3 &&
+	       !sig->cet_attributes && !sig->cet_mask &&
+	       mem_is_zero(sig->rsv44, sizeof(sig->rsv44)) &&
+	       mem_is_zero(sig->rsv910, sizeof(sig->rsv910)) &&
+	       mem_is_zero(sig->rsv992, sizeof(sig->rsv992)) &&
+	       mem_is_zero(sig->rsv1028, sizeof(sig->rsv1028));
+}
+
 int sigstruct_verify(const struct sgx_sigstruct *sig, struct enclave_error *error)
 {
 	u8 message[SGX_RSA_SIZE], cube[SGX_RSA_SIZE];
 
-	if (memcmp(sig->header, header, 16) != 0 || memcmp(sig->header2, header2, 16) != 0 ||
-	    (sig->vendor != 0 && sig->vendor != SGX_VENDOR_INTEL) || sig->exponent != 3 ||
-	    sig->cet_attributes || sig->cet_mask || !mem_is_zero(sig->rsv44, sizeof(sig->rsv44)) ||
-	    !mem_is_zero(sig->rsv910, sizeof(sig->rsv910)) ||
-	    !mem_is_zero(sig->rsv992, sizeof(sig->rsv992)) ||
-	    !mem_is_zero(sig->rsv1028, sizeof(sig->rsv1028))) {
+	if (!sigstruct_has_constants(sig)) {
 		enclave_error_set(error, "the enclave's signature (SIGSTRUCT) is missing or "
 					 "malformed");
 		return -EBADMSG;
 	}
-	padded_message(sig, message);
+	sigstruct_message(sig, message);
 	if (!sgx_rsa_cube(sig, cube) || memcmp(cube, message, sizeof(cube)) != 0) {
 		enclave_error_set(error, "the enclave's signature (SIGSTRUCT) is wrong");
 		return -EBADMSG;

@@ -14,6 +14,7 @@ extern const u8 sigstruct_sample_mrsigner[SGX_HASH_SIZE];
 struct sigstruct_identity {
 	bool debug;
 	bool kss;
+	bool provision_key;
 	u16 product_id;
 	u16 security_version;
 	u32 date; /* 0xYYYYMMDD */
@@ -35,6 +36,24 @@ int __must_check sigstruct_attach(struct sgx_sigstruct *sig, struct evp_pkey_st 
 
 /* The SHA-256 that is signed. */
 void sigstruct_digest(const struct sgx_sigstruct *sig, u8 digest[SGX_HASH_SIZE]);
+
+/* The padded message that S^3 mod M must be, little endian. */
+void sigstruct_message(const struct sgx_sigstruct *sig, u8 message[SGX_RSA_SIZE]);
+
+/*
+ * Recomputed with OpenSSL, apart from lib/sgx: S^3 mod M and both quotients, little endian. -EBADMSG
+ * when M has fewer than 3072 bits or S is not below it.
+ */
+struct sigstruct_arithmetic {
+	u8 cube[SGX_RSA_SIZE];
+	u8 q1[SGX_RSA_SIZE];
+	u8 q2[SGX_RSA_SIZE];
+};
+int __must_check sigstruct_compute(const struct sgx_sigstruct *sig,
+				   struct sigstruct_arithmetic *ret);
+
+/* The fields that are the same in every SIGSTRUCT, and those that are reserved. */
+bool sigstruct_has_constants(const struct sgx_sigstruct *sig);
 
 /* Constants, RSA signature, Q1 and Q2. -EBADMSG with `error` set. */
 int __must_check sigstruct_verify(const struct sgx_sigstruct *sig, struct enclave_error *error);

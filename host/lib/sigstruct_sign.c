@@ -4,12 +4,12 @@
 #include <openssl/bn.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <string.h>
 
 #include "host/lib/sigstruct.h"
 #include "lib/crypto/sha256.h"
 
-/* Q1 and Q2, from modulus and signature. */
-static int set_quotients(struct sgx_sigstruct *sig)
+int sigstruct_compute(const struct sgx_sigstruct *sig, struct sigstruct_arithmetic *ret)
 {
 	BN_CTX *ctx = BN_CTX_new();
 	BIGNUM *s, *m, *square, *q1, *rem, *cube, *q2;
@@ -33,13 +33,26 @@ static int set_quotients(struct sgx_sigstruct *sig)
 	if (!BN_sqr(square, s, ctx) || !BN_div(q1, rem, square, m, ctx) ||
 	    !BN_mul(cube, s, rem, ctx) || !BN_div(q2, rem, cube, m, ctx))
 		goto end;
-	if (BN_bn2lebinpad(q1, sig->q1, SGX_RSA_SIZE) < 0 ||
-	    BN_bn2lebinpad(q2, sig->q2, SGX_RSA_SIZE) < 0)
+	if (BN_bn2lebinpad(q1, ret->q1, SGX_RSA_SIZE) < 0 ||
+	    BN_bn2lebinpad(q2, ret->q2, SGX_RSA_SIZE) < 0 ||
+	    BN_bn2lebinpad(rem, ret->cube, SGX_RSA_SIZE) < 0)
 		goto end;
 	err = 0;
 end:
 	BN_CTX_end(ctx);
 	BN_CTX_free(ctx);
+	return err;
+}
+
+static int set_quotients(struct sgx_sigstruct *sig)
+{
+	struct sigstruct_arithmetic computed;
+	int err = sigstruct_compute(sig, &computed);
+
+	if (!err) {
+		memcpy(sig->q1, computed.q1, SGX_RSA_SIZE);
+		memcpy(sig->q2, computed.q2, SGX_RSA_SIZE);
+	}
 	return err;
 }
 

@@ -40,11 +40,20 @@ int image_make(const struct image_request *request, u8 digest[32])
 	return 0;
 }
 
-int enclave_sign(const struct build *b, const u8 config_digest[32], const char *work,
-		 const char *to)
+const char *sgx_mode_name(enum sgx_mode mode)
+{
+	return mode == SGX_MODE_SIM ? "SIM" : "HW";
+}
+
+const char *build_kernel(const struct build *b)
+{
+	return place_of(b->mode == SGX_MODE_SIM ? PIECE_KERNEL_SIM : PIECE_KERNEL_HW);
+}
+
+int enclave_sign(struct build *b, const u8 config_digest[32], const char *work, const char *to)
 {
 	struct sign_params params = {
-		.image_path = place_of(PIECE_KERNEL_SIM),
+		.image_path = build_kernel(b),
 		.output_path = to,
 		.work_dir = work,
 		.key_path = b->sign_key,
@@ -58,5 +67,20 @@ int enclave_sign(const struct build *b, const u8 config_digest[32], const char *
 	memcpy(params.config_sha256, config_digest, sizeof(params.config_sha256));
 	if (sign_kernel_image(&params, &info, &error) < 0)
 		return complain("%s", error.text);
+	if ((info.params.mode == ENCLAVE_MODE_SIM) != (b->mode == SGX_MODE_SIM))
+		return complain("'%s' is not the kernel image of SGX mode %s", build_kernel(b),
+				sgx_mode_name(b->mode));
+	memcpy(b->mrenclave, info.mrenclave, sizeof(b->mrenclave));
+	return 0;
+}
+
+int enclave_identify(struct build *b, const char *path)
+{
+	struct enclave_error error = {0};
+	struct sign_info info;
+
+	if (sign_image_verify(path, &info, &error) < 0)
+		return complain("%s", error.text);
+	memcpy(b->mrenclave, info.mrenclave, sizeof(b->mrenclave));
 	return 0;
 }

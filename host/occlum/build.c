@@ -59,8 +59,7 @@ static void stamp_image(struct build *b)
 
 static int stamp_enclave(struct build *b, const u8 config_digest[32])
 {
-	const char *kernel = place_of(PIECE_KERNEL_SIM);
-	const char *const files[] = {kernel, b->sign_key, b->sign_tool};
+	const char *const files[] = {build_kernel(b), b->sign_key, b->sign_tool};
 	struct sha256 s;
 
 	sha256_init(&s);
@@ -209,26 +208,31 @@ static int link_to(const char *target, const char *name)
 	return symlink(target, path) < 0 ? complain_errno(errno, "cannot make '%s'", path) : 0;
 }
 
-/* The files that users of Occlum know under build/, as links to what is installed. */
-static int link_installed(void)
+/* NAME.so.VERSION, NAME.so.0 and, without the mode's ending, NAME.so: as users of Occlum know them. */
+static int link_library(const char *name, const char *ending, const char *target)
 {
-	static const struct {
-		enum piece piece;
-		const char *name;
-	} links[] = {
-		{PIECE_OCCLUM_RUN, "bin/occlum-run"},
-		{PIECE_KERNEL_SIM, "lib/libocclum-libos_sim.so." OCCLUM_VERSION},
-		{PIECE_PAL, "lib/libocclum-pal_sim.so." OCCLUM_VERSION},
-	};
+	char full[64], major[64], path[80];
 
-	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
-		if (link_to(place_of(links[i].piece), links[i].name))
-			return 1;
-	}
-	return link_to("libocclum-libos_sim.so." OCCLUM_VERSION, "lib/libocclum-libos_sim.so.0") ||
-	       link_to("libocclum-libos_sim.so.0", "lib/libocclum-libos.so") ||
-	       link_to("libocclum-pal_sim.so." OCCLUM_VERSION, "lib/libocclum-pal_sim.so.0") ||
-	       link_to("libocclum-pal_sim.so.0", "lib/libocclum-pal.so");
+	snprintf(full, sizeof(full), "%s%s.so." OCCLUM_VERSION, name, ending);
+	snprintf(major, sizeof(major), "%s%s.so.0", name, ending);
+	snprintf(path, sizeof(path), "lib/%s", full);
+	if (link_to(target, path))
+		return 1;
+	snprintf(path, sizeof(path), "lib/%s", major);
+	if (link_to(full, path))
+		return 1;
+	snprintf(path, sizeof(path), "lib/%s.so", name);
+	return link_to(major, path);
+}
+
+/* The files that users of Occlum know under build/, as links to what is installed. */
+static int link_installed(const struct build *b)
+{
+	const char *ending = b->mode == SGX_MODE_SIM ? "_sim" : "";
+
+	return link_to(place_of(PIECE_OCCLUM_RUN), "bin/occlum-run") ||
+	       link_library("libocclum-libos", ending, build_kernel(b)) ||
+	       link_library("libocclum-pal", ending, place_of(PIECE_PAL));
 }
 
 static int write_config(struct build *b, u8 digest[32])
@@ -268,7 +272,7 @@ static int make_enclave(struct build *b)
 	if (!b->options.force && memcmp(b->now.enclave, b->before.enclave, 32) == 0 &&
 	    link("build/Enclave.xml", BUILD_TEMP "/Enclave.xml") == 0 &&
 	    link(INSTANCE_SIGNED, BUILD_TEMP "/lib/libocclum-libos.signed.so") == 0)
-		return 0;
+		return enclave_identify(b, INSTANCE_SIGNED);
 	inform("Building libOS...");
 	inform("Signing the enclave...");
 	b->rebuilt = true;
@@ -392,7 +396,7 @@ static void say_inputs(const struct build *b)
 	inform("Enclave sign-key: %s", b->sign_key);
 	if (b->encrypted)
 		inform("Image encryption key: %s", b->options.image_key);
-	inform("SGX mode: %s", b->mode == SGX_MODE_SIM ? "SIM" : "HW");
+	inform("SGX mode: %s", sgx_mode_name(b->mode));
 }
 
 /* The template's; any other value is somebody's wish. */
@@ -419,13 +423,13 @@ static int make_all(struct build *b)
 		return 1;
 	if (b->rebuilt)
 		inform("Generate the SEFS image successfully");
-	return make_enclave(b) || link_installed() || stamp_write(&b->now, BUILD_TEMP "/.stamp") ||
+	return make_enclave(b) || link_installed(b) || stamp_write(&b->now, BUILD_TEMP "/.stamp") ||
 	       put_in_place();
 }
 
 static int build(struct build *b)
 {
-	const char *mode;
+	char mode[8];
 	int err;
 
 	if (clean_up() || read_inputs(b))
@@ -437,7 +441,7 @@ static int build(struct build *b)
 			warn("cannot remove '" BUILD_TEMP "'");
 		return 1;
 	}
-	mode = b->mode == SGX_MODE_SIM ? "SIM\n" : "HW\n";
+	snprintf(mode, sizeof(mode), "%s\n", sgx_mode_name(b->mode));
 	err = file_write(INSTANCE_MODE, mode, strlen(mode), 0644);
 	if (err < 0)
 		return complain_errno(err, "cannot write %s", INSTANCE_MODE);
@@ -445,6 +449,12 @@ static int build(struct build *b)
 		return 1;
 	if (!b->rebuilt)
 		inform("Nothing has changed since the last build");
+	if (b->mode == SGX_MODE_HW) {
+		char hex[65];
+
+		hex_encode(hex, b->mrenclave, sizeof(b->mrenclave));
+		inform("MRENCLAVE: %s", hex);
+	}
 	inform("Built the Occlum image and enclave successfully");
 	return 0;
 }

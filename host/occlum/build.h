@@ -46,7 +46,8 @@ struct build {
 	u8 image_digest[32];
 	u8 initfs_digest[32];
 	u8 image_digest_before[32];
-	bool rebuilt; /* anything at all */
+	u8 mrenclave[32]; /* of the signed enclave */
+	bool rebuilt;	  /* anything at all */
 };
 
 int __must_check build_parse_options(struct build_options *o, int argc, char **argv);
@@ -64,11 +65,20 @@ int __must_check settings_load(struct occlum_config *config, u8 text_digest[32])
 /* "c7-32-...": the file that gen-image-key writes. */
 int __must_check image_key_load(const char *path, u8 key[IMAGE_KEY_SIZE]);
 
+/* "SIM" or "HW" */
+const char *sgx_mode_name(enum sgx_mode mode);
+
+/* The unsigned kernel image that is built from. */
+const char *build_kernel(const struct build *b);
+
 /* The key is one that the standard tool can sign with. */
 int __must_check sign_key_check(const char *path);
 
 /* Path of this user's development signing key, which is made when it is not there. */
 int __must_check dev_key_path(char *path, size_t size);
+
+/* The key at `path` is the development key, if there is one: not for a release. */
+bool __must_check dev_key_is(const char *path);
 
 /* A volume that is made from a tree. */
 struct image_request {
@@ -92,8 +102,11 @@ void entry_point_check(const char *tree, const char *path, const struct occlum_c
 int __must_check config_dump(const struct occlum_config *config, const char *path);
 
 /* Makes the signed kernel image `to`; intermediate files go to `work`. */
-int __must_check enclave_sign(const struct build *b, const u8 config_digest[32], const char *work,
+int __must_check enclave_sign(struct build *b, const u8 config_digest[32], const char *work,
 			      const char *to);
+
+/* MRENCLAVE of a signed image, recomputed and verified. */
+int __must_check enclave_identify(struct build *b, const char *path);
 
 /* build/.stamp */
 int __must_check stamp_write(const struct build_stamp *stamp, const char *path);

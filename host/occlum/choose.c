@@ -67,7 +67,10 @@ static bool is_among(const char *value, const char *const *list, size_t count)
 	return false;
 }
 
-/* The same words as Occlum's ENABLE_EDMM. */
+/*
+ * The same words as Occlum's ENABLE_EDMM. Both answers are fine: memory grows at run time in every
+ * enclave, which is what EDMM is for.
+ */
 static int check_edmm(const char *value)
 {
 	static const char *const on[] = {"Y", "YES", "yes", "True", "1"};
@@ -75,10 +78,9 @@ static int check_edmm(const char *value)
 
 	if (!value)
 		value = getenv("ENABLE_EDMM");
-	if (!value || !value[0] || is_among(value, off, ARRAY_SIZE(off)))
+	if (!value || !value[0] || is_among(value, off, ARRAY_SIZE(off)) ||
+	    is_among(value, on, ARRAY_SIZE(on)))
 		return 0;
-	if (is_among(value, on, ARRAY_SIZE(on)))
-		return complain("--enable-edmm %s is not yet supported; accepted is N", value);
 	return complain("--enable-edmm takes Y or N, not '%s'", value);
 }
 
@@ -125,9 +127,10 @@ int build_choose_mode(struct build *b)
 		b->mode = SGX_MODE_SIM;
 		return 0;
 	}
-	if (strcmp(mode, "HW") == 0)
-		return complain(
-			"SGX mode HW is not yet supported by this version; use --sgx-mode SIM");
+	if (strcmp(mode, "HW") == 0) {
+		b->mode = SGX_MODE_HW;
+		return 0;
+	}
 	if (strcmp(mode, "HYPER") == 0)
 		return complain("SGX mode HYPER is not supported; accepted are HW and SIM");
 	return complain("unknown SGX mode '%s'; accepted are HW and SIM", mode);
@@ -148,6 +151,11 @@ int build_choose_key(struct build *b)
 		if (!realpath(b->options.sign_key, b->sign_key))
 			return complain_errno(errno, "cannot read the signing key '%s'",
 					      b->options.sign_key);
+		if (!b->config.debuggable && dev_key_is(b->sign_key))
+			return complain(
+				"a release (metadata.debuggable: false) is not signed with the "
+				"development key; make one for releases: occlum-sign genkey -out "
+				"KEY.pem");
 		/* What another tool takes for a key is its own affair. */
 		return b->options.sign_tool ? 0 : sign_key_check(b->sign_key);
 	}

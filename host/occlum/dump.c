@@ -115,10 +115,11 @@ static void put_settings(FILE *f, const struct occlum_config *c)
 		(unsigned long long)c->default_mmap_size);
 	fprintf(f,
 		"  \"metadata\": {\"product_id\": %u, \"version_number\": %u, \"debuggable\": %s, "
-		"\"disable_log\": %s, \"enable_kss\": %s, \"family_id\": \"%s\", "
+		"\"disable_log\": %s, \"provision_key\": %s, \"enable_kss\": %s, \"family_id\": "
+		"\"%s\", "
 		"\"ext_prod_id\": \"%s\"},\n",
 		c->product_id, c->version_number, boolean(c->debuggable), boolean(c->disable_log),
-		boolean(c->enable_kss), family, product);
+		boolean(c->provision_key), boolean(c->enable_kss), family, product);
 	fprintf(f, "  \"feature\": {\"strict_memory\": %s, \"enable_posix_shm\": %s},\n",
 		boolean(c->strict_memory), boolean(c->enable_posix_shm));
 }

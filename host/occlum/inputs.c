@@ -23,6 +23,8 @@
 #include "lib/config/settings.h"
 #include "lib/crypto/sha256.h"
 
+#define DEV_KEY "development-sign.key"
+
 int settings_load(struct occlum_config *config, u8 text_digest[32])
 {
 	static struct json_token tokens[SETTINGS_TOKENS_MAX];
@@ -82,18 +84,28 @@ static int no_password(char *buf, int size, int writing, void *arg)
 	return -1;
 }
 
+static EVP_PKEY *read_private_key(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	EVP_PKEY *key;
+
+	if (!f)
+		return NULL;
+	key = PEM_read_PrivateKey(f, NULL, no_password, NULL);
+	fclose(f);
+	return key;
+}
+
 /* Checked early, so that a wrong key is said in one line and before any work. */
 int sign_key_check(const char *path)
 {
-	FILE *f = fopen(path, "re");
 	EVP_PKEY *key;
 	BIGNUM *e = NULL;
 	bool ok;
 
-	if (!f)
+	if (access(path, R_OK) < 0)
 		return complain_errno(errno, "cannot read the signing key '%s'", path);
-	key = PEM_read_PrivateKey(f, NULL, no_password, NULL);
-	fclose(f);
+	key = read_private_key(path);
 	ok = key && EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) == 3072 &&
 	     EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) && BN_is_word(e, 3);
 	BN_free(e);
@@ -106,43 +118,66 @@ int sign_key_check(const char *path)
 		path);
 }
 
-static int state_dir(char *path, size_t size)
+/* Where the development key of this user lies or would lie. 0 or -errno. */
+static int find_dev_key(char *path, size_t size)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	int n;
 
 	if (state && state[0] == '/')
-		n = snprintf(path, size, "%s/occlum", state);
+		n = snprintf(path, size, "%s/occlum/" DEV_KEY, state);
 	else if (home && home[0] == '/')
-		n = snprintf(path, size, "%s/.local/state/occlum", home);
+		n = snprintf(path, size, "%s/.local/state/occlum/" DEV_KEY, home);
 	else
-		return complain(
-			"neither XDG_STATE_HOME nor HOME says where the development signing "
-			"key lies; set HOME or give --sign-key");
-	if (n < 0 || (size_t)n >= size)
-		return complain("the path of the development signing key is too long");
+		return -ENOENT;
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+bool dev_key_is(const char *path)
+{
+	char dev[PATH_MAX];
+	EVP_PKEY *key, *dev_key;
+	bool equal;
+
+	if (find_dev_key(dev, sizeof(dev)) < 0)
+		return false;
+	key = read_private_key(path);
+	dev_key = read_private_key(dev);
+	equal = key && dev_key && EVP_PKEY_eq(key, dev_key) == 1;
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(dev_key);
+	return equal;
+}
+
+static int make_dev_key(const char *path)
+{
+	struct enclave_error error = {0};
+	char dir[PATH_MAX];
+	int err;
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path), path);
+	err = dir_make(dir, 0700);
+	if (err < 0)
+		return complain_errno(err, "cannot make '%s'", dir);
+	err = sign_key_generate(path, &error);
+	if (err < 0 && err != -EEXIST) /* of two first builds at once, one key wins */
+		return complain("cannot make the development signing key: %s", error.text);
 	return 0;
 }
 
 int dev_key_path(char *path, size_t size)
 {
-	struct enclave_error error = {0};
-	char dir[PATH_MAX];
 	struct stat st;
-	int err;
+	int err = find_dev_key(path, size);
 
-	if (state_dir(dir, sizeof(dir)))
-		return 1;
-	if (path_join(path, size, dir, "development-sign.key") < 0)
+	if (err == -ENOENT)
+		return complain(
+			"neither XDG_STATE_HOME nor HOME says where the development signing "
+			"key lies; set HOME or give --sign-key");
+	if (err < 0)
 		return complain("the path of the development signing key is too long");
-	if (!file_exists(path)) {
-		err = dir_make(dir, 0700);
-		if (err < 0)
-			return complain_errno(err, "cannot make '%s'", dir);
-		err = sign_key_generate(path, &error);
-		if (err < 0 && err != -EEXIST) /* of two first builds at once, one key wins */
-			return complain("cannot make the development signing key: %s", error.text);
-	}
+	if (!file_exists(path) && make_dev_key(path))
+		return 1;
 	if (stat(path, &st) < 0)
 		return complain_errno(errno, "cannot read the development signing key '%s'", path);
 	if (st.st_mode & 077)

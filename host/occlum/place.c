@@ -21,6 +21,7 @@ static const struct {
 } layout[PIECE_COUNT] = {
 	[PIECE_OCCLUM_RUN] = {"build/bin/occlum-run", "host/occlum/occlum-run"},
 	[PIECE_KERNEL_SIM] = {"build/lib/libocclum-libos_sim.so", "kernel/libocclum-libos_sim.so"},
+	[PIECE_KERNEL_HW] = {"build/lib/libocclum-libos.so", "kernel/libocclum-libos.so"},
 	[PIECE_PAL] = {"build/lib/libocclum-pal.so", "host/pal/libocclum-pal.so"},
 	[PIECE_INIT] = {"build/lib/init", "user/init/init"},
 	[PIECE_SIGN_TOOL] = {"build/bin/occlum-sign", "host/sign/occlum-sign"},

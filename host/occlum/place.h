@@ -10,6 +10,7 @@
 enum piece {
 	PIECE_OCCLUM_RUN,
 	PIECE_KERNEL_SIM, /* libocclum-libos_sim.so */
+	PIECE_KERNEL_HW,  /* libocclum-libos.so */
 	PIECE_PAL,	  /* libocclum-pal.so */
 	PIECE_INIT,
 	PIECE_SIGN_TOOL, /* occlum-sign */

@@ -1,68 +1,114 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * occlum-sign: the standard sign tool. `sign` has the contract that any tool named by
- * `occlum build --sign-tool` must keep; `gendata` and `catsig` are for keys in a hardware module.
+ * `occlum build --sign-tool` must keep; `gendata` and `catsig` are for keys in a hardware module;
+ * the rest is for those who review an enclave that others built and signed.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "host/lib/sign.h"
+#include "host/sign/review.h"
 
 static const char usage[] =
 	"usage: occlum-sign sign -key KEY.pem -config XML -enclave IN -out OUT\n"
 	"       occlum-sign gendata -config XML -enclave IN -out TO_BE_SIGNED\n"
 	"       occlum-sign catsig -key PUBLIC.pem -sig SIGNATURE -config XML -enclave IN -out "
 	"OUT\n"
-	"       occlum-sign genkey -out KEY.pem\n";
+	"       occlum-sign genkey -out KEY.pem\n"
+	"to review:\n"
+	"       occlum-sign dump -enclave SIGNED [-out FILE] | -sigstruct FILE\n"
+	"       occlum-sign check -enclave SIGNED | [-sgxs STREAM] -sigstruct FILE\n"
+	"       occlum-sign measure -enclave SIGNED | -sgxs STREAM\n"
+	"       occlum-sign sgxs -enclave SIGNED -out STREAM\n";
 
-static const char *option(int argc, char **argv, const char *name)
-{
-	for (int i = 2; i + 1 < argc; i += 2) {
-		if (strcmp(argv[i], name) == 0)
-			return argv[i + 1];
-	}
-	return NULL;
-}
+struct options {
+	const char *key, *config, *enclave, *out, *sig, *sgxs, *sigstruct;
+};
 
-static bool options_are_known(int argc, char **argv)
+static int parse(struct options *o, int argc, char **argv)
 {
-	static const char *const known[] = {"-key", "-config", "-enclave", "-out", "-sig"};
+	const struct {
+		const char *name;
+		const char **value;
+	} known[] = {
+		{"-key", &o->key},
+		{"-config", &o->config},
+		{"-enclave", &o->enclave},
+		{"-out", &o->out},
+		{"-sig", &o->sig},
+		{"-sgxs", &o->sgxs},
+		{"-sigstruct", &o->sigstruct},
+	};
 
 	for (int i = 2; i < argc; i += 2) {
-		bool found = false;
+		size_t k = 0;
 
-		for (size_t k = 0; k < ARRAY_SIZE(known); k++)
-			found |= strcmp(argv[i], known[k]) == 0;
-		if (!found || i + 1 == argc)
-			return false;
+		while (k < ARRAY_SIZE(known) && strcmp(argv[i], known[k].name) != 0)
+			k++;
+		if (k == ARRAY_SIZE(known) || i + 1 == argc)
+			return -1;
+		*known[k].value = argv[i + 1];
 	}
-	return argc >= 2;
+	return argc >= 2 ? 0 : -1;
+}
+
+/* The exit status, or -1 for wrong usage. */
+static int review(const char *command, const struct options *o)
+{
+	struct review_files files = {o->enclave, o->sgxs, o->sigstruct};
+	int given = !!o->enclave + !!o->sgxs;
+
+	if (!strcmp(command, "dump") && !!o->enclave + !!o->sigstruct == 1 && !o->sgxs)
+		return review_dump(&files, o->out);
+	if (!strcmp(command, "check") && given <= 1 && (o->enclave || o->sigstruct))
+		return review_check(&files);
+	if (!strcmp(command, "measure") && given == 1 && !o->sigstruct)
+		return review_measure(&files);
+	if (!strcmp(command, "sgxs") && o->enclave && o->out && !o->sgxs && !o->sigstruct)
+		return review_stream(&files, o->out);
+	return -1;
+}
+
+/* Likewise. */
+static int make(const char *command, const struct options *o)
+{
+	struct enclave_error error = {""};
+	int err;
+
+	if (!strcmp(command, "sign") && o->key && o->config && o->enclave && o->out)
+		err = sign_with_key(o->key, o->config, o->enclave, o->out, &error);
+	else if (!strcmp(command, "gendata") && o->config && o->enclave && o->out)
+		err = sign_digest(o->config, o->enclave, o->out, &error);
+	else if (!strcmp(command, "catsig") && o->key && o->sig && o->config && o->enclave &&
+		 o->out)
+		err = sign_attach(o->key, o->sig, o->config, o->enclave, o->out, &error);
+	else if (!strcmp(command, "genkey") && o->out)
+		err = sign_key_generate(o->out, &error);
+	else
+		return -1;
+	if (err)
+		fprintf(stderr, "occlum-sign: %s\n", error.text);
+	return err ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-	const char *key = option(argc, argv, "-key"), *xml = option(argc, argv, "-config");
-	const char *in = option(argc, argv, "-enclave"), *out = option(argc, argv, "-out");
-	const char *signature = option(argc, argv, "-sig");
-	struct enclave_error error = {""};
-	int err;
+	struct options o = {0};
+	int status = -1;
 
-	if (!options_are_known(argc, argv))
-		goto misuse;
-	if (!strcmp(argv[1], "sign") && key && xml && in && out)
-		err = sign_with_key(key, xml, in, out, &error);
-	else if (!strcmp(argv[1], "gendata") && xml && in && out)
-		err = sign_digest(xml, in, out, &error);
-	else if (!strcmp(argv[1], "catsig") && key && signature && xml && in && out)
-		err = sign_attach(key, signature, xml, in, out, &error);
-	else if (!strcmp(argv[1], "genkey") && out)
-		err = sign_key_generate(out, &error);
-	else
-		goto misuse;
-	if (err)
-		fprintf(stderr, "occlum-sign: %s\n", error.text);
-	return err ? 1 : 0;
-misuse:
-	fputs(usage, stderr);
-	return 2;
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (parse(&o, argc, argv) == 0) {
+		status = make(argv[1], &o);
+		if (status < 0)
+			status = review(argv[1], &o);
+	}
+	if (status < 0) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	return status;
 }

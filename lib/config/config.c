@@ -135,6 +135,7 @@ static void read_settings(struct cursor *c, struct occlum_config *config)
 	config->debuggable = flags & CONFIG_DEBUGGABLE;
 	config->disable_log = flags & CONFIG_DISABLE_LOG;
 	config->enable_kss = flags & CONFIG_ENABLE_KSS;
+	config->provision_key = flags & CONFIG_PROVISION_KEY;
 	config->strict_memory = flags & CONFIG_STRICT_MEMORY;
 	config->enable_posix_shm = flags & CONFIG_ENABLE_POSIX_SHM;
 	memcpy(config->family_id, f.family_id, sizeof(config->family_id));
@@ -271,6 +272,7 @@ static void write_settings(struct writer *w, const struct occlum_config *config)
 		.flags = le32_put((config->debuggable ? CONFIG_DEBUGGABLE : 0) |
 				  (config->disable_log ? CONFIG_DISABLE_LOG : 0) |
 				  (config->enable_kss ? CONFIG_ENABLE_KSS : 0) |
+				  (config->provision_key ? CONFIG_PROVISION_KEY : 0) |
 				  (config->strict_memory ? CONFIG_STRICT_MEMORY : 0) |
 				  (config->enable_posix_shm ? CONFIG_ENABLE_POSIX_SHM : 0)),
 	};

@@ -109,6 +109,7 @@ struct occlum_config {
 	u16 version_number; /* ISVSVN */
 	bool debuggable;
 	bool disable_log;
+	bool provision_key; /* attribute PROVISIONKEY: keys that identify the machine */
 	bool enable_kss;
 	u8 family_id[CONFIG_KSS_ID_SIZE]; /* little endian, zero without KSS */
 	u8 ext_prod_id[CONFIG_KSS_ID_SIZE];

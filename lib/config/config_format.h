@@ -32,7 +32,8 @@ enum config_setting_flags {
 	CONFIG_ENABLE_KSS = 1 << 2,
 	CONFIG_STRICT_MEMORY = 1 << 3,
 	CONFIG_ENABLE_POSIX_SHM = 1 << 4,
-	CONFIG_SETTING_FLAGS = (1 << 5) - 1,
+	CONFIG_PROVISION_KEY = 1 << 5,
+	CONFIG_SETTING_FLAGS = (1 << 6) - 1,
 };
 
 struct config_settings_format {

@@ -33,7 +33,6 @@ enum kind {
 	KIND_SIZE,
 	KIND_NUMBER,
 	KIND_BOOL,
-	KIND_OFF_FLAG,	 /* a bool that must be false */
 	KIND_OFF_NUMBER, /* a number: `min` or `max`, both meaning off; anything else later */
 	KIND_ID,	 /* {high, low} */
 	KIND_STRINGS,
@@ -57,6 +56,7 @@ enum field {
 	VERSION_NUMBER,
 	DEBUGGABLE,
 	DISABLE_LOG,
+	PROVISION_KEY,
 	ENABLE_KSS,
 	FAMILY_ID,
 	EXT_PROD_ID,
@@ -107,6 +107,7 @@ static const struct row rows[FIELD_COUNT] = {
 	[VERSION_NUMBER] = {SECTION_METADATA, "version_number", KIND_NUMBER, 0, UINT16_MAX, 0},
 	[DEBUGGABLE] = {SECTION_METADATA, "debuggable", KIND_BOOL, 0, 0, true},
 	[DISABLE_LOG] = {SECTION_METADATA, "disable_log", KIND_BOOL},
+	[PROVISION_KEY] = {SECTION_METADATA, "provision_key", KIND_BOOL},
 	[ENABLE_KSS] = {SECTION_METADATA, "enable_kss", KIND_BOOL},
 	[FAMILY_ID] = {SECTION_METADATA, "family_id", KIND_ID},
 	[EXT_PROD_ID] = {SECTION_METADATA, "ext_prod_id", KIND_ID},
@@ -114,7 +115,8 @@ static const struct row rows[FIELD_COUNT] = {
 	[AMX] = {SECTION_FEATURE, "amx", KIND_OFF_NUMBER, 0, 2, 0},
 	[PKRU] = {SECTION_FEATURE, "pkru", KIND_OFF_NUMBER, 0, 2, 0},
 	[IO_URING] = {SECTION_FEATURE, "io_uring", KIND_OFF_NUMBER, 0, 0, 0},
-	[ENABLE_EDMM] = {SECTION_FEATURE, "enable_edmm", KIND_OFF_FLAG},
+	[ENABLE_EDMM] = {SECTION_FEATURE, "enable_edmm",
+			 KIND_BOOL}, /* either is true of every enclave */
 	[ENABLE_POSIX_SHM] = {SECTION_FEATURE, "enable_posix_shm", KIND_BOOL, 0, 0, true},
 	[STRICT_MEMORY] = {SECTION_FEATURE, "strict_memory", KIND_BOOL},
 };
@@ -229,12 +231,8 @@ static int read_value(struct reader *r, const struct row *row, const char *name,
 			return reader_fail_value(r, at, name, "a list of strings");
 		return 0;
 	case KIND_BOOL:
-	case KIND_OFF_FLAG:
 		err = reader_bool(r, at, name, &flag);
 		slot->number = flag;
-		if (err == 0 && flag && row->kind == KIND_OFF_FLAG)
-			return reader_fail(r, at, name,
-					   "true is not yet supported; accepted is false");
 		return err;
 	}
 	return -EINVAL;
@@ -353,6 +351,7 @@ static int apply_metadata(struct reader *r, const struct settings *s)
 		s->slots[STRICT_MEMORY].at ? s->slots[STRICT_MEMORY].number : !c->debuggable;
 	c->enable_posix_shm = number_of(s, ENABLE_POSIX_SHM);
 	c->enable_kss = number_of(s, ENABLE_KSS);
+	c->provision_key = number_of(s, PROVISION_KEY);
 	for (int f = FAMILY_ID; f <= EXT_PROD_ID; f++) {
 		if (s->slots[f].at && !c->enable_kss &&
 		    !mem_is_zero(s->slots[f].id, sizeof(s->slots[f].id)))

@@ -13,6 +13,8 @@ static_assert(sizeof(((struct sgx_measure *)0)->records) % RECORD_SIZE == 0, "wh
 static void flush(struct sgx_measure *m)
 {
 	sha256_update(&m->hash, m->records, m->fill);
+	if (m->tap)
+		m->tap(m->tap_arg, m->records, m->fill);
 	m->fill = 0;
 }
 
@@ -37,6 +39,8 @@ void sgx_measure_create(struct sgx_measure *m, u64 enclave_size, u32 ssa_frame_p
 
 	sha256_init(&m->hash);
 	m->fill = 0;
+	m->tap = NULL;
+	m->tap_arg = NULL;
 	record = record_new(m, "ECREATE", 0);
 	memcpy(record + 8, &ssa_frame_pages, sizeof(ssa_frame_pages));
 	memcpy(record + 12, &enclave_size, sizeof(enclave_size));

@@ -12,9 +12,13 @@
 struct sgx_measure {
 	struct sha256 hash;
 	size_t fill; /* bytes of `records` that are not hashed yet */
+	/* When set: gets the stream as well, in pieces, the last one from sgx_measure_final(). */
+	void (*tap)(void *tap_arg, const void *bytes, size_t size);
+	void *tap_arg;
 	u8 records[4096];
 };
 
+/* Without a tap; set one afterwards. */
 void sgx_measure_create(struct sgx_measure *m, u64 enclave_size, u32 ssa_frame_pages);
 
 /* EADD; the content of a page that is only added is the host's choice. */

@@ -125,5 +125,5 @@ $ occlum print
 ! Error: print info name not provided
 [1]
 $ occlum print mrsomething
-! occlum: print: No valid info name provided; accepted are mrenclave and mrsigner
+! occlum: print: No valid info name provided; accepted are mrenclave, mrsigner, sigstruct and sgxs
 [1]

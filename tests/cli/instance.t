@@ -28,8 +28,20 @@ $ occlum run
 $ occlum run /bin/true
 ! Error: the Occlum image and enclave are not built yet. Need to run "occlum build" first.
 [1]
+$ occlum run --cpus 2 /bin/true
+! occlum: run: --cpus is not yet supported
+[1]
 $ occlum run --config-id x /bin/true
-! occlum: run: --config-id is not yet supported
+! occlum: run: the config id (--config-id) is not base64 text of 1 to 64 bytes: 'x'
+[1]
+$ occlum run --config-id
+! occlum: run: --config-id needs a value
+[1]
+$ occlum run --config-id AAAA --config-svn 65536 /bin/true
+! occlum: run: the config svn (--config-svn) is not a number from 0 to 65535: '65536'
+[1]
+$ occlum run --config-id AAAA --config-svn 65535
+! occlum: run: at least one argument must be provided: the program to run
 [1]
 $ occlum run --bogus /bin/true
 ! Error: Unknown option: --bogus

@@ -8,27 +8,18 @@ $ occlum build --sgx-mode HYPER
 $ SGX_MODE=HYPER occlum build
 ! occlum: build: SGX mode HYPER is not supported; accepted are HW and SIM
 [1]
-$ occlum build --sgx-mode HW
-! occlum: build: SGX mode HW is not yet supported by this version; use --sgx-mode SIM
-[1]
-$ SGX_MODE=HW occlum build
-! occlum: build: SGX mode HW is not yet supported by this version; use --sgx-mode SIM
-[1]
 $ occlum build --sgx-mode sim
 ! occlum: build: unknown SGX mode 'sim'; accepted are HW and SIM
 [1]
 $ occlum build --sgx-mode
 ! occlum: build: --sgx-mode needs a value
 [1]
-$ SGX_MODE=HYPER occlum build --sgx-mode HW
-! occlum: build: SGX mode HW is not yet supported by this version; use --sgx-mode SIM
-[1]
-$ occlum build --enable-edmm Y
-! occlum: build: --enable-edmm Y is not yet supported; accepted is N
-[1]
-$ ENABLE_EDMM=YES occlum build
-! occlum: build: --enable-edmm YES is not yet supported; accepted is N
-[1]
+$ SGX_MODE=HYPER occlum build --sgx-mode SIM | tail -n 1
+Built the Occlum image and enclave successfully
+$ SGX_MODE=SIM occlum build --enable-edmm Y | tail -n 1
+Built the Occlum image and enclave successfully
+$ SGX_MODE=SIM ENABLE_EDMM=NO occlum build | tail -n 1
+Built the Occlum image and enclave successfully
 $ occlum build --enable-edmm maybe
 ! occlum: build: --enable-edmm takes Y or N, not 'maybe'
 [1]

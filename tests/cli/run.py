@@ -13,6 +13,7 @@ A .t file holds commands and what they print:
 Commands run one after the other in a scratch directory, each by sh, and keep its working directory.
 `run.py --build BUILD FILE.t` compares; with --update it writes what it sees into the file. A file
 whose comments say "needs: X" is skipped where X is not: enclave (a kernel image and occlum-run),
+hw-kernel (the one for hardware),
 no-sgx (no SGX device), root.
 """
 import argparse
@@ -61,6 +62,8 @@ def have(need, build):
                    ("kernel/libocclum-libos_sim.so", "host/occlum/occlum-run"))
     if need == "build":
         return os.path.exists(f"{build}/kernel/libocclum-libos_sim.so")
+    if need == "hw-kernel":
+        return os.path.exists(f"{build}/kernel/libocclum-libos.so")
     if need == "occlum":
         return os.path.exists(f"{build}/host/occlum/occlum")
     if need == "no-sgx":

@@ -49,9 +49,6 @@ $ sed 's/"pkru": 0/"pkru": 1/' good > Occlum.json; occlum build --sgx-mode SIM
 $ sed 's/"io_uring": 0/"io_uring": 4/' good > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:59: feature.io_uring: 4 is not yet supported; accepted is 0 (off)
 [1]
-$ sed 's/"enable_edmm": false/"enable_edmm": true/' good > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:60: feature.enable_edmm: true is not yet supported; accepted is false
-[1]
 $ sed 's/"OCCLUM=yes"/"OCCLUM"/' good > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:34: env.default: expected a string "NAME=value", found "OCCLUM"
 [1]

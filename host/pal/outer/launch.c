@@ -12,46 +12,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "host/lib/config_id.h"
+
 #define XFRM_CHOICE (SGX_XFRM_LEGACY | SGX_XFRM_AVX | SGX_XFRM_AVX512)
-
-static int base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Up to `max` bytes; the count or -EINVAL. */
-static int base64_decode(const char *text, u8 *bytes, size_t max)
-{
-	size_t len = strlen(text), count = 0;
-	u32 bits = 0;
-	int have = 0;
-
-	while (len && text[len - 1] == '=' && strlen(text) - len < 2)
-		len--;
-	if (strlen(text) % 4 != 0)
-		return -EINVAL;
-	for (size_t i = 0; i < len; i++) {
-		int value = base64_value(text[i]);
-
-		if (value < 0)
-			return -EINVAL;
-		bits = bits << 6 | (u32)value;
-		have += 6;
-		if (have < 8)
-			continue;
-		have -= 8;
-		if (count == max)
-			return -EINVAL;
-		bytes[count++] = (u8)(bits >> have);
-	}
-	return (bits & ((1u << have) - 1)) ? -EINVAL : (int)count;
-}
 
 static bool is_yes(const char *value)
 {
@@ -66,34 +29,18 @@ static bool is_yes(const char *value)
 
 int launch_choice_read(struct launch_choice *choice, struct enclave_error *error)
 {
-	const char *id = getenv("OCCLUM_CONF_ID_BASE64"), *svn = getenv("OCCLUM_CONF_SVN");
+	const char *id = getenv(CONFIG_ID_VARIABLE), *svn = getenv(CONFIG_SVN_VARIABLE);
+	int err = 0;
 
 	*choice = (struct launch_choice){
 		.is_release = is_yes(getenv("OCCLUM_RELEASE_ENCLAVE")),
+		.is_configured = (id && *id) || (svn && *svn),
 	};
-	if (id && *id) {
-		if (base64_decode(id, choice->configid, sizeof(choice->configid)) < 0) {
-			enclave_error_set(error, "the configuration id (--config-id) is not base64 "
-						 "of at most 64 bytes");
-			return -EINVAL;
-		}
-		choice->is_configured = true;
-	}
-	if (svn && *svn) {
-		char *end;
-		unsigned long value = strtoul(svn, &end, 0);
-
-		if (*end || value > UINT16_MAX || svn[0] == '-') {
-			enclave_error_set(error,
-					  "the configuration's version (--config-svn) is "
-					  "not a number up to 65535: '%.40s'",
-					  svn);
-			return -EINVAL;
-		}
-		choice->configsvn = (u16)value;
-		choice->is_configured = true;
-	}
-	return 0;
+	if (id && *id)
+		err = config_id_parse(id, choice->configid, error);
+	if (!err && svn && *svn)
+		err = config_svn_parse(svn, &choice->configsvn, error);
+	return err;
 }
 
 static int fill_flags(struct sgx_secs *secs, const struct sgx_sigstruct *sig, u64 allowed,

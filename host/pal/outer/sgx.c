@@ -24,7 +24,7 @@
 #include "host/pal/outer/launch.h"
 #include "host/pal/outer/sgx_driver.h"
 #include "host/pal/outer/sgx_error.h"
-#include "host/pal/outer/sgx_machine.h"
+#include "host/lib/sgx_machine.h"
 
 #define BUFFER_SIZE   MIB(1)
 #define DIRTY_BYTE    0xcc
@@ -103,7 +103,7 @@ static int sgx_create(struct enclave *e, const struct measured_params *params,
 
 	e->fd = -1;
 	memset(&building, 0, sizeof(building));
-	sgx_machine_read(&building.machine);
+	sgx_machine_read(&building.machine, sgx_driver.cpuid, sgx_driver.xgetbv());
 	err = sgx_machine_check(&building.machine, params->enclave_size, error);
 	if (!err)
 		err = launch_choice_read(&building.choice, error);

@@ -22,7 +22,7 @@
 #include "host/pal/outer/enclave.h"
 #include "host/pal/outer/launch.h"
 #include "host/pal/outer/sgx_driver.h"
-#include "host/pal/outer/sgx_machine.h"
+#include "host/lib/sgx_machine.h"
 #include "tests/pal/scenarios.h"
 
 #define DEVICE_FD    1000

@@ -20,7 +20,8 @@
 static int fill_identity(struct enclave *e, const struct sgx_sigstruct *sig,
 			 struct enclave_error *error)
 {
-	struct sgx_attributes machine = {.flags = SGX_ATTR_MODE64 | SGX_ATTR_DEBUG | SGX_ATTR_KSS,
+	struct sgx_attributes machine = {.flags = SGX_ATTR_MODE64 | SGX_ATTR_DEBUG | SGX_ATTR_KSS |
+						  SGX_ATTR_PROVISIONKEY,
 					 .xfrm = sgx_driver.xgetbv()};
 	struct launch_choice choice;
 	int err;

@@ -13,7 +13,10 @@ struct sgx_machine {
 	u64 epc_size;
 };
 
-void sgx_machine_read(struct sgx_machine *machine);
+typedef void (*sgx_cpuid_fn)(u32 leaf, u32 subleaf, u32 ret[4]); /* EAX, EBX, ECX, EDX */
+
+/* `xcr0`: the extended states that the system uses. */
+void sgx_machine_read(struct sgx_machine *machine, sgx_cpuid_fn cpuid, u64 xcr0);
 
 /*
  * Whether the machine can run our enclaves of this size. -ENODEV with `error` naming the first

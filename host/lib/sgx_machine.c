@@ -3,12 +3,10 @@
  * Detection. CPUID only says what may work: the driver has the last word. But CPUID knows why not,
  * and the driver's errors do not.
  */
-#include "host/pal/outer/sgx_machine.h"
+#include "host/lib/sgx_machine.h"
 
 #include <errno.h>
 #include <string.h>
-
-#include "host/pal/outer/sgx_driver.h"
 
 #define LEAF_FEATURES	 7
 #define LEAF_SGX	 0x12
@@ -22,13 +20,13 @@ enum register_number {
 	EDX,
 };
 
-static u64 read_epc_size(void)
+static u64 read_epc_size(sgx_cpuid_fn cpuid)
 {
 	u64 size = 0;
 	u32 r[4];
 
 	for (u32 i = 0; i < EPC_SECTIONS_MAX; i++) {
-		sgx_driver.cpuid(LEAF_SGX, 2 + i, r);
+		cpuid(LEAF_SGX, 2 + i, r);
 		if ((r[EAX] & 0xf) != EPC_TYPE)
 			break;
 		size += (r[ECX] & 0xfffff000u) | (u64)(r[EDX] & 0xfffff) << 32;
@@ -36,28 +34,28 @@ static u64 read_epc_size(void)
 	return size;
 }
 
-void sgx_machine_read(struct sgx_machine *m)
+void sgx_machine_read(struct sgx_machine *m, sgx_cpuid_fn cpuid, u64 xcr0)
 {
 	u32 r[4];
 
 	memset(m, 0, sizeof(*m));
-	sgx_driver.cpuid(0, 0, r);
+	cpuid(0, 0, r);
 	if (r[EAX] < LEAF_FEATURES)
 		return;
-	sgx_driver.cpuid(LEAF_FEATURES, 0, r);
+	cpuid(LEAF_FEATURES, 0, r);
 	m->sgx = r[EBX] >> 2 & 1;
 	m->flc = r[ECX] >> 30 & 1;
 	if (!m->sgx)
 		return;
-	sgx_driver.cpuid(LEAF_SGX, 0, r);
+	cpuid(LEAF_SGX, 0, r);
 	m->sgx1 = r[EAX] & 1;
 	m->sgx2 = r[EAX] >> 1 & 1;
 	m->miscselect = r[EBX];
 	m->size_log2 = r[EDX] >> 8 & 0xff;
-	sgx_driver.cpuid(LEAF_SGX, 1, r);
+	cpuid(LEAF_SGX, 1, r);
 	m->attributes.flags = r[EAX] | (u64)r[EBX] << 32;
-	m->attributes.xfrm = (r[ECX] | (u64)r[EDX] << 32) & sgx_driver.xgetbv();
-	m->epc_size = read_epc_size();
+	m->attributes.xfrm = (r[ECX] | (u64)r[EDX] << 32) & xcr0;
+	m->epc_size = read_epc_size(cpuid);
 }
 
 int sgx_machine_check(const struct sgx_machine *m, u64 enclave_size, struct enclave_error *error)
