@@ -283,6 +283,35 @@ static s64 emu_munmap(void *at, u64 size)
 	return ret;
 }
 
+/* A read of the host's: the driver adds the page (EAUG), and what was read counts for nothing. */
+static s64 emu_touch(void *at, u64 size)
+{
+	struct emu_enclave *e;
+	s64 ret = 0;
+
+	emu_lock();
+	e = emu_enclave_at((u64)at);
+	if (!e || size > e->size - ((u64)at - e->secs.base))
+		ret = -ENOMEM;
+	for (u64 done = 0; !ret && done < size; done += PAGE_SIZE) {
+		struct emu_fault fault;
+		u64 address = (u64)at + done;
+
+		while (!(emu_page_of(e, address - e->secs.base)->flags & EMU_PAGE_VALID)) {
+			fault = (struct emu_fault){SGX_VECTOR_PF, PF_USER, address};
+			emu_count(&emu_stats.host_touches);
+			if (!emu_resolve(e, &fault)) {
+				ret = -ENOMEM;
+				break;
+			}
+		}
+		if (!ret && !emu_vma_find(e, address - e->secs.base))
+			ret = -ENOMEM;
+	}
+	emu_unlock();
+	return ret;
+}
+
 /* ---- CREATE, ADD_PAGES, INIT, PROVISION ------------------------------------------------------ */
 
 /* What ECREATE refuses. */
@@ -550,6 +579,7 @@ __attribute__((visibility("default"))) const struct sgx_driver sgx_driver = {
 	.mprotect = emu_mprotect,
 	.munmap = emu_munmap,
 	.close = emu_close,
+	.touch = emu_touch,
 	.cpuid = emu_cpuid,
 	.xgetbv = xcr0,
 	.entry_function = emu_entry_function,

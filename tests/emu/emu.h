@@ -77,7 +77,7 @@ struct emu_stats {
 	u64 steps;
 	u64 eaug, eaccept, emodpe, eacceptcopy, ereport, egetkey;
 	u64 ioctls[8]; /* by number */
-	u64 mmaps, mprotects, munmaps;
+	u64 mmaps, mprotects, munmaps, host_touches;
 	u64 injected;		       /* errors of the driver that were made up */
 	u64 host_faults;	       /* of EENTER and ERESUME, shown to the host */
 	u64 exits_for[EMU_HOST_CALLS]; /* by host call */

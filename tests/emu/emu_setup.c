@@ -200,6 +200,7 @@ void emu_stats_print(int fd)
 		{"mmaps", s->mmaps},
 		{"mprotects", s->mprotects},
 		{"munmaps", s->munmaps},
+		{"host_touches", s->host_touches},
 		{"injected", s->injected},
 		{"host_faults", s->host_faults},
 		{"exits_return", s->exits_return},
