@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pipe is a ring of bytes under a mutex. The ring starts small and grows to the pipe's size as a
- * writer fills it. Writes of up to PIPE_ATOMIC bytes go in whole or wait. A fifo's pipe hangs on its
- * vnode while anyone has it open.
+ * A pipe is a ring of bytes under a mutex. Writes of up to PIPE_ATOMIC bytes go in whole or wait. A
+ * fifo's pipe hangs on its vnode while anyone has it open.
  */
 #include "kernel/fs/pipefs/pipe.h"
 
@@ -12,8 +11,8 @@
 #include "kernel/proc/process.h"
 #include "kernel/signal/signal.h"
 #include "kernel/sys/restart.h"
+#include "kernel/vfs/byte_ring.h"
 #include "kernel/vfs/file_ops.h"
-#include "lib/base/string.h"
 
 #define PIPE_ATOMIC   4096u
 #define PIPE_DEFAULT  65536u
@@ -23,9 +22,8 @@
 struct pipe {
 	struct mutex lock;
 	struct pollq queue;
-	u8 *ring;			/* lock: `room` bytes, a power of two, or NULL */
-	u32 room, limit;		/* lock */
-	u32 head, fill;			/* lock: first byte, count */
+	struct byte_ring ring;		/* lock */
+	u32 limit;			/* lock: bytes it may hold */
 	u32 readers, writers;		/* lock */
 	u32 reader_opens, writer_opens; /* lock: ever; a fifo's open waits for one more */
 	u32 refs;			/* lock of the vnode */
@@ -46,74 +44,8 @@ static struct pipe *pipe_alloc(void)
 static void pipe_free(struct pipe *p)
 {
 	pollq_fini(&p->queue);
-	kfree(p->ring);
+	byte_ring_fini(&p->ring);
 	kfree(p);
-}
-
-/* Moves the bytes into a ring of `room` bytes, which must hold them. */
-static int set_room(struct pipe *p, u32 room)
-{
-	u8 *ring = kmalloc(room);
-	u32 first;
-
-	if (!ring)
-		return -ENOMEM;
-	first = MIN(p->fill, p->room - p->head);
-	if (p->fill) {
-		memcpy(ring, p->ring + p->head, first);
-		memcpy(ring + first, p->ring, p->fill - first);
-	}
-	kfree(p->ring);
-	p->ring = ring;
-	p->room = room;
-	p->head = 0;
-	return 0;
-}
-
-static int make_room(struct pipe *p, size_t want)
-{
-	u32 room = p->room ? p->room : PIPE_ATOMIC;
-
-	want = MIN(want + p->fill, (size_t)p->limit);
-	while (room < want)
-		room *= 2;
-	if (room == p->room)
-		return 0;
-	return set_room(p, room) && (!p->room || p->fill == p->room) ? -ENOMEM : 0;
-}
-
-static long copy_out(struct pipe *p, struct uio *uio)
-{
-	long done = 0;
-
-	while (uio->left && p->fill) {
-		u32 part = MIN(uio->left, (size_t)MIN(p->fill, p->room - p->head));
-
-		if (uio_copy_out(uio, p->ring + p->head, part))
-			return done ? done : -EFAULT;
-		p->head = (p->head + part) & (p->room - 1);
-		p->fill -= part;
-		done += part;
-	}
-	return done;
-}
-
-static long copy_in(struct pipe *p, struct uio *uio)
-{
-	u32 free = MIN(p->limit, p->room) - p->fill;
-	long done = 0;
-
-	while (uio->left && free) {
-		u32 at = (p->head + p->fill) & (p->room - 1);
-		u32 part = MIN(uio->left, (size_t)MIN(free, p->room - at));
-
-		if (uio_copy_in(uio, p->ring + at, part))
-			return done ? done : -EFAULT;
-		p->fill += part;
-		free -= part;
-		done += part;
-	}
-	return done;
 }
 
 static long pipe_read(struct file *f, struct uio *uio, u64 offset)
@@ -124,7 +56,7 @@ static long pipe_read(struct file *f, struct uio *uio, u64 offset)
 	if (!uio->left)
 		return 0;
 	mutex_lock(&p->lock);
-	while (!p->fill) {
+	while (!p->ring.fill) {
 		ret = 0;
 		if (!p->writers)
 			goto out;
@@ -133,14 +65,14 @@ static long pipe_read(struct file *f, struct uio *uio, u64 offset)
 			goto out;
 		mutex_unlock(&p->lock);
 		ret = wait_event(&p->queue.threads,
-				 __atomic_load_n(&p->fill, __ATOMIC_ACQUIRE) ||
+				 __atomic_load_n(&p->ring.fill, __ATOMIC_ACQUIRE) ||
 					 !__atomic_load_n(&p->writers, __ATOMIC_ACQUIRE),
 				 DEADLINE_NEVER, true);
 		if (ret)
 			return -ERESTARTSYS;
 		mutex_lock(&p->lock);
 	}
-	ret = copy_out(p, uio);
+	ret = byte_ring_get(&p->ring, uio, UINT32_MAX);
 out:
 	mutex_unlock(&p->lock);
 	if (ret > 0)
@@ -150,19 +82,16 @@ out:
 
 static u32 free_bytes(const struct pipe *p)
 {
-	return p->limit - MIN(p->limit, __atomic_load_n(&p->fill, __ATOMIC_ACQUIRE));
+	return p->limit - MIN(p->limit, __atomic_load_n(&p->ring.fill, __ATOMIC_ACQUIRE));
 }
 
 static long write_some(struct pipe *p, struct uio *uio, size_t whole)
 {
-	long ret;
-
 	if (!p->readers)
 		return -EPIPE;
 	if (free_bytes(p) < (uio->left <= whole ? uio->left : 1))
 		return -EAGAIN;
-	ret = make_room(p, uio->left);
-	return ret ? ret : copy_in(p, uio);
+	return byte_ring_put(&p->ring, uio, p->limit);
 }
 
 static long pipe_write(struct file *f, struct uio *uio, u64 *offset)
@@ -212,7 +141,7 @@ static u32 pipe_poll(struct file *f, struct poll_table *pt)
 	poll_listen(pt, &p->queue);
 	mutex_lock(&p->lock);
 	if (file_can_read(f)) {
-		if (p->fill)
+		if (p->ring.fill)
 			events |= POLLIN | POLLRDNORM;
 		if (!p->writers && p->writer_opens)
 			events |= POLLHUP;
@@ -231,7 +160,7 @@ static u64 pipe_data_size(struct file *f)
 {
 	struct pipe *p = f->priv;
 
-	return __atomic_load_n(&p->fill, __ATOMIC_RELAXED);
+	return __atomic_load_n(&p->ring.fill, __ATOMIC_RELAXED);
 }
 
 /* One end is closed: the others learn of it. */
@@ -386,9 +315,9 @@ long pipe_set_size(struct file *f, u64 size)
 	while (room < size)
 		room *= 2;
 	mutex_lock(&p->lock);
-	ret = p->fill > room ? -EBUSY : 0;
-	if (!ret && p->room > room)
-		ret = set_room(p, room);
+	ret = p->ring.fill > room ? -EBUSY : 0;
+	if (!ret && p->ring.room > room)
+		ret = byte_ring_resize(&p->ring, room);
 	if (!ret) {
 		p->limit = room;
 		ret = room;
