@@ -101,3 +101,29 @@ long fd_publish(struct file *f, bool cloexec)
 		file_put(f);
 	return fd;
 }
+
+long arg_vector(const void __user *user, u64 count, struct abi_iovec **ret)
+{
+	struct abi_iovec *vec;
+	u64 total = 0;
+
+	if (count > IOV_MAX_COUNT)
+		return -EINVAL;
+	vec = kmalloc(MAX(count, (u64)1) * sizeof(*vec));
+	if (!vec)
+		return -ENOMEM;
+	if (copy_from_user(vec, user, count * sizeof(*vec))) {
+		kfree(vec);
+		return -EFAULT;
+	}
+	for (u64 i = 0; i < count; i++) {
+		if (vec[i].len > INT64_MAX) {
+			kfree(vec);
+			return -EINVAL;
+		}
+		vec[i].len = MIN(vec[i].len, RW_MAX_BYTES - total);
+		total += vec[i].len;
+	}
+	*ret = vec;
+	return total;
+}

@@ -40,5 +40,8 @@ struct file *arg_file(int fd);
 /* O_PATH ones too. */
 struct file *arg_file_any(int fd);
 
+/* The vector in kernel memory, lengths checked; kfree() it. Total bytes or -errno. */
+long arg_vector(const void __user *user, u64 count, struct abi_iovec **ret);
+
 /* File -> new descriptor; the file is put on failure. */
 long fd_publish(struct file *f, bool cloexec);

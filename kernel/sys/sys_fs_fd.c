@@ -316,7 +316,7 @@ long sys_ioctl(int fd, u32 command, void __user *argument)
 	default:
 		if (f->ops->ioctl)
 			ret = f->ops->ioctl(f, command, (u64)argument);
-		else if (command == FIONREAD)
+		if (ret == -ENOTTY && command == FIONREAD)
 			ret = bytes_ready(f, (u64)argument);
 	}
 	file_put(f);

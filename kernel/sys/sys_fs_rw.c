@@ -5,6 +5,7 @@
  */
 #include "kernel/core/kmem.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/net/socket.h"
 #include "kernel/sys/fs_args.h"
 #include "kernel/sys/syscalls_gen.h"
 
@@ -68,33 +69,6 @@ long sys_pwrite64(int fd, const void __user *buf, u64 count, s64 offset)
 	return offset < 0 ? -EINVAL : rw(fd, (u64)buf, count, offset, do_pwrite);
 }
 
-/* The vector in kernel memory, lengths checked; kfree() it. Total bytes or -errno. */
-static long get_vector(const void __user *user, u64 count, struct abi_iovec **ret)
-{
-	struct abi_iovec *vec;
-	u64 total = 0;
-
-	if (count > IOV_MAX_COUNT)
-		return -EINVAL;
-	vec = kmalloc(MAX(count, (u64)1) * sizeof(*vec));
-	if (!vec)
-		return -ENOMEM;
-	if (copy_from_user(vec, user, count * sizeof(*vec))) {
-		kfree(vec);
-		return -EFAULT;
-	}
-	for (u64 i = 0; i < count; i++) {
-		if (vec[i].len > INT64_MAX) {
-			kfree(vec);
-			return -EINVAL;
-		}
-		vec[i].len = MIN(vec[i].len, RW_MAX_BYTES - total);
-		total += vec[i].len;
-	}
-	*ret = vec;
-	return total;
-}
-
 static long write_gathered(struct file *f, const struct abi_iovec *vec, u64 count, u64 total,
 			   u64 offset, u32 rwf, rw_fn fn)
 {
@@ -130,6 +104,9 @@ static long each_piece(struct file *f, const struct abi_iovec *vec, u64 count, u
 
 		if (!vec[i].len)
 			continue;
+		/* What has something to give does not wait for more. */
+		if (done && fn == do_read && f->ops->is_stream && !(file_poll(f, NULL) & POLLIN))
+			break;
 		n = fn(f, &uio, offset + done, rwf);
 		if (n < 0)
 			return done ? done : n;
@@ -148,8 +125,14 @@ static long rw_vector(int fd, const void __user *user, u64 count, u64 offset, u3
 
 	if (!f)
 		return -EBADF;
-	ret = get_vector(user, count, &vec);
+	ret = arg_vector(user, count, &vec);
 	if (ret < 0) {
+		file_put(f);
+		return ret;
+	}
+	if (socket_of(f) && (fn == do_read || fn == do_write)) {
+		ret = socket_vector(f, vec, count, fn == do_write);
+		kfree(vec);
 		file_put(f);
 		return ret;
 	}
