@@ -383,6 +383,7 @@ static void after_commit(struct secvol *v)
 	u32 keep = v->keep_roots;
 
 	v->gen++;
+	v->state = v->making;
 	v->groups_durable = ++v->groups_begun; /* the mutex was held all the time */
 	if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE))
 		v->frees.n = 0; /* they are in use again already */
@@ -424,6 +425,8 @@ static int write_root(struct secvol *v, struct writer *w, bool clean)
 		err = sv_root_write(v, clean);
 	if (!err && !sv_fault(v, SECVOL_FAULT_EARLY_ACK))
 		err = bs_flush(v->bs);
+	if (!err && sv_fault(v, SECVOL_FAULT_ANCHOR_LATE))
+		err = sv_anchor_announce(v, &v->making, clean);
 	return err;
 }
 

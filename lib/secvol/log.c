@@ -219,6 +219,10 @@ static int block_seal(struct secvol *v, u32 len, bool commit)
 		sv_log_hash(&aad, body, len, trailer);
 	}
 	memcpy(l->chain, trailer, 32);
+	if (commit && v->p.anchor) {
+		v->making = (struct secvol_state){.gen = v->gen, .seq = l->seq};
+		sha256(l->buf, blocks * SV_BLOCK, v->making.sha256);
+	}
 	if (v->queue.blocks + blocks > SV_IO_BLOCKS + SV_LOG_BLOCKS || !commit) {
 		err = sv_queue_run(v);
 		if (err)
@@ -375,12 +379,20 @@ static int submit(struct secvol *v)
 	if (!sv_fault(v, SECVOL_FAULT_GROUP_LATE))
 		v->dirty = false; /* what others change from here on is the next group's */
 	sv_unlock(v);
+	err = sv_fault(v, SECVOL_FAULT_ANCHOR_LATE) ? 0 : sv_anchor_announce(v, &v->making, false);
+	if (err) {
+		sv_lock(v);
+		goto out;
+	}
 	err = bs_run(v->bs, q->req, q->reqs);
 	if (!err && !sv_fault(v, SECVOL_FAULT_LOG_EARLY_ACK))
 		err = bs_flush(v->bs);
 	sv_lock(v);
 	if (err)
 		err = write_again(v, &runs, lost);
+	if (!err && sv_fault(v, SECVOL_FAULT_ANCHOR_LATE))
+		err = sv_anchor_announce(v, &v->making, false);
+out:
 	if (sv_fault(v, SECVOL_FAULT_GROUP_LATE))
 		v->dirty = false;
 	sv_free(v, runs.run, runs.cap * sizeof(struct sv_run));
@@ -391,6 +403,7 @@ static int submit(struct secvol *v)
 		return sv_fail(v, err);
 	v->log.flushed_seq = seq;
 	v->groups_durable = group;
+	v->state = v->making;
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "abi/errno.h"
 #include "lib/crypto/crypto.h"
+#include "lib/crypto/sha256.h"
 
 #define WINDOW	    64u
 #define SEGMENT_MIN 8u
@@ -30,6 +31,7 @@ struct scan {
 	u32 len;
 	bool commit;
 	u64 flushed_seq;
+	u8 digest[32];	    /* of the whole block, when there is an anchor */
 	struct sv_run next; /* count 0: the same segment */
 };
 
@@ -137,6 +139,8 @@ static int scan_next(struct scan *s)
 	}
 	s->len = le32_get(h.len);
 	trailer = l->buf + blocks * SV_BLOCK - 32;
+	if (s->v->p.anchor)
+		sha256(l->buf, blocks * SV_BLOCK, s->digest);
 	if (!mem_is_zero(body + s->len, (size_t)(trailer - (body + s->len))))
 		return -ENOENT;
 	err = open_block(s, &h, body, s->len, trailer);
@@ -308,6 +312,10 @@ static int apply(struct scan *s, u64 last, struct secvol_report *report)
 			err = sv_runs_reserve(s->v, &l->segs, 1);
 			if (!err)
 				l->segs.run[l->segs.n++] = seg;
+		}
+		if (s->commit) {
+			s->v->state.seq = s->seq - 1;
+			memcpy(s->v->state.sha256, s->digest, 32);
 		}
 		report->log_blocks++;
 		report->log_groups += s->commit;

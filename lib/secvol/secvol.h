@@ -12,7 +12,8 @@
  *   EKEYREJECTED  no key slot opens with this key, or role, mode, suite or volume id are others
  *   EBADMSG       an authentication tag or hash does not fit: the storage was changed
  *   EUCLEAN       authenticated data that makes no sense, or no volume at all
- *   ESTALE        a root layer that belongs to another lower image (and keep_upper is not set)
+ *   ESTALE        a root layer that belongs to another lower image (and keep_upper is not set), or
+ *                 not a state that the anchor allows: the host went back
  *   EIO           the block store failed; after a failed write or flush the volume is read-only
  *   EROFS         the volume is open read-only (or has become read-only by an error)
  *   ENOSPC        no room; unlink, truncate and commit still work then
@@ -113,6 +114,47 @@ struct secvol_fixed_key {
 };
 void secvol_fixed_key_source(struct secvol_key_source *src, struct secvol_fixed_key *key);
 
+/* Names one committed state of a volume. gen 0: none. */
+struct secvol_state {
+	u64 gen;
+	u64 seq;       /* of the newest log block */
+	u8 sha256[32]; /* of the root slot, or of the log block that ends the newest group */
+};
+
+/* What an anchor keeps for a volume. */
+struct secvol_anchored {
+	struct secvol_state current, next;
+	u16 min_epoch, min_isvsvn; /* what is older is refused */
+};
+
+enum secvol_anchor_policy {
+	SECVOL_ANCHOR_MOUNT = 1,  /* at the open and the clean close */
+	SECVOL_ANCHOR_STRICT = 2, /* each commit */
+};
+
+/*
+ * Where the host cannot roll anything back. `id` names the volume (secvol_anchor_id). `put` is
+ * compare-and-swap: -ESTALE unless the stored current state is `expected` (nothing stored: gen 0).
+ * Both are called with the commit lock held, and must have authenticated their replies.
+ */
+struct secvol_anchor {
+	enum secvol_anchor_policy policy;
+	bool may_adopt; /* take over a volume that the anchor does not know, instead of ESTALE */
+	void *arg;
+	int (*get)(void *arg, const u8 id[32], struct secvol_anchored *ret); /* -ENOENT */
+	int (*put)(void *arg, const u8 id[32], const struct secvol_state *expected,
+		   const struct secvol_anchored *to);
+};
+
+/* For anchors that store bytes: an authenticated record. -EBADMSG, -EUCLEAN, -ESTALE (other id). */
+#define SECVOL_ANCHOR_BYTES 176u
+void secvol_anchor_encode(const u8 key[32], const u8 id[32], const struct secvol_anchored *a,
+			  u8 bytes[SECVOL_ANCHOR_BYTES]);
+int __must_check secvol_anchor_decode(const u8 key[32], const u8 id[32],
+				      const u8 bytes[SECVOL_ANCHOR_BYTES],
+				      struct secvol_anchored *a);
+bool secvol_state_equal(const struct secvol_state *a, const struct secvol_state *b);
+
 /* All of it is trusted: measured configuration or the command line, never the volume. */
 struct secvol_params {
 	const struct secvol_env *env;
@@ -127,6 +169,8 @@ struct secvol_params {
 				    for read-only HASH, see unpinned */
 	bool unpinned;		 /* host tools only: open a HASH image without knowing its digest */
 	bool read_only;
+	const struct secvol_anchor *anchor; /* NULL: an older complete state is accepted */
+	u16 min_epoch;			    /* of the key; older is EKEYREJECTED */
 	bool plain_rw; /* allow HASH mode read-write (detects corruption, protects nothing) */
 	const u8 *
 		lower_sha256; /* 32 bytes, ROOT_LAYER: digest of the image below; NULL: unchecked */
@@ -151,6 +195,9 @@ struct secvol_format_params {
 };
 
 #define SECVOL_MIN_BLOCKS 512u
+
+/* The name under which an anchor knows a volume: from role and volume id, not from the volume. */
+void secvol_anchor_id(const struct secvol_params *p, u8 id[32]);
 
 /* What an open found; for one line of log by the caller. */
 struct secvol_report {
@@ -387,5 +434,7 @@ enum secvol_fault {
 	SECVOL_FAULT_SNAP_DELETE_ALL = 1 << 11, /* so are those of the one before a deleted one */
 	SECVOL_FAULT_TRIM_EARLY = 1 << 12,	/* freed blocks are trimmed at once */
 	SECVOL_FAULT_GROW_FORGET = 1 << 13,	/* the grown group's bitmap is not written */
+	SECVOL_FAULT_ANCHOR_BLIND = 1 << 14,	/* the anchor is not compared */
+	SECVOL_FAULT_ANCHOR_LATE = 1 << 15,	/* announced after the flush */
 	SECVOL_FAULT_GROUP_LATE = 1 << 9,	/* what comes during a commit counts as committed */
 };

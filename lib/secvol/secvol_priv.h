@@ -218,6 +218,13 @@ struct secvol {
 	bool open_commit_due; /* nothing was written yet: the first change starts the session */
 	void *commit_lock;    /* held by who commits; taken before the mutex */
 
+	/* freshness; commit lock */
+	struct secvol_state state;    /* newest durable */
+	struct secvol_state making;   /* of the commit being made */
+	struct secvol_state anchored; /* what the anchor has as current */
+	u16 min_epoch, min_isvsvn;
+	bool anchor_due; /* nothing was announced since the open */
+
 	/* snapshots */
 	u64 snap_newest; /* generation; 0: none */
 	u64 dead_seq;	 /* largest number of a DEADLIST item */
@@ -494,6 +501,15 @@ void sv_free_blocks(struct secvol *v, u64 addr, u32 count, u64 birth, u32 kid);
 int __must_check sv_dead_store(struct secvol *v); /* into the snapshot tree, during a commit */
 int __must_check sv_snaps_load(struct secvol *v);
 int __must_check sv_snap_enter(struct secvol *v, const char *name);
+
+/* ---- anchor.c ---- */
+int __must_check sv_anchor_format(struct secvol *v);
+/* -ESTALE unless the state that was found is one that the anchor allows. */
+int __must_check sv_anchor_open(struct secvol *v);
+int __must_check sv_anchor_settle(struct secvol *v);
+/* Before `next` can be durable. at_border: a clean close. */
+int __must_check sv_anchor_announce(struct secvol *v, const struct secvol_state *next,
+				    bool at_border);
 
 /* ---- commit.c ---- */
 /* The checkpoint. Commit lock and mutex held. */

@@ -409,6 +409,8 @@ int secvol_format(const struct secvol_params *p, const struct secvol_format_para
 	if (!err && exists)
 		err = -EEXIST;
 	if (!err)
+		err = sv_anchor_format(v);
+	if (!err)
 		err = format_fields(v, f);
 	if (!err && v->bs->ops->size(v->bs) < v->size_blocks)
 		err = v->bs->ops->grow ? v->bs->ops->grow(v->bs, v->size_blocks) : -ENOSPC;
@@ -463,7 +465,7 @@ static int start_writing(struct secvol *v, struct secvol_report *report)
 	int err = has_orphans(v, &has);
 
 	v->open_commit_due = true;
-	if (!err && (has || report->lower_differs))
+	if (!err && (has || report->lower_differs || v->p.anchor))
 		err = sv_open_commit(v);
 	if (!err && has)
 		err = sv_orphans_free(v, &report->orphans);
@@ -501,10 +503,16 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 		err = check_lower(v, &report);
 	if (!err)
 		err = sv_snaps_load(v);
-	if (!err && p->snapshot)
-		err = p->read_only ? sv_snap_enter(v, p->snapshot) : -EINVAL;
-	else if (!err)
+	if (!err)
 		err = sv_log_read(v, &report);
+	if (!err && v->epoch < p->min_epoch)
+		err = -EKEYREJECTED;
+	if (!err)
+		err = sv_anchor_open(v);
+	if (!err && p->snapshot) {
+		sv_delta_reset(v);
+		err = p->read_only ? sv_snap_enter(v, p->snapshot) : -EINVAL;
+	}
 	if (!err && v->rw)
 		err = sv_alloc_init(v);
 	if (!err && v->rw)
@@ -512,6 +520,8 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 	if (!err && v->rw) {
 		set_limits(v);
 		err = start_writing(v, &report);
+	} else if (!err) {
+		err = sv_anchor_settle(v);
 	}
 	if (err) {
 		sv_volume_free(v);

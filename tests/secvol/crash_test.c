@@ -163,7 +163,7 @@ static void faulty_run(struct explore *x, u32 fault)
  * Commits that go to the log: groups of several blocks, logs that follow one another, and a change
  * that comes while a commit is on its way.
  */
-static void log_run(struct explore *x, u32 fault)
+static void log_run_with(struct explore *x, u32 fault, bool strict)
 {
 	static const struct op meanwhile = {
 		.kind = OP_WRITE, .a = "a", .off = 60000, .len = 3000, .seed = 77};
@@ -179,6 +179,7 @@ static void log_run(struct explore *x, u32 fault)
 	x->torn = 1;
 	x->hooks.faults = fault;
 	x->meanwhile = &meanwhile;
+	x->strict = strict;
 	ops[n++] = (struct op){.kind = OP_CREATE, .a = "a"};
 	ops[n++] = (struct op){.kind = OP_WRITE, .a = "a", .len = 70000, .seed = 1};
 	ops[n++] = (struct op)COMMIT;
@@ -204,6 +205,29 @@ static void log_run(struct explore *x, u32 fault)
 	print_message("log, fault %u: %llu violations in %llu states, %llu by the log (%s)\n",
 		      fault, (unsigned long long)x->violations, (unsigned long long)x->states,
 		      (unsigned long long)x->log_states, x->first);
+}
+
+static void log_run(struct explore *x, u32 fault)
+{
+	log_run_with(x, fault, false);
+}
+
+/* Each crash state opens under a strict anchor as it was then; each older one is refused. */
+static void a_strict_anchor_holds(void **state)
+{
+	static const u32 faults[] = {SECVOL_FAULT_ANCHOR_BLIND, SECVOL_FAULT_ANCHOR_LATE};
+	struct explore x;
+
+	log_run_with(&x, 0, true);
+	expect_clean(&x);
+	assert_true(x.stale_refused > 10);
+	print_message("%llu older states refused\n", (unsigned long long)x.stale_refused);
+	explore_fini(&x);
+	for (u32 i = 0; i < ARRAY_SIZE(faults); i++) {
+		log_run_with(&x, faults[i], true);
+		assert_true(x.violations > 0);
+		explore_fini(&x);
+	}
 }
 
 static void the_log_holds(void **state)
@@ -362,5 +386,5 @@ static void a_reused_nonce_is_caught(void **state)
 
 UNIT_TESTS(no_fault_no_alarm, a_skipped_flush_is_caught, an_early_ack_is_caught,
 	   a_live_block_overwritten_is_caught, a_dropped_tag_check_is_caught,
-	   a_reused_nonce_is_caught, the_log_holds, log_faults_are_caught, snapshots_hold,
-	   snapshot_faults_are_caught, short_workloads, random_workloads)
+	   a_reused_nonce_is_caught, a_strict_anchor_holds, the_log_holds, log_faults_are_caught,
+	   snapshots_hold, snapshot_faults_are_caught, short_workloads, random_workloads)

@@ -34,6 +34,7 @@ struct run {
 	} snaps[16];
 	u32 snap_count;
 	u64 fingerprint; /* of base */
+	u32 at;		 /* end of the epoch in the log */
 };
 
 /* ---- surroundings --------------------------------------------------------------------------- */
@@ -195,8 +196,47 @@ struct secvol_params explore_params(struct explore *x, struct bs *bs)
 		.unpinned = x->plain,
 		.cache_bytes = 1 << 20,
 		.discard = x->discard,
+		.anchor = x->strict ? &x->anchor : NULL,
 		.hooks = &x->hooks,
 	};
+}
+
+static int anchor_get(void *arg, const u8 id[32], struct secvol_anchored *ret)
+{
+	struct explore *x = arg;
+
+	if (!x->anchor_knows)
+		return -ENOENT;
+	*ret = x->anchored;
+	return 0;
+}
+
+static int anchor_put(void *arg, const u8 id[32], const struct secvol_state *expected,
+		      const struct secvol_anchored *to)
+{
+	struct explore *x = arg;
+
+	if (!secvol_state_equal(&x->anchored.current, expected))
+		return -ESTALE;
+	x->anchored = *to;
+	x->anchor_knows = true;
+	if (x->anchor_sim) {
+		x->anchor_points = reallocarray(x->anchor_points, x->anchor_count + 1,
+						sizeof(*x->anchor_points));
+		x->anchor_points[x->anchor_count++] =
+			(struct anchor_point){x->anchor_sim->log_count, *to};
+	}
+	return 0;
+}
+
+/* What the anchor held when the log had `at` entries. */
+static void anchor_set(struct explore *x, u32 at)
+{
+	for (u32 i = x->anchor_count; i-- > 0;)
+		if (x->anchor_points[i].at <= at) {
+			x->anchored = x->anchor_points[i].value;
+			return;
+		}
 }
 
 void explore_init(struct explore *x)
@@ -205,6 +245,8 @@ void explore_init(struct explore *x)
 		.blocks = EXPLORE_BLOCKS, .exhaustive = 8, .samples = 200, .torn = 4, .seed = 1};
 	test_env_init(&x->env);
 	x->audit = calloc(1, sizeof(*x->audit));
+	x->anchor = (struct secvol_anchor){
+		.policy = SECVOL_ANCHOR_STRICT, .arg = x, .get = anchor_get, .put = anchor_put};
 	x->hooks = (struct secvol_hooks){.arg = x, .on_nonce = on_nonce};
 	x->seen_room = 1 << 16;
 	x->seen = calloc(x->seen_room, sizeof(*x->seen));
@@ -215,6 +257,7 @@ void explore_fini(struct explore *x)
 	free(x->audit->table);
 	free(x->audit);
 	free(x->seen);
+	free(x->anchor_points);
 }
 
 static void violation(struct explore *x, const char *what, u32 epoch, int err)
@@ -340,6 +383,7 @@ static int check_snapshots(struct explore *x, struct run *r, struct bs_sim *sim,
 
 		p.read_only = true;
 		p.snapshot = list[i].name;
+		p.anchor = NULL; /* it knows one opener */
 		err = secvol_open(&p, &s, NULL);
 		if (err)
 			return err;
@@ -382,6 +426,7 @@ static void state_check(struct explore *x, struct run *r, const struct sim_state
 	x->states++;
 	sim = bs_sim_from(state);
 	p = explore_params(x, &sim->bs);
+	anchor_set(x, r->at);
 	err = secvol_open(&p, &v, &report);
 	if (err) {
 		violation(x, "a crash state does not open", epoch, err);
@@ -537,6 +582,7 @@ static void log_explore(struct explore *x, struct run *r, u32 from)
 		while (e.acked + 1 < r->point_count &&
 		       r->points[e.acked + 1].at <= i + (o->op != BS_FLUSH))
 			e.acked++;
+		r->at = i;
 		if (i >= from)
 			epoch_explore(x, r, &e);
 		for (u32 k = 0; k < e.count; k++)
@@ -545,6 +591,46 @@ static void log_explore(struct explore *x, struct run *r, u32 from)
 		e.index++;
 	}
 	free(ops);
+}
+
+/* Every older state of the store under the anchor as it is at the end: refused. */
+static void stale_explore(struct explore *x, struct run *r)
+{
+	struct sim_state disk = sim_state_copy(&r->base);
+
+	memset(disk.block, 0, disk.count * sizeof(*disk.block));
+	for (u32 i = 0; i < r->sim->log_count; i++) {
+		const struct sim_op *o = &r->sim->log[i];
+		struct bs_sim *sim;
+		struct secvol_params p;
+		struct secvol *v;
+		u8 got[32];
+		int err;
+
+		if (o->op != BS_FLUSH) {
+			op_apply(&disk, o);
+			continue;
+		}
+		sim = bs_sim_from(&disk);
+		p = explore_params(x, &sim->bs);
+		p.read_only = true;
+		anchor_set(x, UINT32_MAX);
+		err = secvol_open(&p, &v, NULL);
+		if (!err) {
+			err = volume_dump(v, got);
+			secvol_abandon(v);
+			/* The newest, or the one it was announced over: as after a crash. */
+			if (err || (memcmp(got, r->points[r->point_count - 1].digest, 32) != 0 &&
+				    memcmp(got, r->points[r->point_count - 2].digest, 32) != 0))
+				violation(x, "an older state passes the anchor", i, err);
+		} else if (err == -ESTALE) {
+			x->stale_refused++;
+		} else if (err != -EUCLEAN) { /* nothing there yet */
+			violation(x, "an older state fails with another error", i, err);
+		}
+		bs_sim_free(sim);
+	}
+	sim_state_free(&disk);
 }
 
 static u32 flush_count(const struct run *r)
@@ -597,6 +683,10 @@ void explore_run(struct explore *x, const struct op *ops, u32 count)
 
 	r.base = sim_state_copy(&r.sim->now);
 	r.sim->logging = true;
+	x->anchor_sim = r.sim;
+	x->anchor_count = 0;
+	x->anchor_knows = false;
+	memset(&x->anchored, 0, sizeof(x->anchored));
 	err = secvol_format(&p, &f);
 	if (!err)
 		err = secvol_open(&p, &v, &report);
@@ -649,7 +739,10 @@ void explore_run(struct explore *x, const struct op *ops, u32 count)
 		point_add(&r, digest);
 	}
 	secvol_abandon(v);
+	x->anchor_sim = NULL;
 	log_explore(x, &r, from);
+	if (x->strict)
+		stale_explore(x, &r);
 out:
 	model_free(m);
 	sim_state_free(&r.base);

@@ -31,6 +31,7 @@ struct explore {
 	u32 torn;	   /* torn variants per write */
 	u64 blocks;	   /* of the stores */
 	u64 volume_blocks; /* 0: all of them; OP_GROW makes it more */
+	bool strict;	   /* anchored at each commit */
 	bool discard;	   /* TRIM what is freed */
 	bool plain;	   /* HASH mode read-write instead of sealed */
 	u32 seed;
@@ -47,6 +48,17 @@ struct explore {
 	u64 seen_room;
 	struct nonce_audit *audit;
 	u64 snaps_checked;
+	u64 stale_refused; /* older states, by the anchor */
+	/* The anchor: what it holds, and every value it ever had with the place in the log. */
+	struct secvol_anchor anchor;
+	struct secvol_anchored anchored;
+	bool anchor_knows;
+	struct anchor_point {
+		u32 at;
+		struct secvol_anchored value;
+	} * anchor_points;
+	u32 anchor_count;
+	struct bs_sim *anchor_sim; /* whose log is being written; NULL: not recording */
 };
 
 void explore_init(struct explore *x);
