@@ -61,10 +61,18 @@ def scratch(prefix="occlum-test-"):
 
 
 class Instance:
-    """An instance in `folder`. Fill image/, configure(), then build() and run()."""
+    """
+    An instance in `folder`. Fill image/, configure(), then build() and run(). With `emu` it is built for
+    hardware and runs on the emulated machine of tests/emu, whose EMU_* `env` may set.
+    """
 
-    def __init__(self, build, folder):
+    def __init__(self, build, folder, emu=False):
         self.occlum = occlum_command(build)
+        self.emu = emu and os.path.abspath(os.path.join(build, "tests/emu/occlum-run-emu"))
+        self.emu_key = folder + ".platform"
+        if emu:
+            with open(self.emu_key, "wb") as f:
+                f.write(os.urandom(32))
         self.dir = folder
         sh(self.occlum, "new", folder, stdout=subprocess.DEVNULL)
         self.image = folder + "/image"
@@ -83,16 +91,19 @@ class Instance:
         open(path, "w").write(text)
 
     def build(self, *options, check=True):
-        done = subprocess.run([self.occlum, "build", "--sgx-mode", "SIM", *options], cwd=self.dir,
+        mode = "HW" if self.emu else "SIM"
+        done = subprocess.run([self.occlum, "build", "--sgx-mode", mode, *options], cwd=self.dir,
                               capture_output=True, text=True)
         if check and done.returncode:
             sys.exit(f"occlum build failed:\n{done.stdout}{done.stderr}")
         return done
 
     def run(self, *argv, stdin=b"", env=None, timeout=TIMEOUT, prefix=()):
-        return subprocess.run([*prefix, self.occlum, "run", *argv], cwd=self.dir, input=stdin,
+        command = [self.emu] if self.emu else [self.occlum, "run"]
+        machine = {"EMU_KEY": self.emu_key} if self.emu else {}
+        return subprocess.run([*prefix, *command, *argv], cwd=self.dir, input=stdin,
                               capture_output=True, timeout=timeout,
-                              env=dict(os.environ, **(env or {})))
+                              env={**os.environ, **machine, **(env or {})})
 
 
 def probe_instance(build, work):

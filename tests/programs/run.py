@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs Debian's programs natively and inside the enclave and compares.
 
-    run.py --build BUILD [--long] [--times N] [--libc musl|glibc] [--keep DIR] [name ...]
+    run.py --build BUILD [--long] [--emu] [--times N] [--libc musl|glibc] [--keep DIR] [name ...]
 
-Ends with "N passed, N failed, N skipped". Prints for each program the share of system calls that
+--emu: the hardware image, on the emulated machine of tests/emu. Ends with "N passed, N failed, N skipped". Prints for each program the share of system calls that
 trapped (were not served by a patched site); one that reaches 1 % is a failure. rt_sigreturn counts
 apart: its call sites are never patched, because unwinders know them by their bytes (CAVEATS.md).
 """
@@ -105,10 +105,10 @@ def settle(image):
 class Machine(Instance):
     """One instance with all programs, and a copy of its image for the native runs."""
 
-    def __init__(self, work, build, long_run):
+    def __init__(self, work, build, long_run, emu):
         programs = os.path.join(work, "programs")
         os.makedirs(programs)
-        super().__init__(build, os.path.join(work, "instance"))
+        super().__init__(build, os.path.join(work, "instance"), emu)
         self.native = os.path.join(work, "native")
         for name, path in compile_programs(programs).items():
             put_program(self.image, "/bin/" + name, path)
@@ -207,6 +207,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
     parser.add_argument("--long", action="store_true")
+    parser.add_argument("--emu", action="store_true")
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--keep", help="work in this folder and leave it")
     parser.add_argument("names", nargs="*")
@@ -218,7 +219,7 @@ def main():
     work = args.keep or tempfile.mkdtemp(prefix="occlum-programs-")
     passed = failed = skipped = 0
     try:
-        instance = Machine(work, args.build, args.long)
+        instance = Machine(work, args.build, args.long, args.emu)
         chosen = [p for p in PROGRAMS if not args.names or p.name in args.names]
         for program in chosen * args.times:
             if program.slow and not args.long:
