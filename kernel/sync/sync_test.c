@@ -263,11 +263,9 @@ static void test_exclusive_waiters_take_turns(void **state)
 
 	waitq_init(&queue);
 	for (u32 i = 0; i < 4; i++) {
+		waitq_add(&queue, &w[i].entry, i != 3);
 		w[i].entry.thread = &w[i].thread;
-		w[i].entry.queue = &queue;
-		w[i].entry.exclusive = i != 3;
 		w[i].thread.refs = 1;
-		list_add_tail(&queue.entries, &w[i].entry.node);
 	}
 	waitq_wake_one(&queue);
 	assert_true(w[0].thread.park_state && !w[1].thread.park_state && w[3].thread.park_state);

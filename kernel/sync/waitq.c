@@ -15,6 +15,7 @@
 void waitq_init(struct waitq *q)
 {
 	spin_init(&q->lock, LOCK_WAITQ);
+	q->count = 0;
 	list_init(&q->entries);
 }
 
@@ -25,6 +26,7 @@ void waitq_add(struct waitq *q, struct wait_entry *e, bool exclusive)
 	e->exclusive = exclusive;
 	spin_lock(&q->lock);
 	list_add_tail(&q->entries, &e->node);
+	__atomic_store_n(&q->count, q->count + 1, __ATOMIC_RELAXED);
 	spin_unlock(&q->lock);
 	/* The condition is read after this, or the waker sees the entry: never neither. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -38,6 +40,7 @@ void waitq_remove(struct wait_entry *e)
 		return;
 	spin_lock(&q->lock);
 	list_del(&e->node);
+	__atomic_store_n(&q->count, q->count - 1, __ATOMIC_RELAXED);
 	spin_unlock(&q->lock);
 	e->queue = NULL;
 }
@@ -81,7 +84,7 @@ static void wake(struct waitq *q, u32 limit)
 static bool has_entries(struct waitq *q)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return __atomic_load_n(&q->entries.next, __ATOMIC_RELAXED) != &q->entries;
+	return __atomic_load_n(&q->count, __ATOMIC_RELAXED);
 }
 
 void waitq_wake_one(struct waitq *q)

@@ -12,6 +12,7 @@
 
 struct waitq {
 	struct spinlock lock;
+	u32 count;		  /* atomic; of entries, changes under lock */
 	struct list_node entries; /* lock */
 };
 

@@ -102,7 +102,7 @@ struct occlum_config {
 	/* process */
 	u64 default_stack_size; /* main thread's stack, RLIMIT_STACK */
 	u64 default_heap_size;	/* limit of brk, RLIMIT_DATA */
-	u64 default_mmap_size;	/* only used for RLIMIT_AS */
+	u64 default_mmap_size;	/* obsolete: limits nothing */
 
 	/* metadata */
 	u16 product_id;	    /* ISVPRODID */

@@ -25,8 +25,8 @@ struct thread *current_thread(void)
 {
 	if (attached)
 		return attached;
-	if (!automatic.refs) {
-		automatic.refs = 1;
+	if (!__atomic_load_n(&automatic.refs, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&automatic.refs, 1, __ATOMIC_RELAXED);
 		list_init(&automatic.process_node);
 		list_init(&automatic.start_node);
 		list_init(&automatic.pending);

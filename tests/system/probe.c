@@ -139,6 +139,25 @@ static int after_munmap(char **args)
 	return 0;
 }
 
+/* A file mapped MAP_SHARED, written through the mapping: what a read of the file says. */
+static int map_shared(char **args)
+{
+	char byte = 0, *p;
+	int fd = open("/root/shared", O_CREAT | O_TRUNC | O_RDWR, 0600);
+
+	(void)args;
+	if (fd < 0 || ftruncate(fd, 4096))
+		return fail("/root/shared");
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED) {
+		puts(errno == ENODEV ? "no such mappings" : strerror(errno));
+		return 0;
+	}
+	*p = 's';
+	puts(pread(fd, &byte, 1, 0) == 1 && byte == 's' ? "shared" : "not shared");
+	return 0;
+}
+
 static int brk_all(char **args)
 {
 	long total = 0;
@@ -307,6 +326,7 @@ static const struct {
 	{"fault", 1, fault},
 	{"kernel", 0, fault_at_kernel},
 	{"map", 1, map_all},
+	{"map-shared", 0, map_shared},
 	{"brk", 0, brk_all},
 	{"after-munmap", 0, after_munmap},
 	{"threads", 0, threads_all},
