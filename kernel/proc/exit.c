@@ -164,18 +164,11 @@ static void abandon_children(struct process *p)
 	}
 }
 
-static bool is_caught(struct process *parent)
-{
-	bool caught;
-
-	spin_lock(&parent->lock);
-	caught = parent->actions[SIGCHLD - 1].handler != SIG_IGN_ADDRESS;
-	spin_unlock(&parent->lock);
-	return caught;
-}
-
-/* Tells `parent`, whatever p->parent is by now. */
-static void notify(struct process *parent, struct process *p, int code, int status)
+/*
+ * Queues what `parent` is to get; kicks and wakes are left to flush(), because the caller may hold
+ * the tree lock.
+ */
+static void queue_news(struct process *parent, struct process *p, int code, int status)
 {
 	bool ended = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
 	struct signal_info info = {
@@ -188,9 +181,27 @@ static void notify(struct process *parent, struct process *p, int code, int stat
 	};
 
 	/* With SA_NOCLDWAIT the signal comes all the same, as on Linux. */
-	if (info.signo && (ended ? is_caught(parent) : !parent_ignores(parent, p, code)))
-		(void)signal_send_process(parent, &info);
+	if (!info.signo || (!ended && parent_ignores(parent, p, code)))
+		return;
+	spin_lock(&parent->lock);
+	/* Ignored, a child's end is no signal even where it is blocked. */
+	if (info.signo != SIGCHLD || parent->actions[SIGCHLD - 1].handler != SIG_IGN_ADDRESS)
+		(void)signal_queue_process(parent, &info);
+	spin_unlock(&parent->lock);
+}
+
+static void flush_news(struct process *parent)
+{
+	process_lock(parent);
+	process_unlock(parent);
 	waitq_wake_all(&parent->exit_wait);
+}
+
+/* Tells `parent`, whatever p->parent is by now. */
+static void notify(struct process *parent, struct process *p, int code, int status)
+{
+	queue_news(parent, p, code, status);
+	flush_news(parent);
 }
 
 void process_notify_parent(struct process *p, int code, int status)
@@ -227,8 +238,8 @@ static bool take_unwanted(struct process *p)
 /*
  * From here on it can be waited for. Its parent of that moment, counted, or NULL. *ret_stays is
  * false when nobody will wait, because it has no parent any more or the parent ignores SIGCHLD,
- * and it is off the parent's list already. The parent is the one to be told even if it reaps the
- * zombie before that.
+ * and it is off the parent's list already. The signal is queued in the same step: when a wait
+ * reports the end, SIGCHLD has come.
  */
 static struct process *become_zombie(struct process *p, int code, bool *ret_stays)
 {
@@ -246,6 +257,8 @@ static struct process *become_zombie(struct process *p, int code, bool *ret_stay
 	process_lock(p);
 	__atomic_store_n(&p->zombie, true, __ATOMIC_RELEASE);
 	spin_unlock(&p->lock);
+	if (parent)
+		queue_news(parent, p, code, end_status(p->exit_status));
 	spin_unlock(&process_tree_lock);
 	*ret_stays = !vanish;
 	return parent;
@@ -292,7 +305,7 @@ static void finish_process(struct process *p)
 	pollq_wake(&p->exit_poll, POLLIN | POLLRDNORM);
 	waitq_wake_all(&p->exit_wait);
 	if (parent)
-		notify(parent, p, end_code(status), end_status(status));
+		flush_news(parent);
 	process_put(parent);
 	if (!stays)
 		process_reap(p);

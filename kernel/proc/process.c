@@ -261,9 +261,19 @@ s32 process_wait_exit(struct process *p)
 
 u64 thread_cpu_ns(const struct thread *t)
 {
-	u64 alive = clock_monotonic_ns() - t->start_ns;
-	u64 parked = __atomic_load_n(&t->parked_ns, __ATOMIC_RELAXED);
+	u64 now, parked, since, alive;
+	u32 count;
 
+	do {
+		count = __atomic_load_n(&t->park_count, __ATOMIC_ACQUIRE);
+		now = clock_monotonic_ns();
+		parked = __atomic_load_n(&t->parked_ns, __ATOMIC_RELAXED);
+		since = __atomic_load_n(&t->parked_since, __ATOMIC_RELAXED);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while ((count & 1) || count != __atomic_load_n(&t->park_count, __ATOMIC_RELAXED));
+	if (since && now > since)
+		parked += now - since;
+	alive = now > t->start_ns ? now - t->start_ns : 0;
 	return alive > parked ? alive - parked : 0;
 }
 

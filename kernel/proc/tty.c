@@ -13,6 +13,8 @@
 #include "kernel/signal/signal.h"
 #include "kernel/sys/restart.h"
 
+#define HOST_TTY_DEVICE (5 << 8) /* /dev/tty */
+
 struct tty *tty_new(bool is_host)
 {
 	struct tty *t = kzalloc(sizeof(*t));
@@ -21,6 +23,7 @@ struct tty *tty_new(bool is_host)
 		return NULL;
 	t->refs = 1;
 	t->is_host = is_host;
+	t->device = is_host ? HOST_TTY_DEVICE : 0;
 	return t;
 }
 
@@ -245,6 +248,14 @@ void tty_hangup(struct tty *t)
 	(void)signal_send_process(leader, &hup);
 	(void)signal_send_process(leader, &cont);
 	process_put(leader);
+}
+
+void process_tty_numbers(struct process *p, s32 *ret_device, s32 *ret_foreground)
+{
+	spin_lock(&process_tree_lock);
+	*ret_device = p->tty ? (s32)p->tty->device : 0;
+	*ret_foreground = p->tty && p->tty->pgid ? p->tty->pgid : -1;
+	spin_unlock(&process_tree_lock);
 }
 
 void tty_leave(struct process *p)

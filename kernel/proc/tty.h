@@ -12,6 +12,7 @@ struct process;
 
 struct tty {
 	u32 refs;     /* atomic */
+	u32 device;   /* number of its file, for /proc */
 	bool is_host; /* the one that `occlum run` was started on */
 	s32 sid;      /* process_tree_lock; the session it controls, 0: none */
 	s32 pgid;     /* process_tree_lock; its foreground group, 0: none */
@@ -49,6 +50,9 @@ int __must_check tty_check_change(struct tty *t);
 int tty_signal(struct tty *t, int signo);
 /* The line is gone: SIGHUP and SIGCONT to the session leader and the foreground group. */
 void tty_hangup(struct tty *t);
+
+/* For /proc: the device number of its terminal (0: none) and the foreground group (-1: none). */
+void process_tty_numbers(struct process *p, s32 *ret_device, s32 *ret_foreground);
 
 /* A process leaves its session (setsid) or, its leader, ends it. */
 void tty_leave(struct process *p);

@@ -50,6 +50,16 @@ static bool park_begin(struct thread *t, u32 how)
 					   __ATOMIC_SEQ_CST);
 }
 
+/* Others may read these times at any moment: both change as one. Only the thread itself writes. */
+static void park_accounted(struct thread *t, u64 since, u64 passed)
+{
+	__atomic_store_n(&t->park_count, t->park_count + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	__atomic_store_n(&t->parked_since, since, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->parked_ns, t->parked_ns + passed, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->park_count, t->park_count + 1, __ATOMIC_RELEASE);
+}
+
 static u64 nanoseconds_left(u64 deadline, u64 now)
 {
 	if (deadline == DEADLINE_NEVER)
@@ -86,6 +96,7 @@ int thread_park(u64 deadline, bool interruptible)
 		take_token(t);
 		return 0;
 	}
+	park_accounted(t, now, 0);
 	if (!interruptible || !thread_has_work(t)) {
 		/* Whatever it answers, the word in enclave memory says what happened. */
 		ret = host_wait(nanoseconds_left(deadline, now));
@@ -97,7 +108,7 @@ int thread_park(u64 deadline, bool interruptible)
 	else
 		ret = deadline != DEADLINE_NEVER && clock_monotonic_ns() >= deadline ? -ETIMEDOUT
 										     : 0;
-	t->parked_ns += clock_monotonic_ns() - now;
+	park_accounted(t, 0, clock_monotonic_ns() - now);
 	return ret;
 }
 
@@ -116,6 +127,11 @@ static bool wake(struct thread *t)
 void thread_unpark(struct thread *t)
 {
 	wake(t);
+}
+
+bool thread_is_parked(const struct thread *t)
+{
+	return __atomic_load_n(&t->park_state, __ATOMIC_RELAXED) >= PARK_PARKED;
 }
 
 void thread_yield(void)
@@ -146,6 +162,7 @@ static int poll_host(struct thread *t, struct host_pollfd *polled, size_t count,
 		take_token(t);
 		return 0;
 	}
+	park_accounted(t, now, 0);
 	if (!interruptible || !thread_has_work(t))
 		ret = host_fd_poll(polled, count * sizeof(*polled),
 				   nanoseconds_left(deadline, now));
@@ -156,7 +173,7 @@ static int poll_host(struct thread *t, struct host_pollfd *polled, size_t count,
 	else if (ret <= 0)
 		ret = deadline != DEADLINE_NEVER && clock_monotonic_ns() >= deadline ? -ETIMEDOUT
 										     : 0;
-	t->parked_ns += clock_monotonic_ns() - now;
+	park_accounted(t, 0, clock_monotonic_ns() - now);
 	return (int)ret;
 }
 

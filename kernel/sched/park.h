@@ -34,6 +34,9 @@ struct host_pollfd {
  */
 int thread_park_poll(struct host_pollfd *fds, size_t count, u64 deadline, bool interruptible);
 
+/* It sleeps, or is about to: what /proc calls S. */
+bool thread_is_parked(const struct thread *t);
+
 /* Gives the rest of the time slice back to the host; allowed with a spinlock held by others. */
 void thread_yield(void);
 

@@ -84,7 +84,9 @@ struct thread {
 	u8 policy;		/* SCHED_* */
 	u16 io_priority;	/* of ioprio_set */
 	u64 start_ns;		/* monotonic; CPU time is estimated as the time not parked since */
-	u64 parked_ns;		/* sum over thread_park*(), kept by kernel/sched */
+	u32 park_count;		/* atomic; odd while the next two are being changed */
+	u64 parked_ns;		/* atomic; sum over thread_park*(), kept by kernel/sched */
+	u64 parked_since;	/* atomic; monotonic, 0: not parked */
 	u64 utime_ns, stime_ns; /* estimates: entered the kernel / left it */
 };
 

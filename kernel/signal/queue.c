@@ -156,26 +156,33 @@ static struct thread *choose_thread(struct process *p, int signo)
 	return NULL;
 }
 
-int signal_send_process(struct process *p, const struct signal_info *info)
+int signal_queue_process(struct process *p, const struct signal_info *info)
 {
 	struct thread *t;
-	int err = 0;
+	int err;
 
-	process_lock(p);
 	if (p->zombie || p->exiting)
-		goto out;
+		return 0;
 	apply_stop_rules(p, info->signo);
 	t = list_is_empty(&p->threads) ? NULL
 				       : list_first_entry(&p->threads, struct thread, process_node);
 	if (signal_is_ignored(p, t, info->signo))
-		goto out;
+		return 0;
 	err = enqueue(p, &p->pending, &p->pending_set, info);
 	if (err)
-		goto out;
+		return err;
 	t = choose_thread(p, info->signo);
 	if (t)
 		thread_notify(t, WORK_SIGNAL);
-out:
+	return 0;
+}
+
+int signal_send_process(struct process *p, const struct signal_info *info)
+{
+	int err;
+
+	process_lock(p);
+	err = signal_queue_process(p, info);
 	process_unlock(p);
 	return err;
 }

@@ -25,6 +25,8 @@ struct signal_info {
 /* Queue for a process or one thread. 0, -EAGAIN (queue limit). Ignored signals are dropped here. */
 int signal_send_process(struct process *p, const struct signal_info *info);
 int signal_send_thread(struct thread *t, const struct signal_info *info);
+/* process.lock held; whoever must be kicked is so by the next process_unlock(). */
+int signal_queue_process(struct process *p, const struct signal_info *info);
 
 /*
  * A fault of the current thread at *regs (address etc. in info). Forced: blocked or ignored, it

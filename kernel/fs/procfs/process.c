@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What /proc tells about one process. exec_lock keeps its memory and program still meanwhile. */
 #include "abi/errno.h"
+#include "abi/process.h"
 #include "kernel/core/kmem.h"
 #include "kernel/fs/procfs/proc_priv.h"
 #include "kernel/mm/mm.h"
+#include "kernel/proc/tty.h"
+#include "kernel/sched/park.h"
+#include "kernel/sys/cpus.h"
 #include "kernel/time/clock.h"
 #include "kernel/vfs/context.h"
 #include "kernel/vfs/fd_table.h"
@@ -219,7 +223,7 @@ static int render_environ(struct proc_text *t, struct process *p, struct proc_no
 struct summary {
 	struct mm_totals mem;
 	u64 utime_ns, stime_ns;
-	s32 ppid;
+	s32 ppid, tty, foreground;
 	u32 threads;
 	char state;
 	char comm[16];
@@ -235,15 +239,20 @@ static void summarise(struct process *p, const struct proc_node *n, struct summa
 		mm_totals(mm, &s->mem);
 		mm_put(mm);
 	}
-	s->ppid = p->parent ? p->parent->pid : 0;
+	process_tty_numbers(p, &s->tty, &s->foreground);
+	s->ppid = __atomic_load_n(&p->parent_pid, __ATOMIC_RELAXED);
 	process_lock(p);
 	memcpy(s->comm, p->comm, sizeof(s->comm));
 	s->threads = p->thread_count;
-	s->state = p->zombie ? 'Z' : p == current_process() ? 'R' : 'S';
-	s->utime_ns = p->cpu_ns_of_dead_threads;
+	s->state = p->zombie ? 'Z' : p->stopped ? 'T' : 'S';
+	s->utime_ns = n->number ? 0 : p->cpu_ns_of_dead_threads;
 	list_for_each_entry (t, &p->threads, process_node) {
-		s->utime_ns += t->utime_ns;
-		s->stime_ns += t->stime_ns;
+		bool is_meant = !n->number || t->tid == n->number;
+
+		if (is_meant)
+			s->utime_ns += thread_cpu_ns(t);
+		if (is_meant && s->state == 'S' && !thread_is_parked(t))
+			s->state = 'R';
 		if (n->number && t->tid == n->number)
 			memcpy(s->comm, t->name, sizeof(s->comm));
 	}
@@ -256,13 +265,14 @@ static int render_stat(struct proc_text *t, struct process *p, struct proc_node 
 	struct summary s;
 
 	summarise(p, n, &s);
-	proc_add(t, "%d (%s) %c %d %d %d 0 -1 4194304 0 0 0 0 %llu %llu %llu %llu 20 %d %u 0 %llu ",
-		 n->number ? n->number : p->pid, s.comm, s.state, s.ppid, p->pgid, p->sid,
-		 (unsigned long long)(s.utime_ns / TICK_NS),
-		 (unsigned long long)(s.stime_ns / TICK_NS),
-		 (unsigned long long)(p->child_utime_ns / TICK_NS),
-		 (unsigned long long)(p->child_stime_ns / TICK_NS), p->nice, s.threads,
-		 (unsigned long long)((p->start_ns - MIN(p->start_ns, clock_boot_ns())) / TICK_NS));
+	proc_add(
+		t, "%d (%s) %c %d %d %d %d %d 4194304 0 0 0 0 %llu %llu %llu %llu %d %d %u 0 %llu ",
+		n->number ? n->number : p->pid, s.comm, s.state, s.ppid, p->pgid, p->sid, s.tty,
+		s.foreground, (unsigned long long)(s.utime_ns / TICK_NS),
+		(unsigned long long)(s.stime_ns / TICK_NS),
+		(unsigned long long)(p->child_utime_ns / TICK_NS),
+		(unsigned long long)(p->child_stime_ns / TICK_NS), 20 + p->nice, p->nice, s.threads,
+		(unsigned long long)((p->start_ns - MIN(p->start_ns, clock_boot_ns())) / TICK_NS));
 	proc_add(t, "%llu %llu 18446744073709551615 0 0 %llu 0 0 %llu 0 0 0 0 0 0 17 0 0 0 0 0 0 ",
 		 (unsigned long long)s.mem.mapped,
 		 (unsigned long long)(s.mem.committed / PAGE_SIZE),
@@ -306,21 +316,36 @@ static void add_signals(struct proc_text *t, struct process *p)
 		 (unsigned long long)caught);
 }
 
+/* Root has all, everybody else none. */
+static void add_capabilities(struct proc_text *t, struct process *p)
+{
+	unsigned long long all = (1ull << (ABI_CAPABILITY_LAST + 1)) - 1;
+	unsigned long long own = p->cred.euid == 0 ? all : 0;
+
+	proc_add(t, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\n", 0ull, own, own);
+	proc_add(t, "CapBnd:\t%016llx\nCapAmb:\t%016llx\nNoNewPrivs:\t%d\nSeccomp:\t0\n", all, 0ull,
+		 p->no_new_privs);
+	proc_add(t, "Cpus_allowed:\t%llx\n", (unsigned long long)((1ull << cpu_count()) - 1));
+	proc_add(t, "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
+}
+
 static int render_status(struct proc_text *t, struct process *p, struct proc_node *n)
 {
-	static const char *const states[] = {"R (running)", "S (sleeping)", "Z (zombie)"};
+	static const char *const states[] = {"R (running)", "S (sleeping)", "Z (zombie)",
+					     "T (stopped)"};
 	struct summary s;
-	u32 fds;
+	u32 fds, umask;
 
 	summarise(p, n, &s);
 	mutex_lock(&p->exec_lock);
 	fds = p->files ? fd_table_count(p->files) : 0;
+	umask = p->fs ? fs_context_umask(p->fs) : 022;
 	mutex_unlock(&p->exec_lock);
-	proc_add(t, "Name:\t%s\nUmask:\t%04o\nState:\t%s\n", s.comm,
-		 p->fs ? fs_context_umask(p->fs) : 022,
+	proc_add(t, "Name:\t%s\nUmask:\t%04o\nState:\t%s\n", s.comm, umask,
 		 states[s.state == 'R'	 ? 0
 			: s.state == 'S' ? 1
-					 : 2]);
+			: s.state == 'Z' ? 2
+					 : 3]);
 	proc_add(t, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", p->pid,
 		 n->number ? n->number : p->pid, s.ppid);
 	proc_add(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t",
@@ -343,6 +368,7 @@ static int render_status(struct proc_text *t, struct process *p, struct proc_nod
 			(unsigned long long)s.mem.text / 1024);
 	proc_add(t, "Threads:\t%u\n", s.threads);
 	add_signals(t, p);
+	add_capabilities(t, p);
 	return 0;
 }
 
