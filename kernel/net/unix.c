@@ -12,7 +12,7 @@
 
 #define BACKLOG_MAX 4096u
 
-struct mutex unix_lock = {.guard = SPINLOCK_INIT, .waiters = LIST_INIT(unix_lock.waiters)};
+struct mutex unix_lock = MUTEX_INIT(unix_lock, LOCK_UNIX);
 
 static const struct socket_ops stream_ops, seqpacket_ops, dgram_ops;
 

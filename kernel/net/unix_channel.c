@@ -17,7 +17,7 @@
 
 void unix_channel_init(struct unix_channel *c)
 {
-	mutex_init(&c->lock);
+	mutex_init(&c->lock, LOCK_UNIX_CHANNEL);
 	list_init(&c->packets);
 	list_init(&c->blocked);
 }
@@ -364,7 +364,7 @@ void unix_channel_forget(struct unix_channel *c, struct unix_sock *sender)
 
 /* --- control data -------------------------------------------------------------------------- */
 
-static struct spinlock drop_lock = SPINLOCK_INIT;
+static struct spinlock drop_lock = SPINLOCK_INIT(LOCK_UNIX_DROP);
 static struct net_control *drop_list; /* drop_lock */
 static bool dropping;		      /* drop_lock */
 

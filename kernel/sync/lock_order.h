@@ -29,6 +29,8 @@ enum lock_nesting {
 	X(LOCK_UNION_COPY, "copying up in one unionfs", LOCK_ALONE)                                  \
 	X(LOCK_VNODE, "vnode.lock", LOCK_NESTS)                                                      \
 	X(LOCK_PIPE, "a pipe", LOCK_ALONE)                                                           \
+	X(LOCK_UNIX, "all AF_UNIX sockets", LOCK_ALONE)                                              \
+	X(LOCK_UNIX_CHANNEL, "one direction of an AF_UNIX connection", LOCK_NESTS)                   \
 	X(LOCK_MEMFD, "the file system of memfds", LOCK_ALONE)                                       \
 	X(LOCK_SHM, "System V shared memory", LOCK_ALONE)                                            \
 	X(LOCK_MM, "mm.lock", LOCK_ALONE)                                                            \
@@ -70,6 +72,7 @@ enum lock_nesting {
 	/* A file's, then those of the epoll sets that watch it. */                                  \
 	X(LOCK_POLL, "poll_queue.lock", LOCK_NESTS)                                                  \
 	X(LOCK_EPOLL_READY, "epoll.ready_lock", LOCK_ALONE)                                          \
+	X(LOCK_UNIX_DROP, "descriptors in flight that go", LOCK_ALONE)                               \
 	X(LOCK_STATISTICS, "figures of /proc", LOCK_ALONE)                                           \
 	X(LOCK_ZONE, "addresses of programs", LOCK_ALONE)                                            \
 	X(LOCK_TIMER, "the queue of timers", LOCK_ALONE)                                             \
