@@ -74,13 +74,13 @@ int enclave_sign(struct build *b, const u8 config_digest[32], const char *work, 
 	return 0;
 }
 
-int enclave_identify(struct build *b, const char *path)
+bool enclave_identify(struct build *b, const char *path)
 {
 	struct enclave_error error = {0};
 	struct sign_info info;
 
 	if (sign_image_verify(path, &info, &error) < 0)
-		return complain("%s", error.text);
+		return false;
 	memcpy(b->mrenclave, info.mrenclave, sizeof(b->mrenclave));
-	return 0;
+	return true;
 }

@@ -101,15 +101,46 @@ static bool read_digest(const char *path, u8 digest[32])
 	return ok;
 }
 
-/* Takes a volume over from the previous build. */
-static bool reuse_volume(const char *name, u8 digest[32])
+/* Names, sizes and times of a volume's files; hard links change none of them. 0 or -errno. */
+static int volume_look(const char *path, u8 digest[32])
 {
-	char from[64], to[64], mac[64];
+	struct dirent **entries;
+	int count = scandir(path, &entries, NULL, alphasort), err = count < 0 ? -errno : 0;
+	struct sha256 s;
+
+	sha256_init(&s);
+	for (int i = 0; i < count; i++) {
+		char file[PATH_MAX];
+		struct stat st;
+
+		if (!err)
+			err = path_join(file, sizeof(file), path, entries[i]->d_name);
+		if (!err && lstat(file, &st) < 0)
+			err = -errno;
+		if (!err && !S_ISDIR(st.st_mode)) {
+			sha256_update(&s, entries[i]->d_name, strlen(entries[i]->d_name) + 1);
+			sha256_update(&s, &st.st_size, sizeof(st.st_size));
+			sha256_update(&s, &st.st_mtim, sizeof(st.st_mtim));
+		}
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	sha256_final(&s, digest);
+	return err;
+}
+
+/* Takes a volume over from the previous build, unless it is not what that has made. */
+static bool reuse_volume(const char *name, const u8 made[32], u8 digest[32])
+{
+	char from[64], to[64], mac[64], volume[64];
+	u8 now[32];
 
 	snprintf(mac, sizeof(mac), "build/%s/.ROOT_MAC", name);
 	snprintf(from, sizeof(from), "build/%s", name);
 	snprintf(to, sizeof(to), BUILD_TEMP "/%s", name);
-	if (!read_digest(mac, digest))
+	snprintf(volume, sizeof(volume), "build/%s/__ROOT", name);
+	if (volume_look(volume, now) < 0 || memcmp(now, made, 32) != 0 || !read_digest(mac, digest))
 		return false;
 	if (tree_link(from, to) == 0)
 		return true;
@@ -151,7 +182,7 @@ static int make_image(struct build *b)
 	if (take_cache_over(b))
 		return 1;
 	if (!b->options.force && memcmp(b->now.image, b->before.image, 32) == 0 &&
-	    reuse_volume("mount", b->image_digest))
+	    reuse_volume("mount", b->before.image_made, b->image_digest))
 		return 0;
 	inform("Building new image...");
 	b->rebuilt = true;
@@ -190,7 +221,7 @@ static int make_initfs(struct build *b)
 	int err;
 
 	if (!b->options.force && memcmp(b->now.initfs, b->before.initfs, 32) == 0 &&
-	    reuse_volume("initfs", b->initfs_digest))
+	    reuse_volume("initfs", b->before.initfs_made, b->initfs_digest))
 		return 0;
 	inform("Building the initfs...");
 	b->rebuilt = true;
@@ -270,9 +301,10 @@ static int make_enclave(struct build *b)
 	if (err < 0)
 		return complain_errno(err, "cannot write '" BUILD_TEMP "/image_config.json'");
 	if (!b->options.force && memcmp(b->now.enclave, b->before.enclave, 32) == 0 &&
+	    enclave_identify(b, INSTANCE_SIGNED) &&
 	    link("build/Enclave.xml", BUILD_TEMP "/Enclave.xml") == 0 &&
 	    link(INSTANCE_SIGNED, BUILD_TEMP "/lib/libocclum-libos.signed.so") == 0)
-		return enclave_identify(b, INSTANCE_SIGNED);
+		return 0;
 	inform("Building libOS...");
 	inform("Signing the enclave...");
 	b->rebuilt = true;
@@ -416,6 +448,16 @@ static void warn_of_choices(const struct build *b)
 		entry_point_check("image", app->entry_points[i], &b->config);
 }
 
+/* So that the next build sees whether anybody has changed them. */
+static int look_at_volumes(struct build *b)
+{
+	int err = volume_look(BUILD_TEMP "/mount/__ROOT", b->now.image_made);
+
+	if (!err)
+		err = volume_look(BUILD_TEMP "/initfs/__ROOT", b->now.initfs_made);
+	return err < 0 ? complain_errno(err, "cannot look at what was built") : 0;
+}
+
 static int make_all(struct build *b)
 {
 	if (make_dir(BUILD_TEMP "/bin") || make_dir(BUILD_TEMP "/lib") || make_image(b) ||
@@ -423,8 +465,8 @@ static int make_all(struct build *b)
 		return 1;
 	if (b->rebuilt)
 		inform("Generate the SEFS image successfully");
-	return make_enclave(b) || link_installed(b) || stamp_write(&b->now, BUILD_TEMP "/.stamp") ||
-	       put_in_place();
+	return make_enclave(b) || link_installed(b) || look_at_volumes(b) ||
+	       stamp_write(&b->now, BUILD_TEMP "/.stamp") || put_in_place();
 }
 
 static int build(struct build *b)

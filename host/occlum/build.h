@@ -31,6 +31,9 @@ struct build_stamp {
 	u8 image[32];	/* tree, key */
 	u8 initfs[32];	/* tree, image type, built-in key */
 	u8 enclave[32]; /* configuration, kernel, key, tool */
+	/* What was made: somebody may have changed it since. */
+	u8 image_made[32];
+	u8 initfs_made[32];
 };
 
 struct build {
@@ -105,8 +108,8 @@ int __must_check config_dump(const struct occlum_config *config, const char *pat
 int __must_check enclave_sign(struct build *b, const u8 config_digest[32], const char *work,
 			      const char *to);
 
-/* MRENCLAVE of a signed image, recomputed and verified. */
-int __must_check enclave_identify(struct build *b, const char *path);
+/* Takes MRENCLAVE from a signed image; false when the image does not fit its signature. */
+bool __must_check enclave_identify(struct build *b, const char *path);
 
 /* build/.stamp */
 int __must_check stamp_write(const struct build_stamp *stamp, const char *path);

@@ -22,6 +22,8 @@ static const struct {
 	{"image", offsetof(struct build_stamp, image)},
 	{"initfs", offsetof(struct build_stamp, initfs)},
 	{"enclave", offsetof(struct build_stamp, enclave)},
+	{"image-made", offsetof(struct build_stamp, image_made)},
+	{"initfs-made", offsetof(struct build_stamp, initfs_made)},
 };
 
 int stamp_write(const struct build_stamp *stamp, const char *path)

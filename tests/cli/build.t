@@ -194,3 +194,13 @@ Built the Occlum image and enclave successfully
 $ occlum build --sgx-mode SIM --force 2>&1 | grep -c '%'
 0
 [1]
+
+# What somebody changed in build/ is made anew.
+$ rm image/root/large; occlum build --sgx-mode SIM --reset >/dev/null 2>&1; for f in build/mount/__ROOT/seg.00000000 build/initfs/__ROOT/seg.00000000 build/lib/libocclum-libos.signed.so; do echo $f; printf X | dd of=$f bs=1 seek=20000 conv=notrunc 2>/dev/null; occlum build --sgx-mode SIM 2>/dev/null | grep ing; done; occlum print mrenclave > ../x; occlum build --sgx-mode SIM --force >/dev/null 2>&1; occlum print mrenclave | cmp - ../x
+build/mount/__ROOT/seg.00000000
+Building new image...
+build/initfs/__ROOT/seg.00000000
+Building the initfs...
+build/lib/libocclum-libos.signed.so
+Building libOS...
+Signing the enclave...
