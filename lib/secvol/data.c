@@ -93,6 +93,12 @@ static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 co
 	return 0;
 }
 
+int sv_data_rewrite(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
+		    const u8 *const *src)
+{
+	return write_run(v, i, block, count, src);
+}
+
 static int write_inline(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c)
 {
 	struct sv_key key = sv_key(i->attr.obj, SV_INLINE, 0);

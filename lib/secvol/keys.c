@@ -41,7 +41,7 @@ void secvol_fixed_key_source(struct secvol_key_source *src, struct secvol_fixed_
 	src->get = fixed_get;
 }
 
-static void slot_info(const struct sv_keyslot *slot, struct secvol_slot_info *info)
+void sv_slot_info(const struct sv_keyslot *slot, struct secvol_slot_info *info)
 {
 	memset(info, 0, sizeof(*info));
 	info->type = slot->type;
@@ -65,13 +65,14 @@ struct kek_info {
 static_assert(sizeof(struct kek_info) == 11 + 16 + 2 + 64 + 2, "kek info");
 
 /* The key encryption key of a slot, or why there is none. */
-static int derive_kek(struct secvol *v, const struct secvol_slot_info *slot, const u8 uuid[16],
+static int derive_kek(struct secvol *v, const struct secvol_key_source *src,
+		      const struct secvol_slot_info *slot, const u8 uuid[16],
 		      struct aes_gcm *ret_kek)
 {
 	struct kek_info info = {.text = "secvol1/kek", .role = v->p.role};
 	u8 ikm[64], salt[32] = {0}, kek[32];
 	size_t size = 0;
-	int err = v->p.keys->get(v->p.keys->arg, slot, ikm, &size);
+	int err = src->get(src->arg, slot, ikm, &size);
 
 	if (err)
 		return err;
@@ -91,16 +92,16 @@ static int derive_kek(struct secvol *v, const struct secvol_slot_info *slot, con
 
 static const u8 zero_nonce[AES_GCM_NONCE];
 
-int sv_keyslot_make(struct secvol *v, struct sv_keyslot *slot)
+int sv_keyslot_make(struct secvol *v, const struct secvol_key_source *src, struct sv_keyslot *slot)
 {
 	struct secvol_slot_info info = {.epoch = v->epoch};
 	struct aes_gcm kek;
 	int err = v->env.random(v->env.arg, info.keyid, sizeof(info.keyid));
 
 	if (!err)
-		err = v->p.keys->describe(v->p.keys->arg, &info);
+		err = src->describe(src->arg, &info);
 	if (!err)
-		err = derive_kek(v, &info, v->uuid, &kek);
+		err = derive_kek(v, src, &info, v->uuid, &kek);
 	if (err)
 		return err;
 	memset(slot, 0, sizeof(*slot));
@@ -131,8 +132,8 @@ int sv_keyslots_open(struct secvol *v, const struct sv_keyslot slots[4], u16 epo
 		if (s->type == SECVOL_SLOT_EMPTY || le16_get(s->epoch) != epoch ||
 		    !mem_is_zero(s->rsv, sizeof(s->rsv)))
 			continue;
-		slot_info(s, &info);
-		if (derive_kek(v, &info, uuid, &kek))
+		sv_slot_info(s, &info);
+		if (derive_kek(v, v->p.keys, &info, uuid, &kek))
 			continue;
 		err = aes_gcm_open(&kek, zero_nonce, s, offsetof(struct sv_keyslot, wrapped),
 				   s->wrapped, v->vmk, sizeof(v->vmk), s->tag);

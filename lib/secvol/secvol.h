@@ -383,6 +383,22 @@ int __must_check secvol_sites_write(struct secvol *v, u64 obj, u32 chunk, u16 ve
 long __must_check secvol_sites_read(struct secvol *v, u64 obj, u32 chunk, u16 *ret_version,
 				    struct secvol_site *sites, u32 max);
 
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/* What each slot says of its key; type EMPTY where there is none. */
+long secvol_slots(struct secvol *v, struct secvol_slot_info info[SECVOL_KEY_SLOTS]);
+/* Wraps the volume's key for another source into a slot, in place of what is there. Not a revocation:
+ * who had the old key may have kept the volume's. */
+int __must_check secvol_slot_set(struct secvol *v, u32 index, const struct secvol_key_source *src);
+int __must_check secvol_slot_clear(struct secvol *v, u32 index); /* -EINVAL: the last one */
+
+/* A new volume key: what is written from now on is under it. Only the slot of the key at hand stays.
+ * -EBUSY: two older ones are still in use. */
+int __must_check secvol_rotate(struct secvol *v);
+/* Rewrites about `blocks` blocks that are under older keys; *ret_left is how many there are yet, 0
+ * when the old keys are gone. Snapshots keep theirs until they are deleted. */
+int __must_check secvol_rotate_step(struct secvol *v, u32 blocks, u64 *ret_left);
+
 /* ---- snapshots and size ---------------------------------------------------------------------- */
 
 struct secvol_snapshot {
@@ -436,5 +452,6 @@ enum secvol_fault {
 	SECVOL_FAULT_GROW_FORGET = 1 << 13,	/* the grown group's bitmap is not written */
 	SECVOL_FAULT_ANCHOR_BLIND = 1 << 14,	/* the anchor is not compared */
 	SECVOL_FAULT_ANCHOR_LATE = 1 << 15,	/* announced after the flush */
+	SECVOL_FAULT_ROTATE_DROP = 1 << 16,	/* an old key is dropped while blocks need it */
 	SECVOL_FAULT_GROUP_LATE = 1 << 9,	/* what comes during a commit counts as committed */
 };

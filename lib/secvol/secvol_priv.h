@@ -249,6 +249,7 @@ struct secvol {
 	u32 session_count, session_cap;
 	u32 kid; /* of the current session */
 	u64 next_ctr;
+	struct sv_key rotate_key; /* where the next step of a rotation goes on */
 
 	/* nodes */
 	struct sv_node *node_hash[SV_HASH_SIZE];
@@ -369,7 +370,9 @@ int __must_check sv_session_add(struct secvol *v, u32 kid, u16 epoch, const u8 s
 /* A fresh kid and salt become current; the key table has to be rewritten under it. */
 int __must_check sv_session_start(struct secvol *v);
 void sv_sessions_free(struct secvol *v);
-int __must_check sv_keyslot_make(struct secvol *v, struct sv_keyslot *slot);
+int __must_check sv_keyslot_make(struct secvol *v, const struct secvol_key_source *src,
+				 struct sv_keyslot *slot);
+void sv_slot_info(const struct sv_keyslot *slot, struct secvol_slot_info *info);
 /* Opens the VMK by any slot: -EKEYREJECTED. */
 int __must_check sv_keyslots_open(struct secvol *v, const struct sv_keyslot slots[4], u16 epoch,
 				  const u8 uuid[16]);
@@ -453,6 +456,9 @@ int __must_check sv_base_prepare(struct secvol *v, struct sv_tree *t, const stru
 int __must_check sv_base_put(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
 			     const void *val, u32 size);
 int __must_check sv_base_delete(struct secvol *v, struct sv_tree *t, const struct sv_key *key);
+/* Dirties the nodes from *key on that are sealed under an old epoch, about `max` of them; *key is
+ * where to go on. -ENOENT: no more. */
+int __must_check sv_base_refresh(struct secvol *v, struct sv_tree *t, struct sv_key *key, u32 max);
 int __must_check sv_base_load(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
 			      const struct sv_key *hi);
 void sv_nodes_trim(struct secvol *v);
@@ -578,6 +584,13 @@ int __must_check sv_data_flush(struct secvol *v); /* all dirty pages */
 int __must_check sv_data_flush_obj(struct secvol *v, struct sv_inode_mem *i);
 int __must_check sv_data_cut(struct secvol *v, struct sv_inode_mem *i, u64 from_block,
 			     u64 to_block);
+
+/* Writes content again as it is, to other blocks under the present key. */
+int __must_check sv_data_rewrite(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
+				 const u8 *const *src);
+
+/* ---- rotate.c ---- */
+bool sv_is_old(struct secvol *v, u32 kid); /* sealed under an epoch before the present one */
 
 /* ---- name.c ---- */
 /* A record of a directory's item; the name is borrowed from it. */

@@ -551,6 +551,36 @@ int sv_base_delete(struct secvol *v, struct sv_tree *t, const struct sv_key *key
 	return 0;
 }
 
+int sv_base_refresh(struct secvol *v, struct sv_tree *t, struct sv_key *key, u32 max)
+{
+	u32 before = v->dirty_nodes;
+	struct sv_path path;
+	bool equal;
+
+	while (v->dirty_nodes - before < max) {
+		struct sv_ptr p = t->root;
+		bool is_old = false;
+		int err = find_path(v, t, key, &path, &equal);
+
+		for (u32 d = 0; !err && d < path.depth; d++) {
+			if (d)
+				err = sv_ptr_decode(v,
+						    (const struct sv_bptr *)sv_node_value(
+							    path.node[d - 1], path.idx[d - 1]),
+						    &p);
+			is_old |= !(p.addr & SV_VIRTUAL) && sv_is_old(v, p.kid);
+		}
+		if (!err && is_old)
+			err = dirty_path(v, t, &path, 0);
+		if (err)
+			return err;
+		if (!path.has_hi)
+			return -ENOENT;
+		*key = path.hi;
+	}
+	return 0;
+}
+
 /* Dirties every node: what is rewritten under a new session. */
 static int dirty_below(struct secvol *v, struct sv_tree *t, struct sv_node *n)
 {

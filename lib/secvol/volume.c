@@ -386,7 +386,7 @@ static int format_keys(struct secvol *v)
 	v->epoch = 1;
 	err = v->env.random(v->env.arg, v->vmk, sizeof(v->vmk));
 	if (!err)
-		err = sv_keyslot_make(v, &v->slots[0]);
+		err = sv_keyslot_make(v, v->p.keys, &v->slots[0]);
 	if (!err)
 		err = sv_session_start(v);
 	return err;

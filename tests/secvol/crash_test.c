@@ -99,7 +99,7 @@ static void short_workloads(void **state)
 static void random_workloads(void **state)
 {
 	const char *env = getenv("SECVOL_CRASH_RUNS");
-	u32 runs = env ? (u32)atoi(env) : 12;
+	u32 runs = env ? (u32)atoi(env) : 60;
 	struct explore x;
 
 	explore_init(&x);
@@ -330,6 +330,49 @@ static void snapshot_faults_are_caught(void **state)
 	}
 }
 
+/* A change of the volume's key, with and without a snapshot that needs the old one. */
+static void rotate_run(struct explore *x, u32 fault)
+{
+	struct op ops[32];
+	u32 n = 0;
+
+	explore_init(x);
+	x->blocks = 1200;
+	x->exhaustive = 4;
+	x->samples = 20;
+	x->torn = 0;
+	x->hooks.faults = fault;
+	ops[n++] = (struct op){.kind = OP_CREATE, .a = "a"};
+	ops[n++] = (struct op){.kind = OP_CREATE, .a = "b"};
+	ops[n++] = (struct op){.kind = OP_WRITE, .a = "a", .len = 100000, .seed = 1};
+	ops[n++] = (struct op){.kind = OP_WRITE, .a = "b", .off = 40000, .len = 30000, .seed = 2};
+	ops[n++] = (struct op)COMMIT;
+	ops[n++] = (struct op){.kind = OP_ROTATE};
+	ops[n++] = (struct op){.kind = OP_WRITE, .a = "a", .off = 7000, .len = 9000, .seed = 3};
+	ops[n++] = (struct op)COMMIT;
+	ops[n++] = (struct op){.kind = OP_SNAP, .a = "one"};
+	ops[n++] = (struct op){.kind = OP_ROTATE};
+	ops[n++] = (struct op){.kind = OP_WRITE, .a = "b", .len = 20000, .seed = 4};
+	ops[n++] = (struct op)COMMIT;
+	ops[n++] = (struct op){.kind = OP_SNAP_DELETE, .a = "one"};
+	ops[n++] = (struct op){.kind = OP_ROTATE};
+	explore_run(x, ops, n);
+	print_message("rotation, fault %u: %llu violations in %llu states (%s)\n", fault,
+		      (unsigned long long)x->violations, (unsigned long long)x->states, x->first);
+}
+
+static void a_rotation_holds(void **state)
+{
+	struct explore x;
+
+	rotate_run(&x, 0);
+	expect_clean(&x);
+	explore_fini(&x);
+	rotate_run(&x, SECVOL_FAULT_ROTATE_DROP);
+	assert_true(x.violations > 0);
+	explore_fini(&x);
+}
+
 static void no_fault_no_alarm(void **state)
 {
 	struct explore x;
@@ -387,4 +430,5 @@ static void a_reused_nonce_is_caught(void **state)
 UNIT_TESTS(no_fault_no_alarm, a_skipped_flush_is_caught, an_early_ack_is_caught,
 	   a_live_block_overwritten_is_caught, a_dropped_tag_check_is_caught,
 	   a_reused_nonce_is_caught, a_strict_anchor_holds, the_log_holds, log_faults_are_caught,
-	   snapshots_hold, snapshot_faults_are_caught, short_workloads, random_workloads)
+	   a_rotation_holds, snapshots_hold, snapshot_faults_are_caught, short_workloads,
+	   random_workloads)

@@ -401,7 +401,8 @@ int model_apply(struct model *m, const struct op *op)
 	case OP_EXCHANGE: return do_rename(m, op->a, op->b, true);
 	case OP_COMMIT:
 	case OP_CHECKPOINT:
-	case OP_GROW: return 0;
+	case OP_GROW:
+	case OP_ROTATE: return 0;
 	case OP_SNAP:
 	case OP_SNAP_DELETE:
 	case OP_SNAP_ROLLBACK: return do_snap(m, op);
@@ -480,6 +481,16 @@ int volume_apply(struct secvol *v, const struct op *op)
 		return secvol_checkpoint(v);
 	if (op->kind == OP_GROW)
 		return secvol_grow(v, op->len);
+	if (op->kind == OP_ROTATE) {
+		u64 left = 1, before = 0;
+
+		err = secvol_rotate(v);
+		while (!err && left && left != before) {
+			before = left;
+			err = secvol_rotate_step(v, 16, &left);
+		}
+		return err;
+	}
 	if (op->kind == OP_SNAP)
 		return secvol_snapshot_create(v, op->a, strlen(op->a));
 	if (op->kind == OP_SNAP_DELETE)

@@ -27,6 +27,7 @@ enum op_kind {
 	OP_SNAP_DELETE,	  /* snapshot a */
 	OP_SNAP_ROLLBACK, /* to snapshot a */
 	OP_GROW,	  /* to len blocks */
+	OP_ROTATE,	  /* a new volume key, and all is rewritten under it */
 };
 
 static inline bool op_is_commit(enum op_kind kind)
