@@ -39,6 +39,8 @@ s64 test_main(u64 number, u64 argument);
 static struct sgx_gpr last; /* of the last exception */
 static struct sgx_exinfo last_info;
 static u32 exceptions, kicks, kicked_in_loop;
+static u32 traps_end;
+#define TOKEN_TRAPS 0x7777
 static u32 stop_word, started, waiter_slot;
 static u64 started_token;
 static s64 waiter_result;
@@ -79,8 +81,9 @@ void test_exception(u64 block)
 	}
 	last = *g;
 	last_info = *info;
+	g->exitinfo = 0; /* entered again without a resume between, this is a kick */
 	exceptions++;
-	switch (SGX_EXIT_VECTOR(g->exitinfo)) {
+	switch (SGX_EXIT_VECTOR(last.exitinfo)) {
 	case SGX_VECTOR_UD:
 		g->rax += 1000 + g->rdi;
 		g->rip += 2;
@@ -337,8 +340,49 @@ static s64 check_threads(void)
 	return 0;
 }
 
+/*
+ * One thread does nothing but trap. Each kick reaches it, wherever between trap and resume it is: one
+ * that is lost makes this wait for ever.
+ */
+static s64 check_kicks(void)
+{
+	u32 before;
+
+	started = 0;
+	traps_end = 0;
+	CHECK(host_thread_start(TOKEN_TRAPS) == 0);
+	while (__atomic_load_n(&started, __ATOMIC_ACQUIRE) != 1)
+		host_yield();
+	for (int i = 0; i < 5000; i++) {
+		before = __atomic_load_n(&kicks, __ATOMIC_RELAXED);
+		CHECK(host_thread_kick(waiter_slot) == 0);
+		while (__atomic_load_n(&kicks, __ATOMIC_RELAXED) == before)
+			host_yield();
+	}
+	__atomic_store_n(&traps_end, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&started, __ATOMIC_ACQUIRE) != 2)
+		host_yield();
+	CHECK(waiter_result == 0);
+	return 0;
+}
+
+static s64 trap_for_ever(void)
+{
+	waiter_slot = ((struct thread_arena *)host_arena())->slot;
+	waiter_result = 0;
+	__atomic_store_n(&started, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&traps_end, __ATOMIC_ACQUIRE)) {
+		if (do_syscall(39, 5) != 1039 + 5)
+			waiter_result = __LINE__;
+	}
+	__atomic_store_n(&started, 2, __ATOMIC_RELEASE);
+	return 0;
+}
+
 static s64 thread_main(u64 token)
 {
+	if (token == TOKEN_TRAPS)
+		return trap_for_ever();
 	started_token = token;
 	waiter_slot = ((struct thread_arena *)host_arena())->slot;
 	__atomic_store_n(&started, 1, __ATOMIC_RELEASE);
@@ -368,6 +412,7 @@ static s64 run_scenario(u64 which)
 	case SCENARIO_MEMORY: return check_memory(base);
 	case SCENARIO_KEYS: return check_keys();
 	case SCENARIO_THREADS: return check_threads();
+	case SCENARIO_KICKS: return check_kicks();
 	case SCENARIO_BASE_IS_ZERO: return base == 0;
 	case SCENARIO_DIRTY: return count_dirty(base);
 	case SCENARIO_SPIN:

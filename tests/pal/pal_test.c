@@ -21,7 +21,9 @@
 
 #include "host/lib/sign.h"
 #include "host/lib/sim_root.h"
+#include "host/pal/inner/inner.h"
 #include "host/pal/outer/enclave.h"
+#include "host/pal/outer/sgx_driver.h"
 #include "include/occlum/occlum_pal_api.h"
 #include "tests/pal/scenarios.h"
 
@@ -356,7 +358,8 @@ static int in_child(int (*what)(void))
 static int all_scenarios(void)
 {
 	static const enum scenario list[] = {SCENARIO_EXCEPTIONS, SCENARIO_HOST_CALLS,
-					     SCENARIO_MEMORY, SCENARIO_KEYS, SCENARIO_THREADS};
+					     SCENARIO_MEMORY,	  SCENARIO_KEYS,
+					     SCENARIO_THREADS,	  SCENARIO_KICKS};
 	const char *argv[] = {"a", "b", NULL};
 	struct occlum_stdio_fds stdio = {0, 2, 2};
 	int pid = 0;
@@ -496,6 +499,34 @@ static void test_abort_ends_the_instance_alone(void **state)
 	assert_int_equal(in_child(abort_ends_all), 0);
 }
 
+/* The processor loses all enclaves when the machine sleeps: the same as no TCS any more. */
+static int lost(void)
+{
+	pthread_t thread;
+	void *result;
+
+	start();
+	freopen("/dev/null", "w", stderr);
+	if (pthread_create(&thread, NULL, spin, NULL))
+		return 97;
+	usleep(20000);
+	for (u32 i = 0; i < inner.thread_count; i++)
+		sgx_driver.munmap((void *)inner_thread_of(i)->tcs, PAGE_SIZE);
+	if (run(SCENARIO_EXCEPTIONS) != -EIO || inner.abort_reason != INNER_ABORT_LOST)
+		return 93;
+	pthread_join(thread, &result);
+	if ((long)result != -EIO)
+		return 94;
+	return occlum_pal_destroy() == 0 ? 0 : 96;
+}
+
+static void test_lost_memory_ends_the_instance(void **state)
+{
+	if (!is_hardware)
+		skip();
+	assert_int_equal(in_child(lost), 0);
+}
+
 static volatile sig_atomic_t handled;
 
 static void on_segv(int sig, siginfo_t *info, void *uc)
@@ -544,6 +575,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_one_process_at_a_time),
 		cmocka_unit_test(test_unmeasured_pages_can_be_dirty),
 		cmocka_unit_test(test_abort_ends_the_instance_alone),
+		cmocka_unit_test(test_lost_memory_ends_the_instance),
 		cmocka_unit_test(test_faults_of_the_embedder),
 	};
 
