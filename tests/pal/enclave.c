@@ -353,7 +353,7 @@ static s64 check_kicks(void)
 	CHECK(host_thread_start(TOKEN_TRAPS) == 0);
 	while (__atomic_load_n(&started, __ATOMIC_ACQUIRE) != 1)
 		host_yield();
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 1000; i++) {
 		before = __atomic_load_n(&kicks, __ATOMIC_RELAXED);
 		CHECK(host_thread_kick(waiter_slot) == 0);
 		while (__atomic_load_n(&kicks, __ATOMIC_RELAXED) == before)

@@ -167,8 +167,12 @@ s64 do_file_mkdir(struct inner_thread *t, const void *path, size_t path_size, u3
 
 static s64 kickable(struct inner_thread *t, u64 number, u64 a, u64 b, u64 c, u64 d, u64 e)
 {
-	s64 result = raw_syscall_kickable(&t->kicked, number, a, b, c, d, e);
+	s64 result;
 
+	/* Other signals (stop and continue, a debugger's) are nobody's business inside. */
+	do {
+		result = raw_syscall_kickable(&t->kicked, number, a, b, c, d, e);
+	} while (result == -EINTR && !__atomic_load_n(&t->kicked, __ATOMIC_RELAXED));
 	if (result == -EINTR)
 		t->kicked = 0;
 	return result;

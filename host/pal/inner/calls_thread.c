@@ -55,7 +55,7 @@ s64 do_wait(struct inner_thread *t, u64 timeout_ns)
 		result = raw_syscall_kickable(&t->kicked, NR_futex, (u64)word,
 					      FUTEX_WAIT_BITSET_PRIVATE_, 0,
 					      forever ? 0 : (u64)&until, 0);
-		if (result == -EINTR) {
+		if (result == -EINTR && __atomic_load_n(&t->kicked, __ATOMIC_RELAXED)) {
 			t->kicked = 0;
 			return -EINTR;
 		}

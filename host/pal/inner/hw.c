@@ -41,7 +41,6 @@ static struct exit_value stage1(struct inner_thread *t)
 {
 	struct exit_value out;
 
-	set(&t->reenter, 0);
 	set(&t->in_stage1, 1);
 	out = hw_kernel_enter(t, 0, 0);
 	set(&t->in_stage1, 0);
@@ -67,6 +66,9 @@ struct exit_value hw_enter(struct inner_thread *t, u64 rdi, u64 rsi)
 			if (out.why == EXIT_ABORT)
 				return out;
 			out = hw_kernel_resume(t);
+			/* A kick that came before stage 1 may have met the exception alone there. */
+			if (out.why == EXIT_KICKED)
+				set(&t->reenter, 0);
 		} while (out.why == EXIT_KICKED);
 	}
 	if (t->run.function == ENCLU_EEXIT)
@@ -78,7 +80,6 @@ static void stage1_from_handler(struct inner_thread *t, struct linux_ucontext *u
 {
 	struct exit_value out;
 
-	set(&t->reenter, 0);
 	set(&t->in_stage1, 1);
 	out = hw_stub_enter(t, 0, 0);
 	set(&t->in_stage1, 0);
@@ -105,6 +106,7 @@ static void kick(struct inner_thread *t, struct linux_ucontext *uc, bool is_inte
 	set(&t->kicked, 1);
 	set(&t->reenter, 1);
 	if (is_interrupted && !t->in_stage1) {
+		set(&t->reenter, 0);
 		stage1_from_handler(t, uc);
 	} else if (is_resuming(t, uc->rip)) {
 		uc->rip = (u64)hw_resume_kicked;
