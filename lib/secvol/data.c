@@ -335,14 +335,21 @@ static long read_some(struct secvol *v, struct sv_inode_mem *i, u64 off, u8 *buf
 	u32 in = off % SV_BLOCK, n;
 	struct sv_chunk *c;
 	u8 *dst[SV_EXTENT_BLOCKS];
+	u64 obj = i->attr.obj;
 	int err;
 
-	n = missing_run(v, i->attr.obj, block, size / SV_BLOCK);
+	n = missing_run(v, obj, block, size / SV_BLOCK);
 	if (in == 0 && n >= DIRECT_READ) {
 		for (u32 k = 0; k < n; k++)
 			dst[k] = buf + (size_t)k * SV_BLOCK;
 		err = read_direct(v, i, block, n, dst);
-		return err ? err : (long)n * SV_BLOCK;
+		if (!err)
+			return (long)n * SV_BLOCK;
+		/* One block at a time, so that a damaged one does not take the others along. */
+		err = get_file(v, obj, &i);
+		if (err || off >= i->attr.size)
+			return err;
+		size = SV_BLOCK;
 	}
 	if (missing_run(v, i->attr.obj, block, 1)) {
 		u64 want = (in + size + SV_BLOCK - 1) / SV_BLOCK;
@@ -351,6 +358,8 @@ static long read_some(struct secvol *v, struct sv_inode_mem *i, u64 off, u8 *buf
 			want = MAX(want, (u64)READ_AHEAD);
 		err = load_pages(v, i, block,
 				 (u32)MIN(want, MIN(end - block, (u64)SV_EXTENT_BLOCKS)));
+		if (err && want > 1)
+			err = load_pages(v, i, block, 1);
 		if (err)
 			return err;
 	}

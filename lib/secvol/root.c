@@ -276,6 +276,8 @@ static int try_slot(struct secvol *v, u32 index, struct secvol_report *report)
 	sha256(s, sizeof(*s), digest);
 	if (v->p.pinned_sha256 && !crypto_equal(digest, v->p.pinned_sha256, 32))
 		return mem_is_zero(s, sizeof(*s)) ? -ENOENT : -EBADMSG;
+	if (v->p.root_gen && le64_get(s->clear.gen) != v->p.root_gen)
+		return -ENOENT;
 	err = check_clear(v, s, index);
 	if (!err)
 		err = open_slot(v, s);

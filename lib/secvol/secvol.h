@@ -179,6 +179,7 @@ struct secvol_params {
 	size_t node_cache_bytes;	  /* 0: 4 MiB */
 	u32 keep_roots;			  /* commits for which freed blocks are kept, 0: 2 */
 	const char *snapshot;		  /* read_only: this snapshot instead of the present */
+	u64 root_gen;			  /* read_only: the kept root of this generation */
 	size_t delta_bytes;		  /* changes held until a checkpoint, 0: 4 or 16 MiB */
 	bool discard;			  /* TRIM freed blocks */
 	const struct secvol_hooks *hooks; /* tests only, NULL in production; outlives the volume */
@@ -428,6 +429,46 @@ int __must_check secvol_grow(struct secvol *v, u64 blocks);
  * callback hears of each damage (object 0: volume structure). Returns 0, or the first damage. */
 typedef void (*secvol_check_fn)(void *arg, u64 obj, const char *what, int err);
 int __must_check secvol_check(struct secvol *v, secvol_check_fn fn, void *arg);
+
+/* The first path that leads to an object: -ENOENT (it has no name), -ERANGE. Walks the directories. */
+int __must_check secvol_path(struct secvol *v, u64 obj, char *buf, size_t size);
+
+struct secvol_info {
+	u8 uuid[16];
+	char label[64]; /* zero-filled, perhaps without NUL */
+	u64 gen;
+	u32 open_seq;
+	u64 size_blocks, used_blocks, files;
+	s64 created;
+	u32 node_size, groups, group_log2;
+	u32 epoch, old_epochs, sessions;
+	u64 newest_snapshot; /* generation; 0: none */
+	u32 log_segments, log_blocks;
+	u32 delta_entries;
+	size_t delta_bytes, node_bytes;
+	u32 pages, dirty_pages;
+};
+void secvol_info(struct secvol *v, struct secvol_info *info);
+/* Up to 64 bytes without NUL; durable when it returns. */
+int __must_check secvol_set_label(struct secvol *v, const char *label, size_t len);
+
+/* Every item of the tree, for dumps. The value is borrowed. */
+typedef void (*secvol_item_fn)(void *arg, u64 obj, u8 type, u64 off, const u8 *val, u32 size);
+int __must_check secvol_items(struct secvol *v, secvol_item_fn fn, void *arg);
+
+/*
+ * Reads about `blocks` blocks from the store and opens them: nodes past the cache, and file content.
+ * Start with zeros; goes on where it left off and counts. The caller decides how often, which is the
+ * rate limit. Damage is counted and told; other errors are returned.
+ */
+struct secvol_scrub {
+	u64 obj, off;
+	u8 type;
+	u64 blocks, damaged;
+	u32 passes; /* whole ones */
+};
+int __must_check secvol_scrub(struct secvol *v, struct secvol_scrub *s, u32 blocks,
+			      secvol_check_fn fn, void *arg);
 
 /* Test hooks (secvol_params.hooks). on_nonce hears of each sealed record: an audit sees reuse. */
 struct secvol_hooks {

@@ -459,6 +459,9 @@ int __must_check sv_base_delete(struct secvol *v, struct sv_tree *t, const struc
 /* Dirties the nodes from *key on that are sealed under an old epoch, about `max` of them; *key is
  * where to go on. -ENOENT: no more. */
 int __must_check sv_base_refresh(struct secvol *v, struct sv_tree *t, struct sv_key *key, u32 max);
+/* Reads the nodes that lead to the leaf of *key from the store again; *key is the next leaf's. */
+int __must_check sv_base_verify(struct secvol *v, struct sv_tree *t, struct sv_key *key,
+				struct sv_node **ret_leaf, u64 *blocks, bool *ret_more);
 int __must_check sv_base_load(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
 			      const struct sv_key *hi);
 void sv_nodes_trim(struct secvol *v);

@@ -551,6 +551,52 @@ int sv_base_delete(struct secvol *v, struct sv_tree *t, const struct sv_key *key
 	return 0;
 }
 
+/* A node as it is on the store now, past the cache. */
+static int verify_node(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p)
+{
+	struct sv_key owner = sv_key(t->id, 0, 0);
+	int err = p->nblk == v->node_blocks ? bs_read(v->bs, p->addr, p->nblk, v->io) : -EUCLEAN;
+
+	if (err)
+		return err;
+	memcpy(v->node_buf, v->io, v->node_size);
+	return sv_open_unit(v, SV_DOM_NODE, p->level, &owner, v->node_buf, v->node_size, p);
+}
+
+int sv_base_verify(struct secvol *v, struct sv_tree *t, struct sv_key *key,
+		   struct sv_node **ret_leaf, u64 *blocks, bool *ret_more)
+{
+	struct sv_path path;
+	bool equal, first = true;
+	int err = find_path(v, t, key, &path, &equal), bad = 0;
+
+	*ret_more = path.has_hi;
+	if (path.has_hi)
+		*key = path.hi;
+	if (err)
+		return err; /* behind a damaged node the walk goes on at the next key known */
+	/* From the leaf up, as long as this is the first leaf below. */
+	for (u32 d = path.depth; d-- > 0 && first; first = path.idx[d] == 0) {
+		struct sv_ptr p = t->root;
+
+		if (d)
+			err = sv_ptr_decode(v,
+					    (const struct sv_bptr *)sv_node_value(path.node[d - 1],
+										  path.idx[d - 1]),
+					    &p);
+		if (!err && !(p.addr & SV_VIRTUAL)) {
+			err = verify_node(v, t, &p);
+			*blocks += p.nblk;
+		}
+		bad = bad ? bad : err;
+		if (d && path.idx[d - 1])
+			break;
+	}
+	if (path.depth)
+		*ret_leaf = path.node[path.depth - 1];
+	return bad;
+}
+
 int sv_base_refresh(struct secvol *v, struct sv_tree *t, struct sv_key *key, u32 max)
 {
 	u32 before = v->dirty_nodes;

@@ -484,6 +484,8 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 
 	if (!p->read_only && (p->mode == SECVOL_PINNED || (p->mode == SECVOL_HASH && !p->plain_rw)))
 		return -EINVAL;
+	if (p->root_gen && !p->read_only)
+		return -EINVAL;
 	if (p->mode != SECVOL_SEALED && p->read_only && !p->pinned_sha256 && !p->unpinned &&
 	    !p->plain_rw)
 		return -EINVAL;
