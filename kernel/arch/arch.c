@@ -27,11 +27,12 @@ int arch_init(const struct cpuid_hint *hints, size_t count)
 	int err;
 
 	/* The relocation is done. A host that does not obey takes nothing but this safety net. */
-	err = commit_seal((u64)relro_start, (u64)relro_end);
+	err = xstate_init();
+	if (!err)
+		err = commit_seal((u64)relro_start, (u64)relro_end);
 	if (err)
 		return err;
 	tsc_is_usable = arch_try_rdtsc();
-	xstate_init();
 	return cpuid_init(hints, count);
 }
 

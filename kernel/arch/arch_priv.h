@@ -46,8 +46,8 @@ void arch_cpuid_emulate(struct user_regs *regs);
 void kernel_fault(struct thread_block *b) __noreturn;
 
 /* xstate.c, cpuid.c: at boot. */
-void xstate_init(void);
-void xstate_load_initial(void);
+int __must_check xstate_init(void);
+extern const u8 xstate_constant[]; /* entry.S */
 enum xstate_layout {
 	XSTATE_LAYOUT_INTEL,
 	XSTATE_LAYOUT_AMD,

@@ -24,6 +24,29 @@
 
 	.section .text.entry, "ax", @progbits
 
+/*
+ * On hardware the extended registers (x87, SSE, AVX...) are the host's at every entry and would be
+ * the host's to read at every exit. A constant image brings all that the enclave has (XFRM) to its
+ * initial state at both; what a program had in them stays on the kernel stack through a host call.
+ * In the simulation they stay as they are: nothing is hidden from the host there.
+ *
+ * RESET_XSTATE destroys EAX and EDX. FENCE: nothing that follows an entry runs ahead with values
+ * from before.
+ */
+	.macro RESET_XSTATE
+#ifndef OCCLUM_SIM
+	movl	$-1, %eax
+	movl	%eax, %edx
+	xrstor64 xstate_constant(%rip)
+#endif
+	.endm
+
+	.macro FENCE
+#ifndef OCCLUM_SIM
+	lfence
+#endif
+	.endm
+
 /* Leaves to the host: EDI, RSI say why. Nothing else of the enclave is left in a register. */
 	.macro LEAVE
 	movq	%gs:TB_HOST_SP, %rsp
@@ -33,6 +56,7 @@
 	.endm
 
 	.macro LEAVE_TO_RBX
+	RESET_XSTATE
 	xorl	%edx, %edx
 	xorl	%r8d, %r8d
 	xorl	%r9d, %r9d
@@ -81,6 +105,13 @@ enclave_entry:
 	movl	$SLOT_RUNNING, %gs:TB_STATE
 	movq	%gs:TB_LEAVE_SP, %rsp
 	CLEAN_FLAGS
+#ifndef OCCLUM_SIM
+	movl	$-1, %eax
+	movl	%eax, %edx
+	xrstor64 XSTATE_SAVED(%rsp)
+	movq	(%rsp), %rsp
+#endif
+	FENCE
 	popq	%rax
 	wrfsbase %rax
 	popq	%r15
@@ -99,8 +130,15 @@ enclave_entry:
 	movq	%gs:TB_KERNEL_SP, %rsp
 	subq	$REGS_SIZE, %rsp
 	CLEAN_FLAGS
+#ifdef OCCLUM_SIM
 	fninit
-	ldmxcsr	initial_mxcsr(%rip)
+	ldmxcsr	xstate_constant+24(%rip)
+#else
+	movq	%rdx, %r8
+	RESET_XSTATE
+	movq	%r8, %rdx
+#endif
+	FENCE
 	xorl	%ebp, %ebp
 	call	ecall_dispatch
 	movq	%rax, %rsi
@@ -168,6 +206,8 @@ ecall_return:	/* RSI = result; the kernel stack is given up */
 	jne	.Lrefuse_exception
 	movq	%gs:TB_EXCEPTION_SP, %rsp
 	CLEAN_FLAGS
+	RESET_XSTATE
+	FENCE
 	movq	%gs:TB_SELF, %rdi
 	call	exception_stage1
 	movq	%r12, %rsp
@@ -191,7 +231,7 @@ arch_abort:
 	movl	$EXIT_ABORT_NR, %edi
 	LEAVE
 
-/* void host_leave(void): the request lies in the arena. */
+/* void host_leave(void): the request lies in the arena. Extended state of the program is kept. */
 	.globl host_leave
 	.type host_leave, @function
 host_leave:
@@ -203,6 +243,20 @@ host_leave:
 	pushq	%r15
 	rdfsbase %rax
 	pushq	%rax
+#ifndef OCCLUM_SIM
+	/*   (rsp) the pushed registers' address   +64 XSAVE area, header cleared first */
+	movq	%rsp, %rbp
+	subq	$XSTATE_SAVED+XSTATE_AREA_MAX, %rsp
+	andq	$-64, %rsp
+	movq	%rbp, (%rsp)
+	xorl	%eax, %eax
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
+	movq	%rax, XSTATE_SAVED+512+8*\n(%rsp)
+	.endr
+	movl	xstate_mask(%rip), %eax
+	movl	xstate_mask+4(%rip), %edx
+	xsave64	XSTATE_SAVED(%rsp)
+#endif
 	movq	%rsp, %gs:TB_LEAVE_SP
 	movl	$SLOT_HOST_CALL, %gs:TB_STATE
 	movl	$EXIT_HOST_CALL_NR, %edi
@@ -411,10 +465,18 @@ kernel_fault_entry:
 	call	kernel_fault
 	ud2
 
+	/*
+	 * For XRSTOR: every component in its initial state (XSTATE_BV is 0). MXCSR is taken from here
+	 * all the same, 0x1f80; the initial x87 control word is 0x37f.
+	 */
 	.section .rodata
-	.balign 4
-initial_mxcsr:
+	.balign 64
+	.globl xstate_constant
+xstate_constant:
+	.word	0x37f
+	.zero	22
 	.long	0x1f80
+	.zero	576-28
 
 	/* Not loaded: the signer's place for the SIGSTRUCT. */
 	.section .occlum.sigstruct, "", @progbits

@@ -5,7 +5,8 @@
  * call: it runs on the exception stack while the thread's own work lies frozen in the SSA. The
  * host chose the moment, so every state of the kernel can be found here.
  *
- *   in the program             registers to the kernel stack, on at trap_entry (stage 2)
+ *   in the program             registers to the kernel stack, on at trap_entry (stage 2);
+ *                              asynchronous without thread.work: on
  *   on the way in, before the  asynchronous: on (thread.work is tested on the way out);
  *   kernel counts as entered   a fault: GS was wrong, the program's fault at its call site
  *   on the way out, after the  back to the test of thread.work
@@ -23,6 +24,7 @@
 #include "kernel/arch/arch.h"
 
 #define VECTOR_DB 1
+#define VECTOR_BP 3
 #define VECTOR_GP 13
 #define VECTOR_PF 14
 
@@ -120,7 +122,33 @@ static void from_kernel(struct thread_block *b, struct ssa_gpr *g, const struct 
 	note_cause(b, cause);
 	b->panic_ip = ip;
 	b->panic_sp = g->rsp;
-	resume_at(g, (const void *)kernel_fault_entry, b->exception_sp);
+	resume_at(g, (const void *)kernel_fault_entry, b->exception_sp - STAGE1_STACK);
+}
+
+/*
+ * The exceptions that the CPU reports, each in its form. Whatever else the host claims to have
+ * seen is a kick and no more.
+ */
+static bool exit_is_exception(u32 info)
+{
+	const u32 hardware = 1u << 0 | 1u << 1 | 1u << 5 | 1u << 6 | 1u << 13 | 1u << 14 |
+			     1u << 16 | 1u << 17 | 1u << 19;
+	u32 vector = info & 0xff, type = info >> 8 & 7;
+
+	if (!(info & EXIT_INFO_VALID))
+		return false;
+	if (type == EXIT_INFO_SOFTWARE)
+		return vector == VECTOR_BP;
+	return type == EXIT_INFO_HARDWARE && vector < 32 && (hardware >> vector & 1);
+}
+
+/*
+ * Without something to do for the thread, a kick is the host's idea: the thread goes on where it
+ * was, and however often the host does that, it takes nothing but time.
+ */
+static bool has_work(const struct thread_block *b)
+{
+	return __atomic_load_n(&b->thread->work, __ATOMIC_ACQUIRE) != 0;
 }
 
 void exception_stage1(struct thread_block *b)
@@ -130,10 +158,13 @@ void exception_stage1(struct thread_block *b)
 	struct cause cause = {.vector = TRAP_ASYNC};
 	u64 ip = g->rip;
 
-	if (g->exit_info & EXIT_INFO_VALID) {
-		cause = (struct cause){.vector = g->exit_info & 0xff,
-				       .error = misc->error_code,
-				       .address = misc->address};
+	if (exit_is_exception(g->exit_info)) {
+		cause.vector = g->exit_info & 0xff;
+		/* For these two alone the CPU writes EXINFO; else it is of some earlier exception. */
+		if (cause.vector == VECTOR_PF || cause.vector == VECTOR_GP) {
+			cause.error = misc->error_code;
+			cause.address = misc->address;
+		}
 		/* Each exception counts once: entered again without a resume between, this is a kick. */
 		g->exit_info = 0;
 	}
@@ -141,6 +172,8 @@ void exception_stage1(struct thread_block *b)
 		from_kernel(b, g, &cause);
 		return;
 	}
+	if (cause.vector == TRAP_ASYNC && !has_work(b))
+		return;
 	if (!is_between(ip, text_start, text_end)) {
 		from_program(b, g, ip, &cause);
 		return;

@@ -33,6 +33,13 @@
 #define REGS_RFLAGS	       136
 #define REGS_RSP	       144
 
+/* The frame of host_leave() on hardware, at thread_block.leave_sp. */
+#define XSTATE_SAVED	       64
+#define XSTATE_AREA_MAX	       2688 /* x87, SSE, AVX, AVX-512; larger XFRMs are refused at boot */
+
+/* Of the exception stack, for stage 1; a fault of the kernel is told on the rest. */
+#define STAGE1_STACK	       1024
+
 /* enum slot_state */
 #define SLOT_IDLE	       0 /* nobody inside */
 #define SLOT_RUNNING	       1

@@ -134,6 +134,6 @@ u32 arch_slot_init(u64 tcs, u64 ecall)
 	b->state = SLOT_IDLE;
 	b->in_kernel = 1;
 	__asm__ volatile("wrgsbase %0" : : "r"(b));
-	b->cookie = slot_cookie;
+	__atomic_store_n(&b->cookie, slot_cookie, __ATOMIC_RELEASE); /* the block is complete */
 	return 0;
 }

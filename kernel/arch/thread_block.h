@@ -66,7 +66,9 @@ struct ssa_misc {
 };
 static_assert(sizeof(struct ssa_misc) == 16, "EXINFO");
 
-#define EXIT_INFO_VALID (1u << 31)
+#define EXIT_INFO_VALID	   (1u << 31)
+#define EXIT_INFO_HARDWARE 3 /* type */
+#define EXIT_INFO_SOFTWARE 6
 
 static inline struct thread_block *thread_block(void)
 {

@@ -9,8 +9,10 @@
  * apart by what XSAVE really writes: a host that lied in CPUID leaf 0xD must not make the
  * kernel believe in another size.
  */
+#include "abi/errno.h"
 #include "kernel/arch/arch.h"
 #include "kernel/arch/arch_priv.h"
+#include "kernel/arch/commit.h"
 #include "lib/base/string.h"
 
 #define XFEATURE_LEGACY	  3ull
@@ -18,7 +20,6 @@
 #define XFEATURE_OPMASK	  0x20ull
 #define XFEATURE_AVX512	  0xe0ull
 #define XFEATURE_KNOWN	  (XFEATURE_LEGACY | XFEATURE_AVX | XFEATURE_AVX512)
-#define XSTATE_MAX	  2688
 #define XSTATE_HEADER	  512
 #define OPMASK_INTEL	  1088
 #define OPMASK_AMD	  832
@@ -27,10 +28,10 @@
 #define SIZE_AVX512_INTEL 2688
 #define SIZE_AVX512_AMD	  2432
 
-static u64 mask;
+/* Also read by entry.S. Until boot has asked: what every enclave has. */
+u64 xstate_mask = XFEATURE_LEGACY;
 static size_t area_size;
 static enum xstate_layout layout;
-static u8 initial_area[XSTATE_MAX] __attribute__((aligned(64)));
 u32 vector_is_avx512; /* read by vector.S */
 
 static void xsave(void *area, u64 features)
@@ -60,34 +61,31 @@ static u64 xgetbv(void)
 /* XSAVE writes the opmask registers where this CPU's layout has them, in use or not. */
 static enum xstate_layout probe_layout(void)
 {
-	u8 *area = initial_area;
-	enum xstate_layout ret;
+	static u8 area[XSTATE_AREA_MAX] __attribute__((aligned(64)));
 
-	memset(area, 0xa5, XSTATE_MAX);
+	memset(area, 0xa5, XSTATE_AREA_MAX);
 	memset(area + XSTATE_HEADER, 0, 64);
 	xsave(area, XFEATURE_OPMASK);
-	ret = area[OPMASK_INTEL] == 0xa5 && area[OPMASK_INTEL + 63] == 0xa5 ? XSTATE_LAYOUT_AMD
-									    : XSTATE_LAYOUT_INTEL;
-	memset(area, 0, XSTATE_MAX);
-	return ret;
+	return area[OPMASK_INTEL] == 0xa5 && area[OPMASK_INTEL + 63] == 0xa5 ? XSTATE_LAYOUT_AMD
+									     : XSTATE_LAYOUT_INTEL;
 }
 
-void xstate_init(void)
+int xstate_init(void)
 {
-	u16 control = 0x37f;
-	u32 mxcsr = 0x1f80;
-
-	mask = xgetbv() & XFEATURE_KNOWN;
-	if ((mask & XFEATURE_AVX512) != XFEATURE_AVX512 || !(mask & XFEATURE_AVX))
-		mask &= ~XFEATURE_AVX512;
-	area_size = mask & XFEATURE_AVX ? SIZE_AVX : SIZE_LEGACY;
-	if (mask & XFEATURE_AVX512) {
+	xstate_mask = xgetbv();
+	/* On hardware this is XFRM: a component that nothing here saves or wipes must not exist. */
+	if (COMMIT_IS_HARDWARE && xstate_mask & ~XFEATURE_KNOWN)
+		return -EOPNOTSUPP;
+	xstate_mask &= XFEATURE_KNOWN;
+	if ((xstate_mask & XFEATURE_AVX512) != XFEATURE_AVX512 || !(xstate_mask & XFEATURE_AVX))
+		xstate_mask &= ~XFEATURE_AVX512;
+	area_size = xstate_mask & XFEATURE_AVX ? SIZE_AVX : SIZE_LEGACY;
+	if (xstate_mask & XFEATURE_AVX512) {
 		layout = probe_layout();
 		area_size = layout == XSTATE_LAYOUT_AMD ? SIZE_AVX512_AMD : SIZE_AVX512_INTEL;
 		vector_is_avx512 = 1;
 	}
-	memcpy(initial_area, &control, sizeof(control));
-	memcpy(initial_area + 24, &mxcsr, sizeof(mxcsr));
+	return 0;
 }
 
 enum xstate_layout xstate_layout(void)
@@ -102,24 +100,24 @@ size_t arch_xstate_size(void)
 
 u64 arch_xstate_mask(void)
 {
-	return mask;
+	return xstate_mask;
 }
 
 void arch_xstate_save(void *area)
 {
 	/* The header's reserved bytes and unwritten gaps would be whatever the memory held. */
 	memset(area, 0, area_size);
-	xsave(area, mask);
+	xsave(area, xstate_mask);
 }
 
 void arch_xstate_restore(const void *area)
 {
-	xrstor(area, mask);
+	xrstor(area, xstate_mask);
 }
 
 void arch_xstate_reset(void)
 {
-	xrstor(initial_area, mask);
+	xrstor(xstate_constant, xstate_mask);
 }
 
 /* XRSTOR faults on what this refuses; MXCSR's reserved bits are 31:16 (and DAZ always exists). */
@@ -132,7 +130,7 @@ bool arch_xstate_is_valid(const void *area, size_t size)
 		return false;
 	memcpy(header, (const u8 *)area + XSTATE_HEADER, sizeof(header));
 	memcpy(&mxcsr, (const u8 *)area + 24, sizeof(mxcsr));
-	if (header[0] & ~mask || mxcsr & 0xffff0000u)
+	if (header[0] & ~xstate_mask || mxcsr & 0xffff0000u)
 		return false;
 	return mem_is_zero(&header[1], sizeof(header) - 8);
 }
