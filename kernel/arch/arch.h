@@ -47,7 +47,12 @@ void arch_xstate_reset(void); /* the initial state of a new program: MXCSR 0x1f8
 bool arch_xstate_is_valid(const void *area, size_t size);
 
 u64 arch_tsc(void); /* may be read ahead of earlier loads: the clock orders what it gives out */
+/*
+ * Whether that is the CPU's counter. Where RDTSC is refused (SGX1, or the host's choice) arch_tsc()
+ * counts nanoseconds of the host's clock, never backwards.
+ */
 bool arch_tsc_is_usable(void);
+#define ARCH_TSC_SUBSTITUTE_HZ 1000000000ull
 
 /* Hardware entropy; false after the retry limit. */
 bool arch_rdrand(u64 *ret);

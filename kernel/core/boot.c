@@ -14,6 +14,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/core/config.h"
 #include "kernel/core/entry_point.h"
+#include "kernel/core/identity.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/kmem_priv.h"
 #include "kernel/core/random.h"
@@ -309,11 +310,14 @@ s64 boot_main(u64 boot_info_address)
 	err = cpu_init(&info);
 	if (err)
 		return err;
+	err = identity_init();
+	if (err)
+		return err;
 	err = config_load(&info);
 	if (err)
 		return err;
 	clamp_log(info.log_level);
-	clock_init(info.tsc_hz);
+	clock_init(arch_tsc_is_usable() ? info.tsc_hz : ARCH_TSC_SUBSTITUTE_HZ);
 	mm_init();
 	err = vfs_mount_init();
 	if (!err)

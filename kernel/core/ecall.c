@@ -37,6 +37,11 @@ static s64 boot(u64 argument)
 	return ret;
 }
 
+static void speculation_barrier(void)
+{
+	__asm__ volatile("lfence" : : : "memory");
+}
+
 s64 ecall_run(u64 number, u64 argument)
 {
 	u32 now = __atomic_load_n(&phase, __ATOMIC_SEQ_CST);
@@ -45,8 +50,9 @@ s64 ecall_run(u64 number, u64 argument)
 		return boot(argument);
 	if (number == ECALL_THREAD && (now == PHASE_BOOTING || now == PHASE_RUNNING))
 		return thread_run(argument);
-	if (now != PHASE_RUNNING)
+	if (now != PHASE_RUNNING || number >= ECALL_COUNT)
 		return -EPERM;
+	speculation_barrier(); /* the number chooses a jump */
 	switch (number) {
 	case ECALL_NEW_PROCESS: return boot_new_process(argument);
 	case ECALL_EXEC: return boot_exec(argument);

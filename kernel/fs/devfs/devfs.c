@@ -30,6 +30,7 @@ static const struct dev_entry entries[] = {
 	{"urandom", S_IFCHR | 0666, MKDEV(1, 9), NULL, &dev_random_ops},
 	{"arandom", S_IFCHR | 0666, MKDEV(1, 9), NULL, &dev_random_ops},
 	{"tty", S_IFCHR | 0666, MKDEV(5, 0), NULL, NULL},
+	{"sgx", S_IFCHR | 0666, MKDEV(10, 125), NULL, &dev_sgx_ops},
 	{"stdin", S_IFLNK | 0777, 0, "/proc/self/fd/0", NULL},
 	{"stdout", S_IFLNK | 0777, 0, "/proc/self/fd/1", NULL},
 	{"stderr", S_IFLNK | 0777, 0, "/proc/self/fd/2", NULL},

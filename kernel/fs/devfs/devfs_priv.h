@@ -4,4 +4,4 @@
 
 #include "kernel/vfs/file_ops.h"
 
-extern const struct file_ops dev_null_ops, dev_zero_ops, dev_full_ops, dev_random_ops;
+extern const struct file_ops dev_null_ops, dev_zero_ops, dev_full_ops, dev_random_ops, dev_sgx_ops;
