@@ -118,3 +118,15 @@ $ rm initfs/etc/image_key && rm initfs/bin/init && occlum build --sgx-mode SIM >
 $ build/bin/occlum-run
 ! [ERROR] occlum-run: at least one argument must be provided
 [1]
+
+# CONFIGID and CONFIGSVN are for enclaves that are signed with KSS. What is written belongs to the id.
+$ cp /bin/busybox image/bin/ && occlum new ../kss >/dev/null && cd ../kss && cp /bin/busybox image/bin/ && occlum build --sgx-mode SIM >/dev/null && occlum run --config-id AQID --config-svn 3 /bin/busybox echo hello
+! [ERROR] occlum-pal: --config-id and --config-svn need metadata.enable_kss in the configuration, and another build
+[1]
+$ sed -i 's/"enable_kss": false/"enable_kss": true/' Occlum.json && occlum build --sgx-mode SIM >/dev/null && occlum run --config-id AQID --config-svn 3 /bin/busybox echo hello
+hello
+$ occlum run /bin/busybox echo hello
+! occlum: The file system run/mount/__ROOT does not open with this enclave's key: it belongs to another signer, product, config id or machine, or is another kind of volume (error 129).
+[1]
+$ occlum run --config-id AQIE /bin/busybox true 2>/dev/null || occlum run --config-id AQID --config-svn 4 /bin/busybox echo again
+again

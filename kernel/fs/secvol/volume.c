@@ -218,7 +218,8 @@ static void explain(const struct volume *vol, int err)
 		why = vol->is_image
 			      ? "does not open with the image key that init gave"
 			      : "does not open with this enclave's key: it belongs to another "
-				"signer, product or machine, or is another kind of volume";
+				"signer, product, config id or machine, or is another kind of "
+				"volume";
 		break;
 	case EBADMSG: why = "was changed by someone: a digest or tag does not fit"; break;
 	case EUCLEAN: why = "is not a volume, or is damaged"; break;
