@@ -6,7 +6,7 @@
 #   make test-glibc          the same for glibc programs
 #   make check | demo        the two commands
 #   make install             to PREFIX (default /opt/occlum), `occlum` linked into /usr/local/bin
-#   make fuzz | bench | clean | check-long
+#   make fuzz | bench | bench-storage | clean | check-long | crash-long
 BUILD ?= build
 PREFIX ?= /opt/occlum
 TESTS ?=
@@ -38,6 +38,13 @@ demo:
 check:
 	./check
 
+# About a million distinct crash states of volumes.
+crash-long: all
+	SECVOL_CRASH_RUNS=$${SECVOL_CRASH_RUNS:-1300} $(BUILD)/tests/secvol/test-secvol-crash
+
+bench-storage: all
+	$(BUILD)/bench/bench-secvol
+
 check-long:
 	./check --long
 
@@ -50,4 +57,4 @@ fuzz:
 clean:
 	rm -rf build build-*
 
-.PHONY: all install test test-glibc demo check check-long bench fuzz clean
+.PHONY: all install test test-glibc demo check check-long crash-long bench bench-storage fuzz clean

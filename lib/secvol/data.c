@@ -179,17 +179,30 @@ int sv_data_flush_obj(struct secvol *v, struct sv_inode_mem *i)
 
 int sv_data_cut(struct secvol *v, struct sv_inode_mem *i, u64 from, u64 to)
 {
+	bool more;
+
+	return sv_data_cut_some(v, i, from, to, UINT64_MAX, &more);
+}
+
+int sv_data_cut_some(struct secvol *v, struct sv_inode_mem *i, u64 from, u64 to, u64 chunks,
+		     bool *ret_more)
+{
 	struct sv_key key = sv_key(i->attr.obj, SV_EXTENT, from & ~(u64)(SV_EXTENT_BLOCKS - 1));
 	const u8 *val;
 	u32 size;
 	int err;
 
+	*ret_more = false;
 	while ((err = sv_tree_next(v, &v->fs, &key, &val, &size)) == 0) {
 		u64 chunk_end = (key.off | (SV_EXTENT_BLOCKS - 1)) + 1;
 		u64 lo = MAX(chunk_end - SV_EXTENT_BLOCKS, from), hi = MIN(chunk_end, to);
 
 		if (key.obj != i->attr.obj || key.type != SV_EXTENT || key.off >= to)
 			return 0;
+		if (chunks-- == 0) {
+			*ret_more = true;
+			return 0;
+		}
 		if (lo < hi) {
 			err = sv_extent_replace(v, i, lo, (u32)(hi - lo), NULL, NULL);
 			if (err)

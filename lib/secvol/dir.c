@@ -261,7 +261,7 @@ int sv_link_drop(struct secvol *v, struct sv_inode_mem *i)
 	sv_inode_touch(v, i, false);
 	if (i->attr.nlink)
 		return 0;
-	return i->holds ? put_orphan(v, i) : sv_inode_destroy(v, i);
+	return i->holds || sv_is_big(i) ? put_orphan(v, i) : sv_inode_destroy(v, i);
 }
 
 /* What rename and unlink may remove: -ENOTDIR, -EISDIR, -ENOTEMPTY. */
@@ -281,6 +281,7 @@ int secvol_unlink(struct secvol *v, u64 dir, const char *name, size_t len, bool 
 	struct sv_inode_mem *d, *i;
 	struct sv_entry e;
 	const u8 *val;
+	u64 big = 0;
 	u32 size;
 	int err = sv_name_check(name, len);
 
@@ -307,11 +308,14 @@ int secvol_unlink(struct secvol *v, u64 dir, const char *name, size_t len, bool 
 		err = sv_name_remove(v, d, name, len);
 		if (!err && sv_is_dir(i))
 			d->attr.nlink--;
+		big = sv_is_big(i) ? i->attr.obj : 0;
 		if (!err)
 			err = sv_link_drop(v, i);
 		if (err)
 			sv_fail(v, err);
 	}
 	sv_end(v);
+	if (!err && big)
+		sv_orphan_reap(v, big);
 	return err;
 }

@@ -253,14 +253,44 @@ int sv_inode_destroy(struct secvol *v, struct sv_inode_mem *i)
 	return 0;
 }
 
+/* A slice of a big file, or all that is left of it. */
+static int destroy_some(struct secvol *v, struct sv_inode_mem *i, bool *ret_more)
+{
+	int err;
+
+	sv_data_drop(v, i, 0, UINT64_MAX);
+	err = sv_data_cut_some(v, i, 0, UINT64_MAX, SV_BIG_FILE / SV_EXTENT_BLOCKS, ret_more);
+	return err || *ret_more ? err : sv_inode_destroy(v, i);
+}
+
+void sv_orphan_reap(struct secvol *v, u64 obj)
+{
+	struct sv_inode_mem *i;
+	bool more = true;
+
+	/* If this fails the ORPHAN item is still there and recovery does it. */
+	while (more && sv_begin_write(v, 0, 64, true) == 0) {
+		more = false;
+		if (sv_inode_get(v, obj, &i) == 0 && !i->holds && i->attr.nlink == 0) {
+			int err = destroy_some(v, i, &more);
+
+			if (err)
+				sv_fail(v, err);
+		}
+		sv_end(v);
+	}
+}
+
 int sv_orphans_free(struct secvol *v, u32 *ret_count)
 {
+	bool more;
+
 	struct sv_inode_mem *i;
 	const u8 *val;
 	u32 size;
 	int err;
 
-	for (*ret_count = 0;; ++*ret_count) {
+	for (*ret_count = 0;; *ret_count += !more) {
 		struct sv_key key = sv_key(0, SV_ORPHAN, 0);
 
 		err = sv_tree_next(v, &v->fs, &key, &val, &size);
@@ -274,7 +304,7 @@ int sv_orphans_free(struct secvol *v, u32 *ret_count)
 		if (!err && i->attr.nlink)
 			err = -EUCLEAN;
 		if (!err)
-			err = sv_inode_destroy(v, i);
+			err = destroy_some(v, i, &more);
 		if (err)
 			return err == -ENOENT ? -EUCLEAN : err;
 	}
@@ -342,7 +372,7 @@ int secvol_hold(struct secvol *v, u64 obj)
 void secvol_release(struct secvol *v, u64 obj)
 {
 	struct sv_inode_mem *i;
-	bool has_room = false;
+	bool has_room = false, is_big = false;
 
 	sv_lock(v);
 	if (sv_inode_get(v, obj, &i) == 0 && i->holds == 1 && i->attr.nlink == 0 && v->rw &&
@@ -355,7 +385,8 @@ void secvol_release(struct secvol *v, u64 obj)
 	if (sv_inode_get(v, obj, &i) == 0 && i->holds && --i->holds == 0) {
 		list_add_tail(&v->inode_lru, &i->lru);
 		/* If this fails the ORPHAN item is still there and recovery does it. */
-		if (i->attr.nlink == 0 && has_room) {
+		is_big = i->attr.nlink == 0 && has_room && sv_is_big(i);
+		if (i->attr.nlink == 0 && has_room && !is_big) {
 			int err = sv_inode_destroy(v, i);
 
 			if (err)
@@ -363,6 +394,8 @@ void secvol_release(struct secvol *v, u64 obj)
 		}
 	}
 	sv_end(v);
+	if (is_big)
+		sv_orphan_reap(v, obj);
 }
 
 int secvol_getattr(struct secvol *v, u64 obj, struct secvol_attr *ret)

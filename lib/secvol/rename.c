@@ -106,6 +106,7 @@ static int rename_apply(struct secvol *v, struct place *a, struct place *b, u32 
 int secvol_rename(struct secvol *v, u64 dir, const char *name, size_t len, u64 to_dir,
 		  const char *to_name, size_t to_len, u32 flags)
 {
+	u64 big = 0;
 	struct place a = {.name = name, .len = len}, b = {.name = to_name, .len = to_len};
 	int err = sv_name_check(name, len);
 
@@ -133,11 +134,14 @@ int secvol_rename(struct secvol *v, u64 dir, const char *name, size_t len, u64 t
 		if (!err)
 			err = sv_name_prepare(v, to_dir, to_name, to_len);
 		if (!err) {
+			big = b.obj && sv_is_big(b.obj) ? b.obj->attr.obj : 0;
 			err = rename_apply(v, &a, &b, flags);
 			if (err)
 				sv_fail(v, err);
 		}
 	}
 	sv_end(v);
+	if (!err && big)
+		sv_orphan_reap(v, big);
 	return err;
 }

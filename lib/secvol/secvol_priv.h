@@ -535,6 +535,13 @@ int __must_check sv_inode_store(struct secvol *v, struct sv_inode_mem *i);
 void sv_inode_forget(struct secvol *v, struct sv_inode_mem *i);
 /* Frees an object without names; the ORPHAN item, if any, goes last. */
 int __must_check sv_inode_destroy(struct secvol *v, struct sv_inode_mem *i);
+/* A file too long to be freed in one change: it becomes an orphan, and sv_orphan_reap() frees it. */
+#define SV_BIG_FILE (512u * SV_EXTENT_BLOCKS) /* blocks */
+static inline bool sv_is_big(const struct sv_inode_mem *i)
+{
+	return i->attr.blocks > SV_BIG_FILE;
+}
+void sv_orphan_reap(struct secvol *v, u64 obj); /* without locks; nothing if it is held or named */
 int __must_check sv_orphans_free(struct secvol *v, u32 *ret_count);
 void sv_inodes_trim(struct secvol *v);
 void sv_inodes_free(struct secvol *v);
@@ -588,6 +595,9 @@ int __must_check sv_data_flush_obj(struct secvol *v, struct sv_inode_mem *i);
 int __must_check sv_data_cut(struct secvol *v, struct sv_inode_mem *i, u64 from_block,
 			     u64 to_block);
 
+/* At most that many chunks; what else there is waits. */
+int __must_check sv_data_cut_some(struct secvol *v, struct sv_inode_mem *i, u64 from_block,
+				  u64 to_block, u64 chunks, bool *ret_more);
 /* Writes content again as it is, to other blocks under the present key. */
 int __must_check sv_data_rewrite(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
 				 const u8 *const *src);

@@ -20,6 +20,7 @@
 #define CACHE_IMAGE   MIB(1) /* the page cache lies above it */
 #define CACHE_SEALED  MIB(4)
 #define NODE_CACHE    MIB(1)
+#define DELTA_SEALED  MIB(2) /* changes between checkpoints; the heap is small by default */
 #define VOLUME_BLOCKS ((u64)1 << 28) /* 1 TiB, sparse */
 
 static void *env_alloc(void *arg, size_t size)
@@ -333,6 +334,8 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 			       : vol->is_image ? CACHE_IMAGE
 					       : CACHE_SEALED,
 		.node_cache_bytes = NODE_CACHE,
+		.delta_bytes = DELTA_SEALED,
+		.discard = !vol->is_image,
 	};
 	struct secvol_report report;
 	int err = set_keys(vol, c, image_key, &keys);
