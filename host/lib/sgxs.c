@@ -258,7 +258,8 @@ static int rows_from_pages(struct reader *r, struct sgxs_info *info)
 
 		err = add_row(info, &row);
 	}
-	qsort(r->pages, r->count, sizeof(*r->pages), page_order);
+	if (r->count)
+		qsort(r->pages, r->count, sizeof(*r->pages), page_order);
 	for (u32 i = 1; !err && i < r->count; i++) {
 		if (r->pages[i].offset == r->pages[i - 1].offset)
 			err = bad(r, "a page that is added twice");
