@@ -135,6 +135,15 @@ def show_storage(build):
               f"  >= {goal}{verdict(ratio, goal, False)}")
     print(f"{'random read 4 KiB':22}{'':12}{v['secvol_random_read_4k']:12.2f}{'':8}  us")
     print(f"{'write 4 KiB, commit':22}{'':12}{v['secvol_write_4k_commit']:12.1f}{'':8}  us")
+    for text, key, goal, unit in (
+            ("4 KiB fsync writes", "kib_per_4k_fsync", 12, "KiB"),
+            ("same, 1 TiB / 1 GiB", "fsync_1tib_to_1gib", 1.05, ""),
+            ("random write, written", "write_amplification_random", 1.5, "times"),
+            ("sequential, written", "write_amplification_sequential", 1.02, "times"),
+            ("mount, clean", "mount_clean", 10, "ms"),
+            ("mount, full log", "mount_dirty", 150, "ms")):
+        value = v[f"secvol_{key}"]
+        print(f"{text:22}{'':12}{value:12.2f}{'':8}  <= {goal} {unit}{verdict(value, goal)}")
     print(f"{'image build':22}{'':12}{i['image_build']:12.0f}{'':8}  >= {IMAGE_MB} MB/s on 2 cores"
           f"{verdict(i['image_build'], IMAGE_MB, False)}")
     print(f"{'image build, CPU':22}{'':12}{i['image_build_per_cpu_second']:12.0f}{'':8}  MB in a CPU second")

@@ -76,6 +76,175 @@ static double raw_rate(const u8 *from, u8 *out)
 	return (double)FILE_SIZE / 1e6 / (now() - t);
 }
 
+/* ---- what goes to the store ------------------------------------------------------------------ */
+
+static int (*mem_submit)(struct bs *bs, struct bs_batch *batch);
+static u64 written, flushes;
+
+static int counting_submit(struct bs *bs, struct bs_batch *batch)
+{
+	for (u32 i = 0; i < batch->count; i++) {
+		written += batch->reqs[i].op == BS_WRITE ? batch->reqs[i].count * 4096ull : 0;
+		flushes += batch->reqs[i].op == BS_FLUSH;
+	}
+	return mem_submit(bs, batch);
+}
+
+struct counted {
+	struct fixture f;
+	struct bs_ops ops;
+	struct secvol *v;
+	u64 obj;
+};
+
+/* A sparse volume of `blocks` with a file of `size`, on a store that counts. */
+static void counted_open(struct counted *c, u64 blocks, u64 size)
+{
+	struct secvol_format_params fmt = {.size_blocks = blocks};
+	struct bs_mem_env mem = {.alloc = bench_alloc, .free = bench_free};
+	static u8 mib[1 << 20];
+	struct secvol_attr a;
+
+	if (fixture_init(&c->f, 1024))
+		die("memory", 0);
+	c->f.env.alloc = bench_alloc;
+	c->f.env.free = bench_free;
+	c->f.bs->ops->close(c->f.bs);
+	if (bs_mem_new(&mem, blocks, &c->f.bs))
+		die("store", 0);
+	c->ops = *c->f.bs->ops;
+	mem_submit = c->ops.submit;
+	c->ops.submit = counting_submit;
+	c->ops.map = NULL; /* so that everything is a request */
+	c->f.bs->ops = &c->ops;
+	c->f.params.bs = c->f.bs;
+	c->f.params.delta_bytes = MIB(16); /* the same for all sizes */
+	if (secvol_format(&c->f.params, &fmt) || secvol_open(&c->f.params, &c->v, NULL) ||
+	    secvol_create(c->v, SECVOL_ROOT_OBJ, "f", 1, 0100644, 0, 0, 0, false, &a))
+		die("volume", 0);
+	c->obj = a.obj;
+	for (u64 at = 0; at < size; at += sizeof(mib))
+		if (secvol_write(c->v, a.obj, at, mib, sizeof(mib)) != sizeof(mib))
+			die("write", 0);
+	if (secvol_checkpoint(c->v))
+		die("checkpoint", 0);
+	written = flushes = 0;
+}
+
+static void counted_close(struct counted *c)
+{
+	secvol_abandon(c->v);
+	c->f.bs->ops->close(c->f.bs);
+}
+
+static double wall(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* B6: KiB and flushes per 4 KiB write with fsync, checkpoints included. */
+static double sync_cost(u64 blocks, double *ret_flushes)
+{
+	static u8 block[4096];
+	struct counted c;
+	u32 count = 8192;
+	double kib;
+
+	counted_open(&c, blocks, MIB(64));
+	for (u32 i = 0; i < count; i++) {
+		u64 at = fixture_next(&c.f.seed) % (MIB(64) / 4096) * 4096;
+
+		if (secvol_write(c.v, c.obj, at, block, 4096) != 4096 || secvol_commit(c.v))
+			die("write and commit", 0);
+	}
+	if (secvol_checkpoint(c.v))
+		die("checkpoint", 0);
+	kib = (double)written / 1024 / count;
+	*ret_flushes = (double)flushes / count;
+	counted_close(&c);
+	return kib;
+}
+
+/* B7: bytes written per byte, random 4 KiB writes without fsync (a 1 GiB set: 1/10 of the bar's). */
+static double amplification(bool random)
+{
+	static u8 block[65536];
+	size_t size = random ? 4096 : sizeof(block);
+	struct counted c;
+	u64 bytes = 0;
+	double wa;
+
+	counted_open(&c, 1 << 20, random ? GIB(1) : 0);
+	while (bytes < (random ? MIB(512) : GIB(1))) {
+		u64 at = random ? fixture_next(&c.f.seed) % (GIB(1) / 4096) * 4096 : bytes;
+
+		if (secvol_write(c.v, c.obj, at, block, size) != (long)size)
+			die("write", 0);
+		bytes += size;
+	}
+	if (secvol_checkpoint(c.v))
+		die("checkpoint", 0);
+	wa = (double)written / (double)bytes;
+	counted_close(&c);
+	return wa;
+}
+
+/* B9, ms: a clean mount, and one with a full log, and the first change after that. */
+static void mount_cost(u64 blocks, double ret_ms[3])
+{
+	static u8 block[4096];
+	struct counted c;
+	u64 obj;
+	double t;
+
+	counted_open(&c, blocks, MIB(256));
+	if (secvol_close(c.v))
+		die("close", 0);
+	t = wall();
+	if (secvol_open(&c.f.params, &c.v, NULL))
+		die("open", 0);
+	ret_ms[0] = (wall() - t) * 1e3;
+	for (u32 i = 0; i < 4000; i++) {
+		u64 at = fixture_next(&c.f.seed) % (MIB(256) / 4096) * 4096;
+
+		if (secvol_write(c.v, c.obj, at, block, 4096) != 4096 ||
+		    (i % 8 == 7 && secvol_commit(c.v)))
+			die("write and commit", 0);
+	}
+	secvol_abandon(c.v);
+	t = wall();
+	if (secvol_open(&c.f.params, &c.v, NULL))
+		die("open", 0);
+	ret_ms[1] = (wall() - t) * 1e3;
+	t = wall();
+	if (secvol_lookup(c.v, SECVOL_ROOT_OBJ, "f", 1, &obj, NULL) ||
+	    secvol_write(c.v, obj, 0, block, 1) != 1)
+		die("first change", 0);
+	ret_ms[2] = (wall() - t) * 1e3;
+	counted_close(&c);
+}
+
+static void storage(void)
+{
+	double f1, f2, small = sync_cost(GIB(1) / 4096, &f1),
+		       large = sync_cost(GIB(1024) / 4096, &f2);
+	double ms[3], big[3];
+
+	printf("secvol_kib_per_4k_fsync %.1f KiB, %.2f flushes (goal 12, 1)\n", small, f1);
+	printf("secvol_fsync_1tib_to_1gib %.2f (goal 1.05)\n", large / small);
+	printf("secvol_write_amplification_random %.2f, 1 GiB set (goal 1.50 for 10 GiB)\n",
+	       amplification(true));
+	printf("secvol_write_amplification_sequential %.3f (goal 1.02)\n", amplification(false));
+	mount_cost(GIB(1) / 4096, ms);
+	mount_cost(GIB(1024) / 4096, big);
+	printf("secvol_mount_clean %.1f ms (goal 10), 1 TiB %.1f ms\n", ms[0], big[0]);
+	printf("secvol_mount_dirty %.1f ms (goal 150), 1 TiB %.1f ms; first change %.1f ms\n",
+	       ms[1], big[1], ms[2]);
+}
+
 int main(void)
 {
 	struct secvol_format_params fmt = {.size_blocks = 102400};
@@ -165,5 +334,6 @@ int main(void)
 	f.bs->ops->close(f.bs);
 	free(data);
 	free(out);
+	storage();
 	return 0;
 }
