@@ -82,6 +82,16 @@
 	popfq
 	.endm
 
+/*
+ * The same for an entry that is refused: the lower end of the exception stack, by a GS base that
+ * the CPU has loaded, disturbs nobody who was interrupted on that stack. RSP is lost.
+ */
+	.macro CLEAN_FLAGS_OF_HOST
+	rdgsbase %rax
+	leaq	0x1000+16(%rax), %rsp
+	CLEAN_FLAGS
+	.endm
+
 	.globl enclave_entry
 	.type enclave_entry, @function
 enclave_entry:
@@ -187,6 +197,7 @@ ecall_return:	/* RSI = result; the kernel stack is given up */
 	LEAVE_TO_RBX
 
 .Lrefuse:
+	CLEAN_FLAGS_OF_HOST
 	movl	$ABORT_BAD_ENTRY, %esi
 	/* The slot's own state is not touched: the host's registers are those of this entry. */
 	movl	$EXIT_ABORT_NR, %edi
@@ -218,6 +229,8 @@ ecall_return:	/* RSI = result; the kernel stack is given up */
 	LEAVE_TO_RBX
 
 .Lrefuse_exception:
+	CLEAN_FLAGS_OF_HOST
+	movq	%r12, %rsp
 	movq	%r14, %rbx
 	movl	$EXIT_ABORT_NR, %edi
 	movl	$ABORT_BAD_EXCEPTION, %esi

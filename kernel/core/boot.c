@@ -12,6 +12,7 @@
 
 #include "abi/errno.h"
 #include "kernel/arch/arch.h"
+#include "kernel/arch/commit.h"
 #include "kernel/core/config.h"
 #include "kernel/core/entry_point.h"
 #include "kernel/core/identity.h"
@@ -140,6 +141,19 @@ static int config_load(const struct boot_info *info)
 out_free:
 	kfree(bytes);
 	return err;
+}
+
+/*
+ * A debug enclave can be read from outside. The signature of a release image forbids that launch
+ * already; the simulation, which protects nothing from the host, knows no other.
+ */
+static int check_debug(void)
+{
+	if (!COMMIT_IS_HARDWARE || config.debuggable ||
+	    !(identity()->attributes.flags & SGX_ATTR_DEBUG))
+		return 0;
+	log_always("metadata.debuggable is false and the enclave was launched with DEBUG");
+	return -EPERM;
 }
 
 static int cpu_init(const struct boot_info *info)
@@ -314,6 +328,8 @@ s64 boot_main(u64 boot_info_address)
 	if (err)
 		return err;
 	err = config_load(&info);
+	if (!err)
+		err = check_debug();
 	if (err)
 		return err;
 	clamp_log(info.log_level);
