@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -197,6 +199,38 @@ static void measure_futex(void)
 	pthread_join(t, NULL);
 }
 
+/* A program beside this one, which does nothing. */
+static char spawned[300];
+
+static void op_spawn(void)
+{
+	char *args[] = {spawned, NULL}, *environment[] = {NULL};
+	int status = -1;
+	pid_t pid;
+
+	if (posix_spawn(&pid, spawned, NULL, NULL, args, environment) ||
+	    waitpid(pid, &status, 0) != pid || status) {
+		fprintf(stderr, "%s could not be started\n", spawned);
+		exit(1);
+	}
+}
+
+static void measure_spawn(void)
+{
+	static const char *const kinds[] = {"glibc", "glibc_static", "musl", "musl_static"};
+	char self[200] = "", name[40];
+
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		return;
+	*strrchr(self, '/') = 0;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		snprintf(spawned, sizeof(spawned), "%s/nothing_%s", self, kinds[i]);
+		snprintf(name, sizeof(name), "spawn_%s", kinds[i]);
+		if (!access(spawned, X_OK))
+			measure(name, op_spawn, 30);
+	}
+}
+
 static void measure_file(void)
 {
 	enum { CHUNK = 65536, COUNT = 1024 };
@@ -251,6 +285,7 @@ int main(void)
 	measure("raise_handler", op_raise, 5000);
 	measure("segv_caught", op_fault, 2000);
 	measure_futex();
+	measure_spawn();
 	measure_file();
 	unlink(path);
 	return 0;

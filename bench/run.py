@@ -30,6 +30,8 @@ LATER = {
     "pread_4k": (0.8, True), "read_zero_1": (0.35, True), "open_close": (0.5, True),
     "stat": (0.5, True), "mmap_1m": (0.15, True), "thread_create_join": (2, True),
     "raise_handler": (1.2, True), "segv_caught": (1.5, True), "futex_round_trip": (1.3, True),
+    "spawn_glibc_static": (0.2, True), "spawn_glibc": (0.3, True), "spawn_musl_static": (0.8, True),
+    "spawn_musl": (0.7, True),
     "sequential_write": (0.3, False), "sequential_read": (0.5, False),
 }
 HELLO_MS, HELLO_LATER_MS = 60, 25
@@ -75,6 +77,17 @@ def make_instance(work, occlum):
                                 ("idle", "idle.c", [])):
         run("gcc", "-O2", os.path.join(HERE, source), *flags, "-o", f"{instance}/image/bin/{name}")
         shutil.copy(f"{instance}/image/bin/{name}", f"{work}/{name}")
+    for kind, compiler, flags in (("glibc", "gcc", []), ("glibc_static", "gcc", ["-static-pie"]),
+                                  ("musl", "musl-gcc", []), ("musl_static", "musl-gcc", ["-static-pie"])):
+        if not shutil.which(compiler):
+            continue
+        program = f"{instance}/image/bin/nothing_{kind}"
+        run(compiler, "-O2", os.path.join(HERE, "nothing.c"), *flags, "-o", program)
+        shutil.copy(program, work)
+        if kind == "musl":  # its loader, which is its libc as well
+            loader = "/lib/ld-musl-x86_64.so.1"
+            os.makedirs(instance + "/image/lib", exist_ok=True)
+            shutil.copy(os.path.realpath(loader), instance + "/image" + loader)
     path = instance + "/Occlum.json"
     text = re.sub(r'("user_space_size"\s*:\s*)"[^"]*"', r'\1"1GB"', open(path).read())
     open(path, "w").write(text)

@@ -34,7 +34,7 @@ def main():
         if shutil.which("musl-gcc"):
             programs["musl"] = ("musl-gcc", ["-static-pie"])
         for libc, (compiler, flags) in programs.items():
-            compile_c(f"{source}/nothing.c", f"{work}/nothing-{libc}", *flags, compiler=compiler)
+            compile_c(f"{TOP}/bench/nothing.c", f"{work}/nothing-{libc}", *flags, compiler=compiler)
             put_program(instance.image, f"/bin/nothing-{libc}", f"{work}/nothing-{libc}")
         instance.configure(user_space_size="1GB", kernel_space_heap_size="128MB",
                            max_num_of_threads=64)
