@@ -23,6 +23,7 @@
 #include "kernel/mm/mm.h"
 #include "kernel/proc/exec.h"
 #include "kernel/proc/process.h"
+#include "kernel/proc/tty.h"
 #include "kernel/signal/signal.h"
 #include "kernel/time/clock.h"
 #include "kernel/vfs/file.h"
@@ -473,7 +474,10 @@ s64 boot_kill(u64 pid_and_signal)
 	p = process_lookup(pid);
 	if (!p)
 		return -ESRCH;
-	ret = signal_send_process(p, &info);
+	/* What comes from the terminal is for whoever is in the foreground there. */
+	ret = tty_signal_from_host(p, info.signo);
+	if (ret)
+		ret = signal_send_process(p, &info);
 	process_put(p);
 	return ret;
 }

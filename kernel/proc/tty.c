@@ -250,6 +250,26 @@ void tty_hangup(struct tty *t)
 	process_put(leader);
 }
 
+int tty_signal_from_host(struct process *p, int signo)
+{
+	struct tty *t;
+	int ret = -ESRCH;
+
+	spin_lock(&process_tree_lock);
+	t = p->tty && p->tty->is_host ? tty_get(p->tty) : NULL;
+	spin_unlock(&process_tree_lock);
+	if (!t)
+		return -ESRCH;
+	if (signo == SIGINT || signo == SIGQUIT || signo == SIGWINCH)
+		ret = tty_signal(t, signo);
+	if (signo == SIGHUP) {
+		tty_hangup(t);
+		ret = 0;
+	}
+	tty_put(t);
+	return ret;
+}
+
 void process_tty_numbers(struct process *p, s32 *ret_device, s32 *ret_foreground)
 {
 	spin_lock(&process_tree_lock);

@@ -51,6 +51,12 @@ int tty_signal(struct tty *t, int signo);
 /* The line is gone: SIGHUP and SIGCONT to the session leader and the foreground group. */
 void tty_hangup(struct tty *t);
 
+/*
+ * A signal that the host passes on for `p`: from its terminal, it goes to the foreground group (a
+ * hangup to the leader as well). -ESRCH: it is none of those, or nobody is there.
+ */
+int __must_check tty_signal_from_host(struct process *p, int signo);
+
 /* For /proc: the device number of its terminal (0: none) and the foreground group (-1: none). */
 void process_tty_numbers(struct process *p, s32 *ret_device, s32 *ret_foreground);
 

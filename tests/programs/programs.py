@@ -102,6 +102,11 @@ PROGRAMS = [
     ], expect=77),
     Program("python-modules", [["/bin/python3.11", "/data/modules.py"]]),
     Program("python-thousand", [["/bin/python3.11", "/data/thousand.py"]]),
+    Program("python-subprocess", [["/bin/python3.11", "/data/subprocesses.py"]]),
+    Program("make-spawns", [["/bin/make", "-s", "-j2", "-f", "/data/Makefile"],
+                            ["/bin/make", "-s", "-f", "/data/Makefile", "broken"]], expect=2),
+    Program("timeout-nice", [["/bin/nice", "-n", "5", "/bin/nice"],
+                             ["/bin/env", "A=1", "/bin/env", "-u", "A", "/bin/readlink", "/proc/self/exe"]]),
     Program("go", [["/bin/gohello", "a", "b"]]),
     Program("threads", [["/bin/threads"]]),
     Program("fio", [["/bin/fio", "--name=t", "--thread", "--ioengine=psync", "--rw=randrw", "--size=8M",
@@ -133,7 +138,8 @@ PROGRAMS = [
 # Binaries that the image takes from the machine, with the libraries that ldd names.
 FROM_HOST = """busybox sqlite3 python3.11 fio gzip xz zstd openssl
 seq sort wc sha256sum md5sum head tail cut tr base64 od cp ls mv ln cat chmod stat truncate dd cksum
-rm date factor readlink env mkdir""".split()
+rm date factor readlink env mkdir
+make sleep true false nice ps pgrep kill""".split()
 
 MODULES_PY = '''
 import ctypes, decimal, hashlib, json, os, queue, random, sqlite3, struct, tempfile, threading, time
@@ -170,6 +176,55 @@ started = time.monotonic(); time.sleep(0.02)
 print(time.monotonic() - started >= 0.02, len(os.urandom(16)), ctypes.sizeof(ctypes.c_long))
 print(os.getcwd(), sorted(os.listdir("/data")))
 '''
+
+SUBPROCESSES_PY = '''
+import os, signal, subprocess, sys, time
+
+run = lambda *a, **k: subprocess.run(a, stdout=subprocess.PIPE, **k)
+print(run("/bin/ls", "/data/tree"))
+print(run("/bin/false").returncode, run("/bin/true").returncode)
+print(run("/bin/cat", input=b"through a pipe"))
+print(run("/bin/readlink", "/proc/self/cwd", cwd="/data"))
+print(run("/bin/env", env={"ONLY": "this"}))
+try:
+    run("/no/such/program")
+except FileNotFoundError as e:
+    print("missing", e.errno)
+first = subprocess.Popen(["/bin/cat", "/data/text"], stdout=subprocess.PIPE)
+second = subprocess.Popen(["/bin/sort", "-u"], stdin=first.stdout, stdout=subprocess.PIPE)
+first.stdout.close()
+lines = second.communicate()[0].splitlines()
+print(len(lines), lines[0], first.wait(), second.returncode)
+p = subprocess.Popen(["/bin/sleep", "100"])
+print(p.poll())
+os.kill(p.pid, signal.SIGSTOP)
+print(os.WIFSTOPPED(os.waitpid(p.pid, os.WUNTRACED)[1]))
+print(run("/bin/ps", "-o", "stat=,comm=", "-p", str(p.pid)).stdout)
+os.kill(p.pid, signal.SIGCONT)
+p.terminate()
+print(p.wait())
+p = subprocess.Popen(["/bin/sleep", "100"], start_new_session=True)
+print(os.getsid(p.pid) == p.pid, run("/bin/pgrep", "-P", str(os.getpid()), "sleep").stdout == b"%d\\n" % p.pid)
+print(run("/bin/kill", "-9", str(p.pid)).returncode, p.wait())
+try:
+    subprocess.run(["/bin/sleep", "100"], timeout=0.05)
+except subprocess.TimeoutExpired:
+    print("timed out")
+many = [subprocess.Popen(["/bin/seq", str(i)], stdout=subprocess.PIPE) for i in range(12)]
+print([len(m.communicate()[0]) for m in many], [m.returncode for m in many])
+pid = os.posix_spawn("/bin/true", ["true"], {})
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+'''
+
+MAKEFILE = """all: one two three
+	/bin/cat /data/text
+one two three:
+	/bin/sleep 0
+	/bin/env X=$@ /bin/true
+broken:
+	/bin/false
+.PHONY: all one two three broken
+"""
 
 ROWS_SQL = """create table rows (id integer primary key, n integer, t text);
 with recursive c(i) as (select 1 union all select i + 1 from c where i < 100000)

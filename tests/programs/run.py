@@ -20,7 +20,7 @@ import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from harness import TIMEOUT, Instance, host_path, libraries, put, put_program, sh
-from programs import FROM_HOST, MODULES_PY, PROGRAMS, ROWS_SQL
+from programs import FROM_HOST, MAKEFILE, MODULES_PY, PROGRAMS, ROWS_SQL, SUBPROCESSES_PY
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "src")
@@ -85,8 +85,10 @@ def make_data(image, long_run):
     os.symlink("text", data + "/link")
     with open(data + "/modules.py", "w") as f:
         f.write(MODULES_PY)
-    with open(data + "/rows.sql", "w") as f:
-        f.write(ROWS_SQL)
+    for name, text in (("rows.sql", ROWS_SQL), ("subprocesses.py", SUBPROCESSES_PY),
+                       ("Makefile", MAKEFILE)):
+        with open(f"{data}/{name}", "w") as f:
+            f.write(text)
     thousand = sh("python3", os.path.join(SOURCE, "thousand.py"), capture_output=True).stdout
     with open(data + "/thousand.py", "wb") as f:
         f.write(thousand)
