@@ -504,6 +504,7 @@ static s64 ioctl_init(struct emu_enclave *e, u64 argument)
 	memcpy(e->secs.isvfamilyid, sig.isvfamilyid, sizeof(sig.isvfamilyid));
 	memcpy(e->secs.isvextprodid, sig.isvextprodid, sizeof(sig.isvextprodid));
 	e->secs.attributes.flags |= SGX_ATTR_INIT;
+	memcpy(emu_stats.mrenclave, e->secs.mrenclave, SGX_HASH_SIZE);
 	e->is_initialised = true;
 	return 0;
 }

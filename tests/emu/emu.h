@@ -84,6 +84,7 @@ struct emu_stats {
 	u64 exits_return, exits_exception, exits_abort;
 	u64 dirty_exits; /* EEXITs with something of the enclave left in a register */
 	u64 scenario_done;
+	u8 mrenclave[SGX_HASH_SIZE]; /* of the latest INIT */
 };
 extern struct emu_stats emu_stats;
 

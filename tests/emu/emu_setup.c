@@ -227,6 +227,10 @@ void emu_stats_print(int fd)
 		if (s->exits_for[i])
 			dprintf(fd, "host_call_%d %lu\n", i, s->exits_for[i]);
 	}
+	dprintf(fd, "mrenclave ");
+	for (size_t i = 0; i < sizeof(s->mrenclave); i++)
+		dprintf(fd, "%02x", s->mrenclave[i]);
+	dprintf(fd, "\n");
 	if (emu_dirty_text[0])
 		dprintf(fd, "# %s\n", emu_dirty_text);
 }

@@ -1,0 +1,370 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The hardware image on the emulated machine of this folder.
+
+    run.py --build BUILD [--long] [--keep DIR] [name ...]
+
+Programs give the same output as in the simulation, with everything poisoned that hardware leaves to
+the host; a million asynchronous exits at arbitrary instructions change nothing; hosts that unmap,
+replace, delay and enter at the wrong time get no secret and make no program fault. At the end a
+table: how often what leaves the enclave. Ends with "N passed, N failed, N skipped".
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import TOP, Instance, Report, Skip, compile_c, describe, expect, host_path, put_program, sh
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+KERNEL_ZONE = 4 << 30
+MARKER = 0x5EC2E75E
+MILLION = 1_000_000
+STDLIB = ("encodings codecs io abc site os stat posixpath genericpath _collections_abc _sitebuiltins "
+          "__future__ ntpath linecache tokenize re enum types functools collections operator keyword "
+          "reprlib copyreg sre_parse sre_compile sre_constants warnings contextlib json heapq random "
+          "bisect hashlib math statistics").split()
+
+ROWS = ("create table rows (n integer, t text);"
+        "with recursive c(i) as (select 1 union all select i + 1 from c where i < 500) "
+        "insert into rows select i, hex(i * i) from c; select count(*), sum(n), max(t) from rows;")
+
+PROGRAMS = [
+    ["/bin/hello", "a", "b"],
+    ["/bin/busybox", "ls", "-ln", "/data/blob"],
+    ["/bin/busybox", "sha256sum", "/data/blob"],
+    ["/bin/busybox", "awk", "BEGIN { for (i = 0; i < 1000; i++) s += i * i; print s }"],
+    ["/bin/python3.11", "-S", "-c", "print(sum(range(10**5)), [x ** 2.5 for x in range(5)])"],
+    ["/bin/sqlite3", "/root/test.db", ROWS],
+    ["/bin/sqlite3", "/root/test.db", "pragma integrity_check; drop table rows;"],
+    ["/bin/inside", "marked", "20"],
+    ["/bin/inside", "faults", "5"],
+    ["/bin/inside", "memory", "4"],
+    ["/bin/inside", "work", "20000"],
+]
+
+
+class Machine(Instance):
+    """An instance for hardware, and one for the simulation from the same image."""
+
+    def __init__(self, build, work):
+        super().__init__(build, work + "/hw", emu=True)
+        self.stats_file = work + "/stats"
+        self.stats = {}
+        self.interrupts = 0
+        self.seconds = 0.0
+        self.in_ranges = {}
+        self.fill(work)
+        self.simulation = Instance(build, work + "/sim")
+        shutil.rmtree(self.simulation.image)
+        sh("cp", "-al", self.image, self.simulation.image)
+        for instance in (self, self.simulation):
+            instance.configure(user_space_size="1GB", kernel_space_heap_size="64MB",
+                               default_heap_size="128MB", max_num_of_threads=32)
+            instance.build()
+        self.ranges = find_ranges(build)
+
+    def fill(self, work):
+        compile_c(f"{TOP}/tests/programs/src/hello.c", f"{work}/hello")
+        compile_c(f"{HERE}/inside.c", f"{work}/inside", "-pthread")
+        for name in ("hello", "inside"):
+            put_program(self.image, "/bin/" + name, f"{work}/{name}")
+        for name in ("busybox", "python3.11", "sqlite3"):
+            path = host_path(name)
+            if path:
+                put_program(self.image, "/bin/" + name, path)
+        library = "/usr/lib/python3.11"
+        for name in STDLIB:
+            for form in (name + ".py", name):
+                source, target = f"{library}/{form}", self.image + f"{library}/{form}"
+                if os.path.isdir(source):
+                    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+                elif os.path.exists(source):
+                    os.makedirs(os.path.dirname(target), exist_ok=True)
+                    shutil.copy2(source, target)
+        os.makedirs(self.image + library + "/lib-dynload", exist_ok=True)
+        os.makedirs(self.image + "/data")
+        with open(self.image + "/data/blob", "wb") as f:
+            f.write(bytes(i * 7 & 0xFF for i in range(1 << 16)) * 128)
+        os.utime(self.image + "/data/blob", (0, 0))
+
+    def has(self, path):
+        return os.path.exists(self.image + path)
+
+    def emulate(self, *argv, timeout=120, **machine):
+        """Runs with EMU_<NAME> settings; the counters are in self.stats afterwards."""
+        env = {"EMU_" + k.upper(): str(v) for k, v in machine.items()}
+        env.update(EMU_STATS=self.stats_file, EMU_RANGES=self.ranges)
+        if os.path.exists(self.stats_file):
+            os.unlink(self.stats_file)
+        begin = time.monotonic()
+        try:
+            done = self.run(*argv, env=env, timeout=timeout)
+        except subprocess.TimeoutExpired as late:
+            done = subprocess.CompletedProcess(argv, None, late.stdout or b"", late.stderr or b"")
+        self.seconds = time.monotonic() - begin
+        self.stats = read_stats(self.stats_file)
+        for name, value in self.stats.items():
+            if name.startswith("aex_in_"):
+                self.in_ranges[name[7:]] = self.in_ranges.get(name[7:], 0) + value
+        self.interrupts += self.stats.get("aex_interrupt", 0)
+        return done
+
+    def count(self, name):
+        return self.stats.get(name, 0)
+
+    def fresh(self):
+        """What programs wrote is gone."""
+        shutil.rmtree(self.dir + "/run", ignore_errors=True)
+        self.build("-f")
+
+
+def read_stats(path):
+    stats = {}
+    if not os.path.exists(path):
+        return stats
+    for line in open(path):
+        if line.startswith("#"):
+            stats["dirty_text"] = line[2:].strip()
+            continue
+        name, value = line.split()
+        stats[name] = value if name == "mrenclave" else int(value)
+    return stats
+
+
+def find_ranges(build):
+    """Where entry, exit and the handling of exceptions lie in the kernel, as offsets from BASE."""
+    out = subprocess.run(["nm", "-S", build + "/kernel/libocclum-libos.so.debug"], check=True,
+                         capture_output=True, text=True).stdout
+    at, size = {}, {}
+    for line in out.splitlines():
+        words = line.split()
+        if len(words) == 4:
+            size[words[3]] = int(words[1], 16)
+        if len(words) >= 3:
+            at[words[-1]] = int(words[0], 16)
+    ranges = {
+        "entry": (at["enclave_entry"], at["arch_abort"]),
+        "exit": (at["host_leave"], at["syscall_entry"]),
+        "call": (at["syscall_entry"], at["syscall_exit"]),
+        "return": (at["syscall_exit"], at["syscall_exit_jump"] + 2),
+        "full-return": (at["full_exit"], at["full_exit_jump"] + 8),
+        "stage1": (at["exception_stage1"], at["exception_stage1"] + size["exception_stage1"]),
+        "signals": (at["signal_deliver"], at["signal_deliver"] + size["signal_deliver"]),
+    }
+    base = (64 << 30) - KERNEL_ZONE
+    return ",".join(f"{n}:{base + s:x}-{base + e:x}" for n, (s, e) in ranges.items())
+
+
+def clean(machine, done, status=0):
+    """The program ended as it should, and no exit left anything behind."""
+    expect(done.returncode == status, describe(done))
+    expect(machine.count("dirty_exits") == 0,
+           f"{machine.count('dirty_exits')} dirty exits: {machine.stats.get('dirty_text')}")
+
+
+def no_secret(done):
+    """Neither the marker's bytes nor a fault of a program."""
+    text = done.stdout + done.stderr
+    expect(MARKER.to_bytes(4, "little") not in text and b"5ec2e75e" not in text.lower(),
+           "a secret left: " + describe(done))
+    expect(b"Segmentation" not in text and b"SIGSEGV" not in text,
+           "a fault reached the program: " + describe(done))
+
+
+# ---- programs ------------------------------------------------------------------------------------
+
+def same_output(machine, argv, **settings):
+    if not machine.has(argv[0]):
+        raise Skip(argv[0] + " is not installed")
+    expected = machine.simulation.run(*argv)
+    expect(expected.returncode in (0, 3), "in the simulation: " + describe(expected))
+    done = machine.emulate(*argv, **settings)
+    clean(machine, done, expected.returncode)
+    expect(done.stdout == expected.stdout,
+           f"simulation: {expected.stdout[:500]}\nhardware: {describe(done)}")
+
+
+def programs(machine, report, long_run):
+    for argv in PROGRAMS:
+        name = " ".join(argv)[:40].split("(")[0].strip()
+        with report.case(f"same output: {name}"):
+            same_output(machine, argv)
+
+
+def measurements(machine, report, long_run):
+    with report.case("MRENCLAVE of the signer and of the running hash"):
+        machine.emulate("/bin/hello")
+        done = subprocess.run([machine.occlum, "print", "mrenclave"], cwd=machine.dir,
+                              capture_output=True, text=True)
+        expect(machine.stats["mrenclave"] in done.stdout.lower(),
+               f"{machine.stats['mrenclave']}: {done.stdout}{done.stderr}")
+
+
+def machines(machine, report, long_run):
+    variants = {
+        "a kernel without the entry function": dict(no_entry_function=1),
+        "old device names": dict(old_names=1),
+        "short counts, EINTR, EBUSY, EAGAIN": dict(short_counts=500, interrupted=500, busy=200, again=50),
+        "no AVX": dict(xfrm=3),
+        "a time stamp counter that is refused": dict(trap_rdtsc=1),
+        "unmeasured pages full of 0xCC": dict(fill_unmeasured=1),
+    }
+    for name, settings in variants.items():
+        with report.case(name):
+            same_output(machine, ["/bin/inside", "work", "3000"], seed=7, **settings)
+            same_output(machine, ["/bin/inside", "memory", "2"], seed=8, **settings)
+    lines = {
+        "no device": (dict(no_device=1), "SGX"),
+        "a device that may not be opened": (dict(device_is_locked=1), "ermission"),
+        "no SGX2": (dict(no_sgx2=1), "SGX2"),
+        "no EXINFO": (dict(no_exinfo=1), "EXINFO"),
+        "no launch control": (dict(no_launch_control=1), "launch control"),
+    }
+    for name, (settings, word) in lines.items():
+        with report.case("one clear line: " + name):
+            done = machine.emulate("/bin/hello", **settings)
+            text = done.stderr.decode()
+            expect(done.returncode == 1 and text.count("\n") == 1 and word in text, describe(done))
+
+
+# ---- asynchronous exits --------------------------------------------------------------------------
+
+def million(machine, report, long_run):
+    """Interrupts at arbitrary instructions, until there were a million."""
+    steps = [
+        ["/bin/inside", "faults", "200"],
+        ["/bin/inside", "work", "200000"],
+        ["/bin/inside", "marked", "300"],
+        ["/bin/inside", "memory", "20"],
+        ["/bin/busybox", "sha256sum", "/data/blob"],
+        ["/bin/hello", "x"],
+    ]
+    machine.interrupts = 0
+    machine.in_ranges = {}
+    settings = dict(aex_min_ns=100, aex_max_ns=3000, step_permille=120, step_length=600,
+                    long_way_permille=60)
+    seconds, seed, wanted = 0.0, 0, MILLION * (4 if long_run else 1)
+    while machine.interrupts < wanted:
+        argv = steps[seed % len(steps)]
+        with report.case(f"interrupted at will: {' '.join(argv)}"):
+            before = machine.interrupts
+            same_output(machine, argv, seed=seed + 1, timeout=300, **settings)
+            seconds += machine.seconds
+            expect(machine.interrupts > before, "no interrupt came")
+        seed += 1
+        if report.failed > 5 or seed > 200:
+            break
+    with report.case(f"{machine.interrupts} interrupts, {machine.interrupts / max(seconds, 0.001):.0f} per second"):
+        expect(machine.interrupts >= wanted, "too few")
+        missing = [n for n in ("entry", "exit", "call", "return", "full-return", "stage1", "signals")
+                   if not machine.in_ranges.get(n)]
+        print("        of them: " + ", ".join(f"{n} {c}" for n, c in sorted(machine.in_ranges.items())))
+        expect(not missing, f"none came in {missing}")
+
+
+def storms(machine, report, long_run):
+    settings = dict(scenario="storm:20:1", step_permille=100, step_length=200, aex_min_ns=2000,
+                    aex_max_ns=40000)
+    for argv in (["/bin/inside", "faults", "20"], ["/bin/inside", "work", "20000"],
+                 ["/bin/inside", "marked", "20"]):
+        with report.case(f"exceptions that did not happen: {' '.join(argv)}"):
+            same_output(machine, argv, **settings)
+            expect(machine.count("eenter_nested") > 100, "no storm")
+    with report.case("exceptions within exceptions end the instance"):
+        done = machine.emulate("/bin/inside", "hold", "1", scenario="storm:100:2", step_permille=500,
+                               step_length=2000, timeout=60)
+        expect(done.returncode not in (0, None), describe(done))
+        expect(machine.count("exits_abort") >= 1, "not by the enclave's own decision: " + describe(done))
+        no_secret(done)
+
+
+# ---- hosts ---------------------------------------------------------------------------------------
+
+def stops(machine, done, why):
+    expect(machine.count("scenario_done") == 1, f"{why}: nothing happened: {describe(done)}")
+    expect(done.returncode not in (0, None), f"{why}: goes on: {describe(done)}")
+    expect(b"held" not in done.stdout, f"{why}: the program came to its end: {describe(done)}")
+    no_secret(done)
+
+
+def hosts(machine, report, long_run):
+    hold = ("/bin/inside", "hold", "1")
+    with report.case("committed pages are unmapped"):
+        stops(machine, machine.emulate(*hold, scenario="unmap:250"), "unmapped")
+    with report.case("committed pages are replaced"):
+        stops(machine, machine.emulate(*hold, scenario="replace:250"), "replaced")
+    with report.case("committed pages are away for one fault"):
+        done = machine.emulate(*hold, scenario="unmap-once:250")
+        expect(machine.count("scenario_done") == 1, describe(done))
+        clean(machine, done)
+        expect(done.stdout == b"holding\nheld\n", describe(done))
+    for number, name in enumerate(("boot", "thread", "new process", "exec", "kill", "shutdown",
+                                   "host return", "unknown")):
+        for at in (3, 250):
+            if number == 6 and at == 250:
+                continue  # that is what it was
+            with report.case(f"out of order: ecall {name} as entry {at}"):
+                done = machine.emulate(*hold, scenario=f"ecall:{at}:{number}", timeout=30)
+                stops(machine, done, name)
+    with report.case("the first entry is no boot"):
+        done = machine.emulate(*hold, scenario="ecall:0:3", timeout=30)
+        stops(machine, done, "exec before boot")
+
+
+def table(machine, report, long_run):
+    classes = [("getppid", 200, "calls"), ("clock_gettime", 200, "calls"), ("stat", 200, "calls"),
+               ("open-close", 100, "pairs"), ("pipe", 200, "pairs"), ("futex", 200, "pairs"),
+               ("signal", 100, "signals"), ("stdout", 100, "calls"), ("mmap-64K", 50, "pieces"),
+               ("fault-64MiB-sparse", 6, "faults"), ("fresh-MiB", 32, "MiB"), ("read-4K", 64, "calls"),
+               ("read-MiB", 8, "MiB"), ("write-MiB", 8, "MiB")]
+    rows = []
+
+    def transitions(what, count):
+        done = machine.emulate("/bin/inside", "speed", what, str(count))
+        clean(machine, done)
+        faults = sum(v for k, v in machine.stats.items() if k.startswith("aex_vector"))
+        return machine.count("eexit"), faults
+
+    with report.case("transitions"):
+        for what, count, unit in classes:
+            few, many = transitions(what, 1), transitions(what, count + 1)
+            rows.append((what, (many[0] - few[0]) / count, (many[1] - few[1]) / count, unit))
+        print(f"        {'':22}{'exits':>10}{'faults':>10}")
+        for what, exits, faults, unit in rows:
+            print(f"        {what:22}{exits:10.2f}{faults:10.2f}  per one of {unit}")
+        inside = {"getppid", "clock_gettime", "stat", "open-close", "pipe", "futex"}
+        leaving = [r[0] for r in rows if r[0] in inside and r[1] > 0.5]
+        expect(not leaving, f"calls that need not leave do: {leaving}")
+
+
+PARTS = [measurements, programs, machines, storms, hosts, million, table]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--keep", help="work in this folder and leave it")
+    parser.add_argument("names", nargs="*", help="of " + " ".join(p.__name__ for p in PARTS))
+    args = parser.parse_args()
+    work = args.keep or tempfile.mkdtemp(prefix="occlum-emu-")
+    os.makedirs(work, exist_ok=True)
+    report = Report()
+    try:
+        machine = Machine(args.build, work)
+        for part in PARTS:
+            if not args.names or part.__name__ in args.names:
+                part(machine, report, args.long)
+    finally:
+        if not args.keep:
+            shutil.rmtree(work, ignore_errors=True)
+    report.finish()
+
+
+main()
