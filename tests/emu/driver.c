@@ -145,8 +145,8 @@ static s64 open_enclave(void)
 		return -ENOENT;
 	if (emu_config.device_is_locked)
 		return -EACCES;
-	if (emu_happens(emu_config.again))
-		return -EAGAIN;
+	if (emu_happens(emu_config.busy))
+		return -EBUSY; /* the CPU's SVN is being updated */
 	fd = new_file();
 	if (fd < 0)
 		return fd;

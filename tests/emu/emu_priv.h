@@ -132,7 +132,7 @@ struct emu_thread {
 	u64 host_fs, host_gs;
 	u64 host_mask;
 	struct linux_stack host_stack;
-	u64 stack_base; /* of the thread's alternate stack; 0: it has none */
+	u64 stack_base, stack_size; /* of the thread's alternate stack; 0: it has none */
 	u64 random;
 	u32 is_handling;
 

@@ -20,6 +20,7 @@
 #define XSAVE_HEADER   512
 #define MXCSR_AT       24
 #define MXCSR_RESERVED 0xffff0000u
+#define STACK_MIN      16384
 #define ENCLU_SIZE     3
 
 static bool gp(struct emu_fault *ret)
@@ -99,18 +100,22 @@ static bool check_tcs(const struct linux_ucontext *uc, struct emu_enclave **ret_
 	return true;
 }
 
-/* The alternate stack and the mask of signals for the time inside. */
+/*
+ * The alternate stack and the mask of signals for the time inside. While the host's idea of an
+ * exception is under way (a scenario) the PAL knows nothing of it, so its kicks wait.
+ */
 static void enter_signals(struct emu_thread *t, struct linux_ucontext *uc)
 {
-	u64 here = ALIGN_DOWN((u64)uc - 4096, 64ul);
-	u64 base = t->stack_base;
+	u64 base = t->stack_base, here = ALIGN_DOWN(uc->rsp - 256, 64ul);
 
 	t->host_mask = uc->sigmask;
 	t->host_stack = uc->stack;
 	uc->sigmask &= ~emu_signals;
-	if (!(uc->stack.flags & SS_DISABLE_) || !base)
+	if (t->storms)
+		uc->sigmask |= ~(SYNC_SIGNALS | emu_signals);
+	if (!(uc->stack.flags & SS_DISABLE_) || here - base >= t->stack_size)
 		return;
-	if (here <= base + 16384)
+	if (here - base < STACK_MIN)
 		emu_die("signal handlers are nested too deep");
 	uc->stack = (struct linux_stack){
 		.sp = (void *)base, .flags = SS_AUTODISARM_, .size = here - base};

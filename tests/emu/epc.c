@@ -404,7 +404,7 @@ bool emu_resolve(struct emu_enclave *e, const struct emu_fault *fault)
 	if (!e->is_initialised || emu_config.no_sgx2 || !vma || !(vma->rights & rights) ||
 	    emu_page_of(e, offset)->flags & EMU_PAGE_VALID)
 		return false;
-	if (emu_config.busy && emu_random_shared() % 1000 < emu_config.busy) {
+	if (emu_config.again && emu_random_shared() % 1000 < emu_config.again) {
 		emu_count(&emu_stats.injected);
 		return true; /* the driver was busy: the access is tried again */
 	}

@@ -85,7 +85,7 @@ __attribute__((visibility("default"))) void emu_thread_start(struct inner_thread
 	} event = {.signo = EMU_TIMER_SIGNAL, .notify = SIGEV_THREAD_ID_};
 
 	t->enclave = NULL;
-	t->is_handling = 0;
+	t->is_handling = t->storms = 0;
 	t->has_timer = t->timer_is_armed = false;
 	emu_call(NR_sigaltstack, 0, &stack, 0, 0, 0, 0);
 	if (stack.size) {
@@ -93,6 +93,7 @@ __attribute__((visibility("default"))) void emu_thread_start(struct inner_thread
 		if (emu_call(NR_sigaltstack, &stack, 0, 0, 0, 0, 0) < 0)
 			emu_die("this kernel has no SS_AUTODISARM");
 		t->stack_base = (u64)stack.sp;
+		t->stack_size = stack.size;
 	}
 	if (emu_config.trap_rdtsc)
 		emu_call(NR_prctl, PR_SET_TSC_, PR_TSC_SIGSEGV_, 0, 0, 0, 0);

@@ -91,7 +91,7 @@ static void resume(struct emu_thread *t, struct linux_ucontext *uc)
 {
 	struct emu_fault ignored;
 
-	if (!emu_chance(t, emu_config.long_way_permille))
+	if (t->storms || !emu_chance(t, emu_config.long_way_permille))
 		(void)emu_eresume(t, uc, &ignored);
 }
 
@@ -106,10 +106,11 @@ static void interrupt(struct emu_thread *t, struct linux_ucontext *uc)
 	}
 	/* Instead of ERESUME: the host enters for an exception that did not happen. */
 	uc->rdi = uc->rsi = uc->rdx = emu_random(t);
-	if (emu_eenter(t, uc, &ignored))
-		t->storms++;
-	else
+	t->storms++;
+	if (!emu_eenter(t, uc, &ignored)) {
+		t->storms--;
 		resume(t, uc);
+	}
 }
 
 static void exit_inside(struct emu_thread *t, struct linux_ucontext *uc)
