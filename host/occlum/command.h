@@ -12,3 +12,4 @@ int command_gen_image_key(int argc, char **argv);
 int command_print(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_doctor(int argc, char **argv);
+int command_fsck(int argc, char **argv);

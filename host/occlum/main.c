@@ -41,6 +41,10 @@ static const struct command commands[] = {
 	{"print", command_print, "mrenclave|mrsigner|sigstruct|sgxs",
 	 "print what the built enclave is known by"},
 	{"status", command_status, "", "print the state of the instance"},
+	{"fsck", command_fsck,
+	 "[--key <key_path>] [--salvage <dir>] [--to-root <generation>]\n"
+	 "                 [--snapshot <name>] [--dump] <volume>",
+	 "check a volume or image, name damaged files, copy out what opens"},
 	{"doctor", command_doctor, "", "look at this machine and say what is missing"},
 	{"help", command_help, "[<command>]", "print this, or how one command is used"},
 	{"version", command_version, "", "print the version"},

@@ -402,6 +402,7 @@ int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 	struct walk w = {.v = v, .fn = fn, .arg = arg, .map_size = v->size_blocks / 8 + 1};
 	struct sv_tree *trees[] = {&v->fs, &v->keys, &v->ags, &v->snaps};
 	size_t live_size = (v->session_count + 1) * sizeof(*w.live);
+	bool has_maps;
 	int err = 0;
 
 	sv_commit_lock(v);
@@ -418,6 +419,11 @@ int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 	w.page = sv_alloc(v, SV_BLOCK);
 	if (!err && (!w.map || !w.live || !w.page))
 		err = -ENOMEM;
+	/* Read-only: the bitmaps of the root as it is, unless a log or another root stands over it. */
+	has_maps = v->rw || (v->p.mode == SECVOL_SEALED && !v->delta.count && !v->p.snapshot &&
+			     !v->p.root_gen);
+	if (!err && has_maps && !v->rw && !v->ag)
+		err = sv_alloc_init(v);
 	for (u32 i = 0; !err && i < ARRAY_SIZE(trees); i++) {
 		if (trees[i]->root.addr)
 			err = walk_nodes(&w, trees[i], &trees[i]->root, NULL, NULL);
@@ -431,7 +437,7 @@ int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 		err = walk_snaps(&w);
 	if (!err) {
 		compare_objects(&w);
-		if (v->rw)
+		if (has_maps)
 			compare_bitmaps(&w);
 	}
 	sv_free(v, w.map, w.map_size);

@@ -16,6 +16,7 @@ Commands:
   gen-image-key  make a file with a random key for --image-key
   print          print what the built enclave is known by
   status         print the state of the instance
+  fsck           check a volume or image, name damaged files, copy out what opens
   doctor         look at this machine and say what is missing
   help           print this, or how one command is used
   version        print the version
@@ -40,6 +41,7 @@ Commands:
   gen-image-key  make a file with a random key for --image-key
   print          print what the built enclave is known by
   status         print the state of the instance
+  fsck           check a volume or image, name damaged files, copy out what opens
   doctor         look at this machine and say what is missing
   help           print this, or how one command is used
   version        print the version
