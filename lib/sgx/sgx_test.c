@@ -6,6 +6,7 @@
 #include "lib/base/string.h"
 #include "lib/crypto/cmac.h"
 #include "lib/sgx/measure.h"
+#include "lib/sgx/report.h"
 #include "lib/sgx/rsa.h"
 #include "lib/sgx/sim_key.h"
 
@@ -164,7 +165,7 @@ static void test_requests_that_are_refused(void **state)
 	r.isvsvn = 3;
 	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), SGX_INVALID_ISVSVN);
 	seal_request(&r, SGX_KEYPOLICY_MRSIGNER);
-	r.cpusvn[0] = 1;
+	r.cpusvn[0] = 0xff;
 	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), SGX_INVALID_CPUSVN);
 	seal_request(&r, SGX_KEYPOLICY_CONFIGID);
 	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), -EINVAL);
@@ -180,6 +181,76 @@ static void test_requests_that_are_refused(void **state)
 	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), SGX_INVALID_ATTRIBUTE);
 	r.keyname = 9;
 	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), SGX_INVALID_KEYNAME);
+}
+
+/* A newer machine and a newer enclave can ask for what older ones had, never the other way round. */
+static void test_old_versions_keep_their_keys(void **state)
+{
+	struct sgx_sim_cpu cpu;
+	static struct sgx_secs secs;
+	struct sgx_keyrequest r;
+	u8 old_key[16], key[16];
+
+	intel_cpu(&cpu);
+	memset(cpu.cpusvn, 7, sizeof(cpu.cpusvn));
+	synthetic_secs(&secs);
+	seal_request(&r, SGX_KEYPOLICY_MRSIGNER);
+	memcpy(r.cpusvn, cpu.cpusvn, sizeof(r.cpusvn));
+	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, old_key), 0);
+
+	cpu.cpusvn[3] = 8;
+	secs.isvsvn++;
+	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), 0);
+	assert_memory_equal(key, old_key, sizeof(key));
+	r.cpusvn[3] = 8;
+	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), 0);
+	assert_memory_not_equal(key, old_key, sizeof(key));
+	cpu.cpusvn[3] = 7; /* back on the old machine */
+	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), SGX_INVALID_CPUSVN);
+	r.cpusvn[3] = 7;
+	r.isvsvn = secs.isvsvn;
+	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), 0);
+	assert_memory_not_equal(key, old_key, sizeof(key));
+	secs.isvsvn--; /* and the old enclave */
+	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), SGX_INVALID_ISVSVN);
+}
+
+/* Two instances on one CPU prove themselves to each other; nobody else can read or make it up. */
+static void test_local_attestation(void **state)
+{
+	struct sgx_sim_cpu cpu, elsewhere;
+	static struct sgx_secs a, b;
+	struct sgx_targetinfo nobody = {0}, target;
+	struct sgx_report of_b, report, changed;
+	struct sgx_keyrequest r;
+	const u8 data[64] = {1, 2, 3}, secret[32] = {9};
+	u8 key[16];
+
+	intel_cpu(&cpu);
+	synthetic_secs(&a);
+	synthetic_secs(&b);
+	b.mrenclave[0] ^= 1;
+	b.configid[5] = 5;
+	b.configsvn = 2;
+	assert_int_equal(sgx_sim_report(&cpu, &b, &nobody, data, &of_b), 0);
+	sgx_report_target(&of_b.body, &target);
+	assert_int_equal(sgx_sim_report(&cpu, &a, &target, data, &report), 0);
+	sgx_report_key_request(report.keyid, &r);
+	assert_int_equal(sgx_sim_getkey(&cpu, &b, &r, key), 0);
+	assert_true(sgx_report_is_genuine(&report, key));
+	for (size_t i = 0; i < sizeof(report.body); i++) {
+		changed = report;
+		((u8 *)&changed)[i] ^= 1;
+		assert_false(sgx_report_is_genuine(&changed, key));
+	}
+	changed = report;
+	changed.mac[15] ^= 0x80;
+	assert_false(sgx_report_is_genuine(&changed, key));
+	assert_int_equal(sgx_sim_getkey(&cpu, &a, &r, key), 0); /* its maker is not its target */
+	assert_false(sgx_report_is_genuine(&report, key));
+	sgx_sim_cpu_init(&elsewhere, secret);
+	assert_int_equal(sgx_sim_getkey(&elsewhere, &b, &r, key), 0);
+	assert_false(sgx_report_is_genuine(&report, key));
 }
 
 /* DEBUG binds even when the mask leaves it out. */
@@ -238,4 +309,5 @@ static void test_rsa_needs_the_right_quotients(void **state)
 
 UNIT_TESTS(test_rsa_needs_the_right_quotients, test_synthetic_mrenclave, test_key_vectors,
 	   test_report_is_verified_by_its_target, test_requests_that_are_refused,
-	   test_debug_enclaves_get_other_keys)
+	   test_debug_enclaves_get_other_keys, test_old_versions_keep_their_keys,
+	   test_local_attestation)

@@ -2,8 +2,8 @@
 /*
  * Software keys. Each key is the AES-128-CMAC, under the base key of its kind, of a structure with
  * everything it is bound to. INIT and DEBUG always bind, whatever mask is asked for: a debug
- * enclave never gets the keys of a release one. As on hardware, a request for an older ISVSVN
- * gives the older version's key, one for a newer is refused.
+ * enclave never gets the keys of a release one. As on hardware, a request for an older ISVSVN or
+ * CPUSVN gives the older version's key, one for a newer is refused.
  */
 #include "lib/sgx/sim_key.h"
 
@@ -145,6 +145,16 @@ static bool request_is_well_formed(const struct sgx_secs *secs, const struct sgx
 	return !(r->keypolicy & kss) && r->configsvn == 0;
 }
 
+/* Each byte is the version of one component; a CPU serves what is newer in none of them. */
+static bool is_newer(const u8 wanted[SGX_CPUSVN_SIZE], const u8 current[SGX_CPUSVN_SIZE])
+{
+	for (u32 i = 0; i < SGX_CPUSVN_SIZE; i++) {
+		if (wanted[i] > current[i])
+			return true;
+	}
+	return false;
+}
+
 int sgx_sim_getkey(const struct sgx_sim_cpu *cpu, const struct sgx_secs *secs,
 		   const struct sgx_keyrequest *request, u8 ret_key[SGX_KEY_SIZE])
 {
@@ -164,7 +174,7 @@ int sgx_sim_getkey(const struct sgx_sim_cpu *cpu, const struct sgx_secs *secs,
 	}
 	if (request->isvsvn > secs->isvsvn || request->configsvn > secs->configsvn)
 		return SGX_INVALID_ISVSVN;
-	if (!mem_is_zero(request->cpusvn, 16) && memcmp(request->cpusvn, cpu->cpusvn, 16) != 0)
+	if (is_newer(request->cpusvn, cpu->cpusvn))
 		return SGX_INVALID_CPUSVN;
 	switch (request->keyname) {
 	case SGX_KEYNAME_SEAL:

@@ -17,7 +17,7 @@ struct sgx_sim_cpu {
 	u8 provision_seal[16];
 	u8 einittoken[16];
 	u8 owner_epoch[16];
-	u8 cpusvn[SGX_CPUSVN_SIZE]; /* current; a request for all zeros or for this one is served */
+	u8 cpusvn[SGX_CPUSVN_SIZE]; /* current; all zeros in a request mean this one */
 };
 
 /* The base keys of one machine's 32-byte secret. */
