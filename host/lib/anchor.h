@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Freshness anchors for host tools and tests (lib/secvol/secvol.h, struct secvol_anchor).
+ *
+ * The file anchor keeps an authenticated record in a local file. It is as good as the disk it lies on:
+ * who can put the file back together with the volume is not stopped.
+ *
+ * The command hook asks a program, `COMMAND get ID NONCE` or `COMMAND put ID NONCE EXPECTED RECORD`, in
+ * hexadecimal. It answers on standard output with one line: the record it holds now and
+ * HMAC-SHA256(key, "secvol1/anchor" || nonce || record), so that an old answer fits no new question.
+ * Exit status 0; 2: nothing is stored (get); 3: what is stored is not EXPECTED (put).
+ */
+#pragma once
+
+#include "lib/secvol/secvol.h"
+
+struct anchor_file {
+	char path[4000];
+	u8 key[32];
+};
+
+struct anchor_command {
+	const char *command; /* one program, no shell */
+	u8 key[32];
+	int timeout_ms; /* 0: 30 s */
+};
+
+/* Fills *ret, which refers to *f. -ENAMETOOLONG. */
+int __must_check anchor_file_init(struct anchor_file *f, const char *path, const u8 key[32],
+				  enum secvol_anchor_policy policy, struct secvol_anchor *ret);
+void anchor_command_init(struct anchor_command *c, const char *command, const u8 key[32],
+			 enum secvol_anchor_policy policy, struct secvol_anchor *ret);
