@@ -185,8 +185,9 @@ s64 do_mem_trim(struct inner_thread *t, u64 address, u64 size)
 
 	if (!is_dynamic(address, size))
 		return -EINVAL;
-	result = driver_mprotect(address, size, PROT_READ_ONLY);
-	return result < 0 ? result : driver_request(SGX_IOC_MODIFY_TYPES, &r);
+	/* In this order: until they are trimmed the pages hold what other threads must not see. */
+	result = driver_request(SGX_IOC_MODIFY_TYPES, &r);
+	return result < 0 ? result : driver_mprotect(address, size, PROT_READ_ONLY);
 }
 
 s64 do_mem_remove(struct inner_thread *t, u64 address, u64 size)
