@@ -410,6 +410,24 @@ static void after_commit(struct secvol *v)
 	sv_nodes_trim(v);
 }
 
+/*
+ * The long part of a checkpoint. Readers go on meanwhile: nothing is dirty, and who wants to change
+ * something finds in_checkpoint set and waits for the commit lock.
+ */
+static int flush_beside_readers(struct secvol *v)
+{
+	int err;
+
+	if (!v->is_shared)
+		return bs_flush(v->bs);
+	v->in_checkpoint = true;
+	sv_unlock(v);
+	err = bs_flush(v->bs);
+	sv_lock(v);
+	v->in_checkpoint = false;
+	return err;
+}
+
 /* Steps 2 to 4. */
 static int write_root(struct secvol *v, struct writer *w, bool clean)
 {
@@ -420,11 +438,11 @@ static int write_root(struct secvol *v, struct writer *w, bool clean)
 	if (!err)
 		err = write_all(w);
 	if (!err && !sv_fault(v, SECVOL_FAULT_SKIP_FLUSH))
-		err = bs_flush(v->bs);
+		err = flush_beside_readers(v);
 	if (!err)
 		err = sv_root_write(v, clean);
 	if (!err && !sv_fault(v, SECVOL_FAULT_EARLY_ACK))
-		err = bs_flush(v->bs);
+		err = flush_beside_readers(v);
 	if (!err && sv_fault(v, SECVOL_FAULT_ANCHOR_LATE))
 		err = sv_anchor_announce(v, &v->making, clean);
 	return err;

@@ -20,8 +20,8 @@
  * No error path formats anything.
  *
  * Threads: all functions may be called concurrently on one volume. One mutex guards it; I/O
- * happens under it, except that reads of four and more whole blocks fetch and decrypt outside of it, and
- * that a commit writes and flushes outside of it. Callbacks of
+ * happens under it, except that reads of four and more whole blocks fetch and decrypt outside of it,
+ * that a commit writes and flushes outside of it, and that readers go on while a checkpoint flushes. Callbacks of
  * `struct secvol_env` are called with the mutex held and must not call back.
  */
 #pragma once

@@ -217,6 +217,8 @@ struct secvol {
 	bool dirty;	      /* something differs from the last commit */
 	bool open_commit_due; /* nothing was written yet: the first change starts the session */
 	void *commit_lock;    /* held by who commits; taken before the mutex */
+	bool is_shared;	      /* open and locked: others may come in when the mutex is given up */
+	bool in_checkpoint;   /* the mutex is given up for readers; changes wait for commit_lock */
 
 	/* freshness; commit lock */
 	struct secvol_state state;    /* newest durable */

@@ -177,7 +177,7 @@ int sv_begin_write(struct secvol *v, u64 data, u32 nodes, bool freeing)
 
 	sv_lock(v);
 	err = check_writable(v);
-	if (!err && !v->open_commit_due && !is_checkpoint_due(v) &&
+	if (!err && !v->in_checkpoint && !v->open_commit_due && !is_checkpoint_due(v) &&
 	    find_room(v, data, nodes, freeing) == 0)
 		return 0;
 	sv_unlock(v);
@@ -531,6 +531,7 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 	}
 	if (ret_report)
 		*ret_report = report;
+	v->is_shared = v->lock != NULL;
 	*ret_v = v;
 	return 0;
 }

@@ -35,7 +35,7 @@ static inline void *fixture_alloc(void *arg, size_t size)
 	struct fixture *f = arg;
 	void *p;
 
-	f->allocs++;
+	__atomic_fetch_add(&f->allocs, 1, __ATOMIC_RELAXED); /* by volume and store at once */
 	if (f->fail_alloc_after >= 0 && f->fail_alloc_after-- == 0)
 		return NULL;
 	if (size > (size_t)1 << 40)
@@ -43,7 +43,7 @@ static inline void *fixture_alloc(void *arg, size_t size)
 	p = malloc(size);
 	if (p) {
 		memset(p, 0xcc, size);
-		f->in_use += size;
+		__atomic_fetch_add(&f->in_use, size, __ATOMIC_RELAXED);
 	}
 	return p;
 }
@@ -52,7 +52,7 @@ static inline void fixture_free(void *arg, void *p, size_t size)
 {
 	struct fixture *f = arg;
 
-	f->in_use -= size;
+	__atomic_fetch_sub(&f->in_use, size, __ATOMIC_RELAXED);
 	free(p);
 }
 
