@@ -18,6 +18,11 @@ static const struct op ops[] = {
 	{.kind = OP_SYMLINK, .a = "e", .b = "d/big"},
 	{.kind = OP_LINK, .a = "a", .b = "d/l"},
 	{.kind = OP_COMMIT},
+	{.kind = OP_SNAP, .a = "one"},
+	{.kind = OP_WRITE, .a = "d/big", .off = 4096, .len = 5000, .seed = 3},
+	{.kind = OP_SNAP, .a = "two"},
+	{.kind = OP_WRITE, .a = "d/big", .len = 12000, .seed = 4},
+	{.kind = OP_COMMIT},
 };
 
 struct fuzz_volume *fuzz_volume_get(void)
@@ -57,6 +62,7 @@ struct fuzz_volume *fuzz_volume_get(void)
 		gen = le64_get(slot->clear.gen);
 		f.root_block = b;
 		f.log_block = le64_get(slot->body.log_addr) & ((1ull << 48) - 1);
+		f.snap_block = le64_get(slot->body.snap_tree.addr_nblk) & ((1ull << 48) - 1);
 		f.log_seq = le64_get(slot->body.log_first_seq);
 		f.node_block = le64_get(slot->body.fs_tree.addr_nblk) & ((1ull << 48) - 1);
 	}
@@ -114,7 +120,19 @@ void fuzz_volume_use(struct fuzz_volume *f, struct bs_sim *sim)
 			(void)!volume_apply(v, &make);
 			(void)!volume_apply(v, &gone);
 			(void)!secvol_commit(v);
+			(void)!secvol_snapshot_delete(v, "one", 3);
+			(void)!secvol_snapshot_rollback(v, "two", 3);
+			(void)!secvol_snapshot_create(v, "new", 3);
 		}
+		secvol_abandon(v);
+	}
+	p.read_only = true;
+	for (u32 i = 0; i < 2; i++) {
+		p.snapshot = i ? "two" : "one";
+		if (secvol_open(&p, &v, &report))
+			continue;
+		use_objects(v);
+		(void)!secvol_check(v, NULL, NULL);
 		secvol_abandon(v);
 	}
 	if (f->x.env.live)

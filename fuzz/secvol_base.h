@@ -12,6 +12,7 @@ struct fuzz_volume {
 	u64 root_block; /* of the newest root slot */
 	u64 log_block;	/* where the log begins, empty */
 	u64 log_seq;
+	u64 snap_block; /* of the snapshot tree's root node, a leaf too */
 	u64 node_block; /* of the tree's root node, which is a leaf */
 };
 
