@@ -154,6 +154,7 @@ struct emu_tcs_state {
 		u64 host_sp, host_bp;	/* at EENTER */
 		u64 shown_sp, shown_bp; /* what the enclave saw */
 	} level[8];
+	u64 exits; /* the slot is no fresh one */
 };
 
 struct emu_thread *emu_thread_of(struct inner_thread *key);

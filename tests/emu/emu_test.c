@@ -1063,7 +1063,7 @@ static void test_storm(void **state)
 	emu_config.step_permille = 1000;
 	emu_config.step_length = 100;
 	build(t);
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 21; i++)
 		assert_int_equal(call(t, TINY_ADD, 7, 0), 8);
 	assert_true(emu_stats.eenter_nested > 100);
 	assert_true(emu_stats.aex_nested > 100);

@@ -194,6 +194,7 @@ void emu_eexit(struct emu_thread *t, struct linux_ucontext *uc)
 		uc->rbp = state->level[cssa].host_bp;
 	uc->rip = uc->rbx;
 	uc->rcx = tcs->aep;
+	state->exits++;
 	leave(t, uc);
 	emu_count(&emu_stats.eexit);
 }

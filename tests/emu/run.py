@@ -211,7 +211,6 @@ def machines(machine, report, long_run):
         "a kernel without the entry function": dict(no_entry_function=1),
         "old device names": dict(old_names=1),
         "short counts, EINTR, EAGAIN": dict(short_counts=500, interrupted=500, again=50),
-        "no AVX": dict(xfrm=3),
         "unmeasured pages full of 0xCC": dict(fill_unmeasured=1),
     }
     for name, settings in variants.items():
@@ -223,7 +222,8 @@ def machines(machine, report, long_run):
         "a device that may not be opened": (dict(device_is_locked=1), "ermission"),
         "no SGX2": (dict(no_sgx2=1), "SGX2"),
         "no EXINFO": (dict(no_exinfo=1), "EXINFO"),
-        "a busy driver": (dict(busy=1000), "busy"),
+        "a busy driver": (dict(busy=1000), "EBUSY"),
+        "XFRM that the registers contradict": (dict(xfrm=3), "extended state"),
         "no launch control": (dict(no_launch_control=1), "launch control"),
     }
     for name, (settings, word) in lines.items():
@@ -238,16 +238,16 @@ def machines(machine, report, long_run):
 def million(machine, report, long_run):
     """Interrupts at arbitrary instructions, until there were a million."""
     steps = [
-        ["/bin/inside", "faults", "200"],
-        ["/bin/inside", "work", "200000"],
-        ["/bin/inside", "marked", "300"],
-        ["/bin/inside", "memory", "20"],
+        ["/bin/inside", "faults", "20"],
+        ["/bin/inside", "work", "1000000"],
+        ["/bin/inside", "marked", "100"],
+        ["/bin/inside", "memory", "4"],
         ["/bin/busybox", "sha256sum", "/data/blob"],
         ["/bin/hello", "x"],
     ]
     machine.interrupts = 0
     machine.in_ranges = {}
-    settings = dict(aex_min_ns=100, aex_max_ns=3000, step_permille=120, step_length=600,
+    settings = dict(aex_min_ns=5000, aex_max_ns=30000, step_permille=20, step_length=300,
                     long_way_permille=60)
     seconds, seed, wanted = 0.0, 0, MILLION * (4 if long_run else 1)
     while machine.interrupts < wanted:

@@ -68,12 +68,15 @@ void emu_scenario_at_fault(struct emu_enclave *e, const struct emu_fault *fault)
 	emu_show(e, start, end);
 }
 
+/* A kernel refuses exceptions on a slot that it has not seen yet, and ends: storms come later. */
 bool emu_scenario_storms(struct emu_thread *t, const struct linux_ucontext *uc)
 {
 	struct emu_enclave *e = emu_enclave_at(uc->rbx);
+	const u8 *tcs;
 
 	if (emu_config.scenario != EMU_STORM || !e || emu_stats.eenter < emu_config.scenario_at)
 		return false;
-	return ((const struct sgx_tcs *)(e->epc + uc->rbx - e->secs.base))->cssa <=
-	       emu_config.scenario_value;
+	tcs = e->epc + uc->rbx - e->secs.base;
+	return ((const struct emu_tcs_state *)(tcs + EMU_TCS_STATE))->exits &&
+	       ((const struct sgx_tcs *)tcs)->cssa <= emu_config.scenario_value;
 }
