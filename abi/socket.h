@@ -4,22 +4,22 @@
 
 #include "lib/base/types.h"
 
-#define AF_UNSPEC 0
-#define AF_UNIX	  1
-#define AF_INET	  2
-#define AF_INET6  10
+#define AF_UNSPEC	 0
+#define AF_UNIX		 1
+#define AF_INET		 2
+#define AF_INET6	 10
 
-#define SOCK_STREAM    1
-#define SOCK_DGRAM     2
-#define SOCK_RAW       3
-#define SOCK_SEQPACKET 5
-#define SOCK_TYPE_MASK 0xf
-#define SOCK_NONBLOCK  04000
-#define SOCK_CLOEXEC   02000000
+#define SOCK_STREAM	 1
+#define SOCK_DGRAM	 2
+#define SOCK_RAW	 3
+#define SOCK_SEQPACKET	 5
+#define SOCK_TYPE_MASK	 0xf
+#define SOCK_NONBLOCK	 04000
+#define SOCK_CLOEXEC	 02000000
 
-#define SHUT_RD	       0
-#define SHUT_WR	       1
-#define SHUT_RDWR      2
+#define SHUT_RD		 0
+#define SHUT_WR		 1
+#define SHUT_RDWR	 2
 
 /* Flags of send and receive. */
 #define MSG_OOB		 0x1

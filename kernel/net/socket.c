@@ -11,6 +11,7 @@
 #include "abi/time.h"
 #include "kernel/core/kmem.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/net/inet.h"
 #include "kernel/net/unix.h"
 #include "kernel/proc/process.h"
 #include "kernel/signal/signal.h"
@@ -46,6 +47,8 @@ int socket_new(int family, int type, int protocol, struct socket **ret)
 {
 	switch (family) {
 	case AF_UNIX: return unix_socket_new(type, protocol, ret);
+	case AF_INET:
+	case AF_INET6: return inet_socket_new(family, type, protocol, ret);
 	default: return -EAFNOSUPPORT;
 	}
 }

@@ -11,7 +11,7 @@
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
 
-#define HOSTS_MAX    64 /* host descriptors in one instance */
+#define HOSTS_MAX    512 /* host descriptors in one instance: what one host call takes */
 #define EXCLUSIVE_OK (POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
 
 static struct mutex epoll_lock = MUTEX_INIT(epoll_lock, LOCK_EPOLL);
@@ -32,6 +32,13 @@ static void on_wake(struct poll_watch *w, u32 events)
 
 	if (!(it->events & (events | POLLERR | POLLHUP)))
 		return;
+	if (it->host_fd >= 0) {
+		/* Only the host knows what is ready; but what was told once may be told again. */
+		u32 told = events & POLLIN ? ~POLLOUT : POLLOUT;
+
+		if (!(__atomic_fetch_and(&it->told, ~told, __ATOMIC_SEQ_CST) & told))
+			return;
+	}
 	make_ready(it);
 	pollq_wake(&it->ep->queue, POLLIN | POLLRDNORM);
 }
@@ -108,6 +115,48 @@ static bool is_armed(const struct epoll_item *it)
 	return it->events & ~(POLLERR | POLLHUP | EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE);
 }
 
+/* What a host descriptor is asked for now. */
+static u32 host_events(const struct epoll_item *it)
+{
+	if (!is_armed(it))
+		return 0;
+	return it->events & 0x3fff & ~__atomic_load_n(&it->told, __ATOMIC_SEQ_CST);
+}
+
+/* Host descriptors of the instance, kmalloc'ed; NULL: none, or no memory. */
+static struct host_pollfd *host_list(struct epoll *ep)
+{
+	struct host_pollfd *fds = ep->host_count ? kmalloc(ep->host_count * sizeof(*fds)) : NULL;
+	struct epoll_item *it;
+	u32 n = 0;
+
+	if (!fds)
+		return NULL;
+	list_for_each_entry (it, &ep->hosts, host_node)
+		fds[n++] = (struct host_pollfd){.fd = host_events(it) ? it->host_fd : -1,
+						.events = host_events(it)};
+	return fds;
+}
+
+/* The host does not wake us: its descriptors are always asked, all in one call. */
+static void ask_hosts(struct epoll *ep)
+{
+	struct host_pollfd *fds = host_list(ep);
+	struct epoll_item *it;
+	u32 n = 0;
+
+	if (!fds)
+		return;
+	if (thread_park_poll(fds, ep->host_count, 0, false) > 0) {
+		list_for_each_entry (it, &ep->hosts, host_node) {
+			it->host_ready = (u16)fds[n++].revents;
+			if (it->host_ready)
+				make_ready(it);
+		}
+	}
+	kfree(fds);
+}
+
 /*
  * Is anything in the instance ready? Only what was woken is asked, and leaves the list when it
  * is not: however many instances watch each other, a look costs what has happened since the last.
@@ -117,8 +166,7 @@ static bool has_ready(struct epoll *ep)
 	struct epoll_item *it;
 	bool ready = false;
 
-	list_for_each_entry (it, &ep->hosts, host_node)
-		make_ready(it); /* the host does not wake us: always asked */
+	ask_hosts(ep);
 	spin_lock(&ep->ready_lock);
 	while (!ready && !list_is_empty(&ep->ready)) {
 		it = list_first_entry(&ep->ready, struct epoll_item, ready_node);
@@ -142,6 +190,8 @@ static u32 item_poll(struct epoll_item *it)
 		return 0;
 	if (it->file->ops == &epoll_ops)
 		got = has_ready(it->file->priv) ? POLLIN | POLLRDNORM : 0;
+	else if (it->host_fd >= 0)
+		got = it->host_ready & ~__atomic_load_n(&it->told, __ATOMIC_SEQ_CST);
 	else
 		got = file_poll(it->file, NULL);
 	return got & it->events;
@@ -150,6 +200,10 @@ static u32 item_poll(struct epoll_item *it)
 /* After it was added or changed: it goes on the list, and wakes, only if it is ready now. */
 static void item_look(struct epoll_item *it)
 {
+	if (it->host_fd >= 0) {
+		__atomic_store_n(&it->told, 0, __ATOMIC_SEQ_CST);
+		it->host_ready = file_poll(it->file, NULL);
+	}
 	if (!item_poll(it))
 		return;
 	make_ready(it);
@@ -267,8 +321,7 @@ static u32 collect(struct epoll *ep, struct abi_epoll_event *ret, u32 max)
 	struct epoll_item *it;
 	u32 count = 0;
 
-	list_for_each_entry (it, &ep->hosts, host_node)
-		make_ready(it); /* the host does not wake us: always asked */
+	ask_hosts(ep);
 	spin_lock(&ep->ready_lock);
 	list_splice_tail(&todo, &ep->ready);
 	while (!list_is_empty(&todo) && count < max) {
@@ -283,6 +336,11 @@ static u32 collect(struct epoll *ep, struct abi_epoll_event *ret, u32 max)
 			ret[count++].data = it->data;
 			if (it->events & EPOLLONESHOT)
 				it->events = EPOLLONESHOT;
+			/* An edge is told once, until the program reads or writes there. */
+			if ((it->events & EPOLLET) && it->host_fd >= 0 && it->queue_count)
+				__atomic_fetch_or(&it->told, got & ~(POLLERR | POLLHUP),
+						  __ATOMIC_SEQ_CST);
+			it->host_ready = 0;
 		}
 		spin_lock(&ep->ready_lock);
 		if (got && !(it->events & (EPOLLET | EPOLLONESHOT)) &&
@@ -297,24 +355,10 @@ static u32 collect(struct epoll *ep, struct abi_epoll_event *ret, u32 max)
 	return count;
 }
 
-/* Host descriptors of the instance, for sleeping on them. */
-static u32 host_list(struct epoll *ep, struct host_pollfd *fds)
-{
-	struct epoll_item *it;
-	u32 n = 0;
-
-	list_for_each_entry (it, &ep->hosts, host_node) {
-		if (it->events & ~(EPOLLONESHOT | EPOLLET))
-			fds[n++] = (struct host_pollfd){.fd = it->host_fd,
-							.events = it->events & 0x3fff};
-	}
-	return n;
-}
-
 long epoll_wait(struct file *epf, struct abi_epoll_event *ret, u32 max, u64 deadline)
 {
 	struct epoll *ep = epf->priv;
-	struct host_pollfd hosts[HOSTS_MAX];
+	struct host_pollfd *hosts = NULL;
 	struct wait_entry entry = {0};
 	u32 count, host_count;
 	int err = 0;
@@ -325,14 +369,18 @@ long epoll_wait(struct file *epf, struct abi_epoll_event *ret, u32 max, u64 dead
 	for (;;) {
 		mutex_lock(&epoll_lock);
 		count = collect(ep, ret, max);
-		host_count = host_list(ep, hosts);
+		host_count = ep->host_count;
+		hosts = count || err || !deadline ? NULL : host_list(ep);
 		mutex_unlock(&epoll_lock);
 		if (count || err || !deadline)
 			break;
-		if (host_count)
+		if (host_count && !hosts)
+			err = -ENOMEM;
+		else if (host_count)
 			err = thread_park_poll(hosts, host_count, deadline, true);
 		else
 			err = thread_park(deadline, true);
+		kfree(hosts);
 		if (err > 0)
 			err = 0;
 	}

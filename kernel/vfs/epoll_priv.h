@@ -35,7 +35,9 @@ struct epoll_item {
 	struct list_node ready_node; /* ready_lock */
 	struct list_node file_node;  /* file.watchers, epoll_lock */
 	struct list_node host_node;
-	s32 host_fd; /* -1: inside */
+	s32 host_fd;	/* -1: inside */
+	u32 host_ready; /* epoll_lock: what the host said last, until it is told */
+	u32 told;	/* atomic: edges of a host descriptor that the program knows of */
 	u32 queue_count;
 	struct epoll_watch watches[QUEUES_MAX];
 };
