@@ -112,7 +112,8 @@ int sv_root_write(struct secvol *v, bool clean)
 		sha256(slot, offsetof(struct sv_root_slot, trailer), slot->trailer);
 	}
 	sha256(slot, sizeof(*slot), digest);
-	v->making = (struct secvol_state){.gen = gen, .seq = v->log.first_seq - 1};
+	v->making =
+		(struct secvol_state){.gen = gen, .seq = v->log.segs.n ? v->log.first_seq - 1 : 0};
 	memcpy(v->making.sha256, digest, 32);
 	if (!sv_fault(v, SECVOL_FAULT_ANCHOR_LATE)) {
 		err = sv_anchor_announce(v, &v->making, clean);
@@ -287,8 +288,8 @@ static int try_slot(struct secvol *v, u32 index, struct secvol_report *report)
 		return err;
 	memcpy(v->root_sha256, digest, 32);
 	memcpy(report->root_sha256, digest, 32);
-	v->state = (struct secvol_state){
-		.gen = v->gen, .seq = v->log.segs.n ? v->log.first_seq - 1 : v->log.seq - 1};
+	v->state = (struct secvol_state){.gen = v->gen,
+					 .seq = v->log.segs.n ? v->log.first_seq - 1 : 0};
 	memcpy(v->state.sha256, digest, 32);
 	memcpy(report->uuid, v->uuid, 16);
 	report->gen = v->gen;

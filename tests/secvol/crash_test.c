@@ -119,6 +119,7 @@ static void random_workloads(void **state)
 			ops[51] = (struct op){.kind = OP_SNAP_DELETE, .a = "one"};
 		}
 		x.discard = run % 5 == 1;
+		x.strict = run % 7 == 2;
 		x.plain = run % 4 == 3;
 		explore_run(&x, ops, ARRAY_SIZE(ops));
 		if (x.violations) {
