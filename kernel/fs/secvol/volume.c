@@ -20,7 +20,7 @@
 #define CACHE_IMAGE   MIB(1) /* the page cache lies above it */
 #define CACHE_SEALED  MIB(4)
 #define NODE_CACHE    MIB(1)
-#define DELTA_SEALED  MIB(2) /* changes between checkpoints; the heap is small by default */
+#define DELTA_SEALED  MIB(2)	     /* changes between checkpoints; the heap is small by default */
 #define VOLUME_BLOCKS ((u64)1 << 28) /* 1 TiB, sparse */
 
 static void *env_alloc(void *arg, size_t size)
