@@ -103,6 +103,7 @@ PROGRAMS = [
     Program("python-modules", [["/bin/python3.11", "/data/modules.py"]]),
     Program("python-thousand", [["/bin/python3.11", "/data/thousand.py"]]),
     Program("python-subprocess", [["/bin/python3.11", "/data/subprocesses.py"]]),
+    Program("python-sockets", [["/bin/python3.11", "/data/sockets.py"]]),
     Program("make-spawns", [["/bin/make", "-s", "-j2", "-f", "/data/Makefile"],
                             ["/bin/make", "-s", "-f", "/data/Makefile", "broken"]], expect=2),
     Program("timeout-nice", [["/bin/nice", "-n", "5", "/bin/nice"],
@@ -139,7 +140,7 @@ PROGRAMS = [
 FROM_HOST = """busybox sqlite3 python3.11 fio gzip xz zstd openssl
 seq sort wc sha256sum md5sum head tail cut tr base64 od cp ls mv ln cat chmod stat truncate dd cksum
 rm date factor readlink env mkdir
-make sleep true false nice ps pgrep kill""".split()
+curl make sleep true false nice ps pgrep kill""".split()
 
 MODULES_PY = '''
 import ctypes, decimal, hashlib, json, os, queue, random, sqlite3, struct, tempfile, threading, time
@@ -175,6 +176,65 @@ print(random.random(), decimal.Decimal(2).sqrt(), struct.pack("<IQ", 1, 2))
 started = time.monotonic(); time.sleep(0.02)
 print(time.monotonic() - started >= 0.02, len(os.urandom(16)), ctypes.sizeof(ctypes.c_long))
 print(os.getcwd(), sorted(os.listdir("/data")))
+'''
+
+SOCKETS_PY = '''
+import asyncio, array, hashlib, http.server, os, socket, socketserver, subprocess, threading, urllib.request
+
+a, b = socket.socketpair()
+r, w = os.pipe()
+socket.send_fds(a, [b"take"], [w])
+data, fds, flags, address = socket.recv_fds(b, 100, 4)
+os.write(fds[0], b"through two sockets")
+print(data, os.read(r, 100))
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *args): pass
+
+os.chdir("/data")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+url = "http://127.0.0.1:%d/" % server.server_address[1]
+for name in ("text", "blob", "tree/a/b/deep"):
+    body = urllib.request.urlopen(url + name).read()
+    print(name, len(body), hashlib.sha256(body).hexdigest() == hashlib.sha256(open(name, "rb").read()).hexdigest())
+try:
+    urllib.request.urlopen(url + "missing")
+except urllib.error.HTTPError as e:
+    print(e.code)
+if os.path.exists("/bin/curl"):
+    got = subprocess.run(["/bin/curl", "-s", "-S", "-D", "-", "-o", "/dev/null", url + "text"], stdout=subprocess.PIPE)
+    print(got.returncode, got.stdout.splitlines()[0])
+server.shutdown()
+
+async def main():
+    async def echo(reader, writer):
+        while line := await reader.readline():
+            writer.write(line.upper())
+            await writer.drain()
+        writer.close()
+    tcp = await asyncio.start_server(echo, "127.0.0.1", 0)
+    unix = await asyncio.start_unix_server(echo, "/tmp/echo.sock")
+    async def client(n):
+        if n % 2:
+            reader, writer = await asyncio.open_unix_connection("/tmp/echo.sock")
+        else:
+            reader, writer = await asyncio.open_connection(*tcp.sockets[0].getsockname())
+        lines = []
+        for i in range(20):
+            writer.write(b"client %d line %d\\n" % (n, i))
+            lines.append(await reader.readline())
+        writer.close()
+        await writer.wait_closed()
+        return b"".join(lines)
+    got = await asyncio.gather(*(client(n) for n in range(10)))
+    print([len(g) for g in got], got[3][:40])
+    tcp.close()
+    unix.close()
+asyncio.run(main())
+os.unlink("/tmp/echo.sock")
+print(socket.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM))
 '''
 
 SUBPROCESSES_PY = '''

@@ -20,7 +20,7 @@ import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from harness import TIMEOUT, Instance, host_path, libraries, put, put_program, sh
-from programs import FROM_HOST, MAKEFILE, MODULES_PY, PROGRAMS, ROWS_SQL, SUBPROCESSES_PY
+from programs import FROM_HOST, MAKEFILE, MODULES_PY, PROGRAMS, ROWS_SQL, SOCKETS_PY, SUBPROCESSES_PY
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "src")
@@ -86,6 +86,7 @@ def make_data(image, long_run):
     with open(data + "/modules.py", "w") as f:
         f.write(MODULES_PY)
     for name, text in (("rows.sql", ROWS_SQL), ("subprocesses.py", SUBPROCESSES_PY),
+                       ("sockets.py", SOCKETS_PY),
                        ("Makefile", MAKEFILE)):
         with open(f"{data}/{name}", "w") as f:
             f.write(text)
