@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Processes that come and go while threads of their parent map, copy, spawn and end. The programs
+ * that are started fill memory with a pattern of their own and look whether it stays: a copy that
+ * hits addresses which have gone to another process would show there.
+ */
+#include "child.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#define ROUNDS	 60
+#define SPAWNERS 4
+#define PAGES	 24
+
+static volatile int stop;
+
+static int canaries(void)
+{
+	size_t size = PAGES * 4096;
+
+	for (int round = 0; round < 8; round++) {
+		unsigned char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		unsigned char mark = 0x80 | (getpid() & 0x7f);
+
+		if (p == MAP_FAILED)
+			return 1;
+		for (size_t i = 0; i < size; i++) {
+			if (p[i])
+				return 2; /* somebody else's bytes */
+		}
+		memset(p, mark, size);
+		sched_yield();
+		for (size_t i = 0; i < size; i++) {
+			if (p[i] != mark)
+				return 3;
+		}
+		munmap(p, size);
+	}
+	return 0;
+}
+
+static void *spin(void *arg)
+{
+	for (;;)
+		__asm__ volatile("");
+	return NULL;
+}
+
+static int child_main(int argc, char **argv)
+{
+	pthread_t t;
+
+	if (!strcmp(argv[1], "canaries"))
+		return canaries();
+	if (!strcmp(argv[1], "threads")) {
+		/* Others spin while the process ends, one way or the other. */
+		for (int i = 0; i < 3; i++)
+			pthread_create(&t, NULL, spin, NULL);
+		if (argc > 2)
+			execl(self, self, "canaries", NULL);
+		return 0;
+	}
+	return 99;
+}
+
+/* --- copying into memory that goes --- */
+
+static void *copier(void *arg)
+{
+	int fd = open("/dev/zero", O_RDONLY);
+	static char garbage[PAGES * 4096];
+	int fds[2];
+
+	memset(garbage, 0x55, sizeof(garbage));
+	pipe2(fds, O_NONBLOCK);
+	while (!stop) {
+		char *p = *(char *volatile *)arg;
+
+		if (p)
+			read(fd, p, PAGES * 4096);
+		write(fds[1], garbage, 4096);
+		read(fds[0], p, 4096);
+	}
+	close(fd);
+	close(fds[0]);
+	close(fds[1]);
+	return NULL;
+}
+
+static void *mapper(void *arg)
+{
+	char *volatile *shared = arg;
+
+	while (!stop) {
+		char *p = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		*shared = p;
+		sched_yield();
+		munmap(p, PAGES * 4096);
+	}
+	return NULL;
+}
+
+static void copies_hit_nobody(void)
+{
+	char *volatile shared = NULL;
+	pthread_t c, m;
+
+	pthread_create(&c, NULL, copier, (void *)&shared);
+	pthread_create(&m, NULL, mapper, (void *)&shared);
+	for (int i = 0; i < ROUNDS; i++)
+		CHECK_EQ(exit_of(spawn("canaries", NULL, NULL)), 0);
+	stop = 1;
+	pthread_join(c, NULL);
+	pthread_join(m, NULL);
+	stop = 0;
+}
+
+/* --- many threads that spawn --- */
+
+static void *spawner(void *arg)
+{
+	for (int i = 0; i < ROUNDS / 3; i++) {
+		pid_t pid = spawn("canaries", NULL, NULL);
+		int status = -1;
+
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK_EQ(status, 0);
+	}
+	return NULL;
+}
+
+static void threads_spawn(void)
+{
+	pthread_t t[SPAWNERS];
+
+	for (int i = 0; i < SPAWNERS; i++)
+		pthread_create(&t[i], NULL, spawner, NULL);
+	for (int i = 0; i < SPAWNERS; i++)
+		pthread_join(t[i], NULL);
+	CHECK_ERRNO(waitpid(-1, NULL, WNOHANG), ECHILD);
+}
+
+/* --- ends with company --- */
+
+static void ends_with_threads(void)
+{
+	for (int i = 0; i < ROUNDS / 4; i++) {
+		CHECK_EQ(exit_of(spawn("threads", NULL, NULL)), 0);
+		CHECK_EQ(exit_of(spawn("threads", "exec", NULL)), 0);
+	}
+}
+
+/* Killed at any moment of their start. */
+static void killed_early(void)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		pid_t pid = spawn(i & 1 ? "threads" : "canaries", NULL, NULL);
+		int status;
+
+		for (volatile int n = 0; n < i * 500; n++)
+			;
+		kill(pid, SIGKILL);
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+	}
+}
+
+CHILD_MAIN(copies_hit_nobody, threads_spawn, ends_with_threads, killed_early)
