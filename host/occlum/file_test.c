@@ -183,6 +183,26 @@ static void directories_are_made_as_needed(void **state)
 	assert_int_equal(dir_make("", 0755), -ENOENT);
 }
 
+/* A closed stream stays as good as closed, and no file takes its number. */
+static void closed_streams_are_occupied(void **state)
+{
+	char c;
+
+	for (int fd = 0; fd < 3; fd++) {
+		int kept = dup(fd), seen, use;
+
+		close(fd);
+		assert_int_equal(stdio_occupy(), 0);
+		seen = open(".", O_RDONLY | O_DIRECTORY);
+		use = fd == 0 ? (int)read(fd, &c, 1) : (int)write(fd, "x", 1);
+		dup2(kept, fd);
+		close(kept);
+		close(seen);
+		assert_true(seen > 2);
+		assert_int_equal(use, -1);
+	}
+}
+
 #define IN_SCRATCH(f) cmocka_unit_test_setup_teardown(f, enter, leave)
 
 int main(void)
@@ -195,6 +215,7 @@ int main(void)
 		IN_SCRATCH(trees_are_copied_with_modes_and_links),
 		IN_SCRATCH(digests_notice_every_change),
 		IN_SCRATCH(directories_are_made_as_needed),
+		IN_SCRATCH(closed_streams_are_occupied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

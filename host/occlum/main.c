@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "host/occlum/command.h"
+#include "host/occlum/file.h"
 #include "host/occlum/report.h"
 
 struct command {
@@ -133,8 +134,11 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	int status = dispatch(argc, argv);
+	int err = stdio_occupy(), status;
 
+	if (err < 0)
+		return complain_errno(err, "cannot open /dev/null for a closed standard stream");
+	status = dispatch(argc, argv);
 	/* A full disk or a closed pipe must not look like success. */
 	if ((fflush(stdout) != 0 || report_is_incomplete()) && status == 0)
 		return complain("cannot write the output");

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/occlum/file.h"
 #include "host/occlum/instance.h"
 #include "host/occlum/report.h"
 #include "include/occlum/occlum_pal_api.h"
@@ -92,9 +93,13 @@ static int run_program(char **argv)
 int main(int argc, char **argv)
 {
 	struct occlum_pal_attr attr = OCCLUM_PAL_ATTR_INITVAL;
-	int status;
+	int status, err = stdio_occupy();
 
 	report_command = "run";
+	if (err < 0) {
+		complain_errno(err, "cannot open /dev/null for a closed standard stream");
+		return STATUS_NO_ENCLAVE;
+	}
 	if (argc < 2) {
 		fprintf(stderr, "[ERROR] occlum-run: at least one argument must be provided\n");
 		return STATUS_NO_ENCLAVE;

@@ -49,6 +49,14 @@ $ ln image/bin/busybox image/bin/echo && occlum build --sgx-mode SIM >/dev/null 
  a b * -- it's
 ! occlum: build: the image below run/ has changed; the files that earlier runs wrote are kept (`occlum build --reset` deletes them)
 
+# A closed stream is closed inside too: no file of the instance takes its place.
+$ occlum run /bin/busybox cat <&-
+! cat: read error: Bad file descriptor
+[1]
+$ occlum run /bin/busybox echo hello >&-; cat .__occlum_lock | tr -d '0-9'
+ run
+! echo: write error: Bad file descriptor
+
 # Environment: only what env.untrusted names.
 $ EXAMPLE=1 OTHER=2 PYTHONPATH=/host occlum run /bin/busybox env | grep -E 'EXAMPLE|OTHER|PYTHONPATH|OCCLUM'
 OCCLUM=yes
