@@ -416,8 +416,15 @@ static int run_tool(const struct sign_params *params, const char *xml_path, cons
 		if (errno != EINTR)
 			return -errno;
 	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		if (access(out_path, F_OK) == 0)
+			return 0;
+		enclave_error_set(error,
+				  "the sign tool '%s' ended with success and has not made the file "
+				  "that -out names",
+				  params->tool_path);
+		return -ENOENT;
+	}
 	enclave_error_set(error, "the sign tool '%s' failed (%s %d)", params->tool_path,
 			  WIFEXITED(status) ? "exit status" : "signal",
 			  WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));

@@ -70,6 +70,12 @@ $ occlum build --sgx-mode SIM --sign-tool Occlum.json
 $ occlum build --sign-key
 ! occlum: build: --sign-key needs a value
 [1]
+$ occlum build --sgx-mode SIM --sign-tool /bin/true 2>&1 >/dev/null
+occlum: build: the sign tool '/usr/bin/true' ended with success and has not made the file that -out names
+[1]
+$ occlum build --sgx-mode SIM --sign-tool /bin/false 2>&1 >/dev/null
+occlum: build: the sign tool '/usr/bin/false' failed (exit status 1)
+[1]
 
 # Nothing was built by any of these.
 $ ls -A build
