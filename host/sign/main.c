@@ -46,11 +46,17 @@ static int parse(struct options *o, int argc, char **argv)
 
 		while (k < ARRAY_SIZE(known) && strcmp(argv[i], known[k].name) != 0)
 			k++;
-		if (k == ARRAY_SIZE(known) || i + 1 == argc)
+		if (k == ARRAY_SIZE(known)) {
+			fprintf(stderr, "occlum-sign: unknown option '%s'\n", argv[i]);
 			return -1;
+		}
+		if (i + 1 == argc) {
+			fprintf(stderr, "occlum-sign: %s needs a value\n", argv[i]);
+			return -1;
+		}
 		*known[k].value = argv[i + 1];
 	}
-	return argc >= 2 ? 0 : -1;
+	return 0;
 }
 
 /* The exit status, or -1 for wrong usage. */
@@ -92,6 +98,21 @@ static int make(const char *command, const struct options *o)
 	return err ? 1 : 0;
 }
 
+/* Says why no command fits. */
+static void say_misfit(const char *command)
+{
+	static const char *const commands[] = {"sign", "gendata", "catsig",  "genkey",
+					       "dump", "check",	  "measure", "sgxs"};
+	size_t k = 0;
+
+	while (k < ARRAY_SIZE(commands) && strcmp(command, commands[k]) != 0)
+		k++;
+	if (k == ARRAY_SIZE(commands))
+		fprintf(stderr, "occlum-sign: unknown command '%s'\n", command);
+	else
+		fprintf(stderr, "occlum-sign: %s takes other options\n", command);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {0};
@@ -101,10 +122,14 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
-	if (parse(&o, argc, argv) == 0) {
+	if (argc < 2) {
+		fprintf(stderr, "occlum-sign: no command is given\n");
+	} else if (parse(&o, argc, argv) == 0) {
 		status = make(argv[1], &o);
 		if (status < 0)
 			status = review(argv[1], &o);
+		if (status < 0)
+			say_misfit(argv[1]);
 	}
 	if (status < 0) {
 		fputs(usage, stderr);

@@ -125,9 +125,9 @@ $ ../sign check -enclave $BUILD/kernel/libocclum-libos_sim.so
 ! occlum-sign: the kernel image is not prepared: its measured page is empty or damaged
 [1]
 $ ../sign check 2>&1 | grep -c occlum-sign; ../sign dump -enclave 2>&1 | grep -c check; ../sign measure -enclave ../signed -sgxs ../stream 2>&1 | head -n 1
-8
+9
 1
-usage: occlum-sign sign -key KEY.pem -config XML -enclave IN -out OUT
+occlum-sign: measure takes other options
 $ ../sign sgxs -enclave ../signed -out missing/stream
 ! occlum-sign: cannot create 'missing/stream': No such file or directory
 [1]
