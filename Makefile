@@ -22,7 +22,11 @@ all: $(BUILD)/build.ninja
 $(BUILD)/build.ninja:
 	meson setup $(BUILD) --prefix $(PREFIX)
 
+# A build folder that was set up for another prefix is set to this one.
 install: all
+	@[ "$$(meson introspect $(BUILD) --buildoptions | \
+		python3 -c 'import json, sys; print([o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"][0])')" \
+		= "$(PREFIX)" ] || { meson configure $(BUILD) --prefix $(PREFIX) && ninja -C $(BUILD); }
 	meson install -C $(BUILD) --no-rebuild
 
 test: all

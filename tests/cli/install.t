@@ -2,6 +2,19 @@
 # Installed elsewhere, everything finds the rest from its own place.
 $ DESTDIR=$SCRATCH/dest meson install -C $BUILD --no-rebuild >/dev/null 2>&1; readlink dest/usr/local/bin/occlum | sed 's#.*/build/bin#PREFIX/build/bin#'
 PREFIX/build/bin/occlum
+$ readlink dest/usr/local/share/man/man1/occlum.1 | sed 's#.*/share/man#PREFIX/share/man#'; ls dest/usr/local/share/man/*
+PREFIX/share/man/man1/occlum.1
+dest/usr/local/share/man/man1:
+occlum-sign.1
+occlum.1
+
+dest/usr/local/share/man/man5:
+Occlum.json.5
+
+# An installation below /usr/local has its pages there already.
+$ DESTDIR=$SCRATCH/own MESON_INSTALL_PREFIX=/usr/local sh $TOP/packaging/link-command; find own -type l | sort
+own/usr/local/bin/occlum
+own/usr/local/bin/occlum-gcc
 $ mv "$(dirname "$(dirname "$(dirname "$(find dest -path '*/build/bin/occlum')")")")" prefix; cd prefix; find build etc share toolchains ! -type d | sort; cd ..
 build/bin/occlum
 build/bin/occlum-run
