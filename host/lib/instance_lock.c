@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -58,11 +59,72 @@ static void say_holder(int fd, char *text, size_t size)
 		snprintf(text, size,
 			 "the instance is in use by another process. Need to wait for the process "
 			 "to finish or kill it first.");
+	else if (strcmp(h.what, "mount") == 0)
+		snprintf(text, size,
+			 "the instance is in use by process %ld (occlum mount). Need to unmount it "
+			 "first: umount, or Ctrl-C there.",
+			 h.pid);
 	else
 		snprintf(text, size,
 			 "the instance is in use by process %ld (occlum %s). Need to wait for the "
 			 "process to finish or kill it first.",
 			 h.pid, h.what);
+}
+
+/* How /proc/self/mountinfo shows the instance as the source of `occlum mount`. */
+static bool mount_source(const char *folder, char *text, size_t size)
+{
+	char path[PATH_MAX];
+	size_t len = 0;
+
+	if (!realpath(folder, path))
+		return false;
+	for (const char *c = path; *c && len + 5 < size; c++) {
+		if (*c == ' ' || *c == '\t' || *c == '\n')
+			len += (size_t)snprintf(text + len, size - len, "\\%03o", *c);
+		else
+			text[len++] = *c == ',' || *c == '\\' ? '_' : *c;
+	}
+	text[len] = 0;
+	return true;
+}
+
+static bool is_mounted(const char *folder)
+{
+	char line[3 * PATH_MAX], source[2 * PATH_MAX], found[2 * PATH_MAX];
+	bool mounted = false;
+	FILE *f;
+
+	if (!mount_source(folder, source, sizeof(source)))
+		return true;
+	f = fopen("/proc/self/mountinfo", "re");
+	if (!f)
+		return true;
+	while (!mounted && fgets(line, sizeof(line), f)) {
+		const char *tail = strstr(line, " - fuse.occlum ");
+
+		mounted = tail && sscanf(tail, " - fuse.occlum %8191s", found) == 1 &&
+			  strcmp(found, source) == 0;
+	}
+	fclose(f);
+	return mounted;
+}
+
+/*
+ * `umount` returns before the server behind it has committed and gone: who comes next waits for
+ * that instead of being refused. A server that has not mounted yet is waited for as well, and then
+ * found mounted.
+ */
+static int lock_exclusively(int fd, const char *folder)
+{
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (strcmp(read_holder(fd).what, "mount") != 0 || is_mounted(folder) || i == 1000)
+			return -EWOULDBLOCK;
+		usleep(10000);
+	}
+	return 0;
 }
 
 int instance_lock_take(const char *folder, const char *what, int *ret_fd, char *text,
@@ -76,8 +138,9 @@ int instance_lock_take(const char *folder, const char *what, int *ret_fd, char *
 			 fd == -ENXIO ? "it is not a plain file; remove it" : strerror(-fd));
 		return fd;
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	err = lock_exclusively(fd, folder);
+	if (err) {
+		err = err == -EWOULDBLOCK ? -EBUSY : err;
 		if (err == -EBUSY)
 			say_holder(fd, text, text_size);
 		else

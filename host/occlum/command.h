@@ -13,3 +13,5 @@ int command_print(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_fsck(int argc, char **argv);
+int command_image(int argc, char **argv);
+int command_mount(int argc, char **argv);

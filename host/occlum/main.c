@@ -36,7 +36,14 @@ static const struct command commands[] = {
 	{"stop", NULL, "", "stop the started instance"},
 	{"package", NULL, "[<name>.tar.gz] [--debug]", "pack the instance for deployment"},
 	{"gdb", NULL, "<program> [<args>]", "debug a program inside the enclave"},
-	{"mount", NULL, "<path>", "mount the instance's files on the host"},
+	{"mount", command_mount,
+	 "[--sign-key <key_path>] [--sign-tool <tool_path>]\n"
+	 "                 [--image-key <key_path>] [--layer ro|rw] [--read-only]\n"
+	 "                 [--snapshot <name>] [--background] <path>",
+	 "mount the instance's files on the host"},
+	{"image", command_image,
+	 "info|ls|cat|extract|diff|verify|snapshot [<options>] [<arguments>]",
+	 "look into the instance's files without mounting them"},
 	{"gen-image-key", command_gen_image_key, "<key_path>",
 	 "make a file with a random key for --image-key"},
 	{"print", command_print, "mrenclave|mrsigner|sigstruct|sgxs",

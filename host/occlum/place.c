@@ -25,6 +25,8 @@ static const struct {
 	[PIECE_PAL] = {"build/lib/libocclum-pal.so", "host/pal/libocclum-pal.so"},
 	[PIECE_INIT] = {"build/lib/init", "user/init/init"},
 	[PIECE_SIGN_TOOL] = {"build/bin/occlum-sign", "host/sign/occlum-sign"},
+	[PIECE_IMAGE] = {"build/bin/occlum-image", "host/mount/occlum-image"},
+	[PIECE_MOUNT] = {"build/bin/occlum-mount", "host/mount/occlum-mount"},
 	[PIECE_TEMPLATE] = {"etc/template", "host/occlum"},
 };
 
@@ -39,6 +41,22 @@ static bool cut(char *path, const char *suffix)
 	return true;
 }
 
+static const char *const programs_built[] = {"/host/occlum/occlum", "/host/occlum/occlum-run",
+					     "/host/mount/occlum-image",
+					     "/host/mount/occlum-mount"};
+static const char *const programs_installed[] = {"/build/bin/occlum", "/build/bin/occlum-run",
+						 "/build/bin/occlum-image",
+						 "/build/bin/occlum-mount"};
+
+static bool cut_any(char *path, const char *const *suffixes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (cut(path, suffixes[i]))
+			return true;
+	}
+	return false;
+}
+
 int place_find(void)
 {
 	char root[PATH_MAX];
@@ -48,9 +66,9 @@ int place_find(void)
 	if (n < 0)
 		return complain_errno(errno, "cannot read /proc/self/exe");
 	root[n] = '\0';
-	if (cut(root, "/host/occlum/occlum") || cut(root, "/host/occlum/occlum-run"))
+	if (cut_any(root, programs_built, ARRAY_SIZE(programs_built)))
 		built = true;
-	else if (!cut(root, "/build/bin/occlum") && !cut(root, "/build/bin/occlum-run"))
+	else if (!cut_any(root, programs_installed, ARRAY_SIZE(programs_installed)))
 		return complain(
 			"%s is neither in an installation (PREFIX/build/bin) nor in a build folder",
 			root);

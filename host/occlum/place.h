@@ -14,6 +14,8 @@ enum piece {
 	PIECE_PAL,	  /* libocclum-pal.so */
 	PIECE_INIT,
 	PIECE_SIGN_TOOL, /* occlum-sign */
+	PIECE_IMAGE,	 /* occlum-image */
+	PIECE_MOUNT,	 /* occlum-mount */
 	PIECE_TEMPLATE,	 /* directory with Occlum.json */
 	PIECE_COUNT,
 };

@@ -316,7 +316,7 @@ static int sv_sync(struct vnode *v, bool data_only)
 {
 	struct volume *vol = volume_of(v);
 
-	return vol->is_image || vol->is_temporary ? 0 : secvol_commit(vol->sv);
+	return vol->is_read_only || vol->is_temporary ? 0 : secvol_commit(vol->sv);
 }
 
 static int sv_open(struct vnode *v, struct file *f)

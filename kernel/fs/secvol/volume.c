@@ -17,10 +17,14 @@
 #define LOG_TAG "secvol"
 #include "kernel/core/log.h"
 
-#define CACHE_IMAGE   MIB(1) /* the page cache lies above it */
-#define CACHE_SEALED  MIB(4)
-#define NODE_CACHE    MIB(1)
-#define DELTA_SEALED  MIB(2)	     /* changes between checkpoints; the heap is small by default */
+#define CACHE_IMAGE  MIB(1) /* the page cache lies above it */
+#define CACHE_SEALED MIB(4)
+#ifndef NODE_CACHE
+#define NODE_CACHE MIB(1)
+#endif
+#ifndef DELTA_SEALED
+#define DELTA_SEALED MIB(2) /* changes between checkpoints; the heap is small by default */
+#endif
 #define VOLUME_BLOCKS ((u64)1 << 28) /* 1 TiB, sparse */
 
 static void *env_alloc(void *arg, size_t size)
@@ -102,7 +106,7 @@ static int volume_sync(struct filesystem *fs)
 {
 	struct volume *vol = container_of(fs, struct volume, fs);
 
-	if (vol->is_image || vol->is_temporary)
+	if (vol->is_read_only || vol->is_temporary)
 		return 0;
 	return secvol_commit(vol->sv);
 }
@@ -318,7 +322,7 @@ static int make_if_missing(struct volume *vol, const struct config_volume *c,
 }
 
 static int open_secvol(struct volume *vol, const struct config_volume *c, const u8 *image_key,
-		       const u8 *lower, u64 cache_size)
+		       const u8 *lower, u64 cache_size, const char *snapshot)
 {
 	struct secvol_key_source keys;
 	struct secvol_params p = {
@@ -329,13 +333,14 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 								  : SECVOL_HASH,
 		.role = (enum secvol_role)c->role,
 		.keys = &keys,
-		.read_only = vol->is_image,
+		.read_only = vol->is_read_only,
+		.snapshot = snapshot,
 		.cache_bytes = cache_size      ? cache_size
 			       : vol->is_image ? CACHE_IMAGE
 					       : CACHE_SEALED,
 		.node_cache_bytes = NODE_CACHE,
 		.delta_bytes = DELTA_SEALED,
-		.discard = !vol->is_image,
+		.discard = !vol->is_read_only,
 	};
 	struct secvol_report report;
 	int err = set_keys(vol, c, image_key, &keys);
@@ -353,7 +358,7 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 		p.lower_sha256 = lower;
 		p.keep_upper = c->keep_upper;
 	}
-	if (!vol->is_image) {
+	if (!vol->is_read_only) {
 		err = make_if_missing(vol, c, &p);
 		if (err)
 			return err;
@@ -369,6 +374,19 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 int volume_open(const struct config_volume *c, const u8 *image_key, const u8 *lower, u64 cache_size,
 		struct filesystem **ret)
 {
+	static const struct volume_choice as_it_is;
+
+	return volume_open_as(c, image_key, lower, cache_size, &as_it_is, ret);
+}
+
+struct secvol *volume_secvol(struct filesystem *fs)
+{
+	return container_of(fs, struct volume, fs)->sv;
+}
+
+int volume_open_as(const struct config_volume *c, const u8 *image_key, const u8 *lower,
+		   u64 cache_size, const struct volume_choice *choice, struct filesystem **ret)
+{
 	size_t len = strlen(c->source);
 	struct volume *vol = kzalloc(sizeof(*vol) + len + 1);
 	u32 flags, store_flags;
@@ -380,9 +398,10 @@ int volume_open(const struct config_volume *c, const u8 *image_key, const u8 *lo
 	memcpy(vol->source, c->source, len);
 	vol->is_image = config_role_is_pinned(c->role);
 	vol->is_temporary = c->role == CONFIG_ROLE_TEMPORARY;
-	flags = FS_CACHE_NAMES | FS_CACHE_ATTR | (vol->is_image ? FS_READ_ONLY : 0);
+	vol->is_read_only = vol->is_image || choice->read_only;
+	flags = FS_CACHE_NAMES | FS_CACHE_ATTR | (vol->is_read_only ? FS_READ_ONLY : 0);
 	fs_init(&vol->fs, &volume_ops, "sefs", vol->source, SECVOL_MAGIC, flags);
-	store_flags = vol->is_image	  ? STORE_READ_ONLY
+	store_flags = vol->is_read_only	  ? STORE_READ_ONLY
 		      : vol->is_temporary ? STORE_CREATE | STORE_FRESH
 		      : c->may_create	  ? STORE_CREATE
 					  : 0;
@@ -392,7 +411,7 @@ int volume_open(const struct config_volume *c, const u8 *image_key, const u8 *lo
 	}
 	err = store_dir_open(vol->source, store_flags, &vol->store);
 	if (!err)
-		err = open_secvol(vol, c, image_key, lower, cache_size);
+		err = open_secvol(vol, c, image_key, lower, cache_size, choice->snapshot);
 	if (err)
 		goto fail;
 	err = volume_vnode(vol, SECVOL_ROOT_OBJ, NULL, false, &vol->fs.root);
@@ -400,7 +419,7 @@ int volume_open(const struct config_volume *c, const u8 *image_key, const u8 *lo
 		secvol_abandon(vol->sv);
 		goto fail;
 	}
-	if (!vol->is_image)
+	if (!vol->is_read_only)
 		commit_timer_add(vol);
 	*ret = &vol->fs;
 	return 0;

@@ -12,3 +12,16 @@
  */
 int __must_check volume_open(const struct config_volume *v, const u8 *image_key, const u8 *lower,
 			     u64 cache_size, struct filesystem **ret);
+
+/* The host tools' wishes: they look at a volume without changing a byte of it. */
+struct volume_choice {
+	bool read_only;
+	const char *snapshot; /* read_only: this one instead of the present; NULL */
+};
+int __must_check volume_open_as(const struct config_volume *v, const u8 *image_key, const u8 *lower,
+				u64 cache_size, const struct volume_choice *choice,
+				struct filesystem **ret);
+
+struct secvol;
+/* What a file system made by volume_open() lies on; borrowed. */
+struct secvol *volume_secvol(struct filesystem *fs);

@@ -12,6 +12,7 @@ struct volume {
 	struct bs *store;
 	bool is_image; /* pinned, read-only: its pages may be shared and remembered */
 	bool is_temporary;
+	bool is_read_only;  /* an image, or a tool that only looks */
 	bool is_marked;	    /* atomic: changed since the last periodic commit */
 	bool commit_failed; /* the commit timer's, then shutdown's: it has been said */
 	bool is_reported;   /* atomic: that it is damaged has been said */

@@ -335,6 +335,11 @@ static int make_root(struct union_fs *fs)
 	err = fs->upper->root->ops->lookup(fs->upper->root, (struct vfs_name){"upper", 5},
 					   &n->upper);
 	is_new = err == -ENOENT;
+	if (is_new && (fs->upper->flags & FS_READ_ONLY)) {
+		err = 0; /* nothing was ever written: the image alone */
+		is_new = false;
+		n->upper = NULL;
+	}
 	if (is_new)
 		err = find_or_make_dir(fs->upper, "upper", 0755, &n->upper);
 	if (!err && is_new) {
@@ -349,8 +354,10 @@ static int make_root(struct union_fs *fs)
 	}
 	for (u32 i = 0; i < fs->lower_count; i++)
 		n->lowers[n->lower_count++] = vnode_get(fs->lowers[i]->root);
-	vnode_init(&n->v, &fs->fs, &union_ops, n->upper->key << 1 | 1, n->upper->mode,
-		   n->upper->uid, n->upper->gid);
+	if (n->upper)
+		top = n->upper;
+	vnode_init(&n->v, &fs->fs, &union_ops, n->upper ? top->key << 1 | 1 : 0, top->mode,
+		   top->uid, top->gid);
 	n->ino = 2;
 	fs->fs.root = vnode_insert(&n->v);
 	return 0;
@@ -362,7 +369,7 @@ int unionfs_new(struct filesystem *upper, struct filesystem **lowers, u32 lower_
 	static const struct fs_ops ops = {
 		.statfs = union_statfs, .sync = union_sync, .shutdown = union_shutdown};
 	struct union_fs *fs;
-	int err;
+	int err = 0;
 
 	if (!lower_count || lower_count > UNION_LOWER_MAX)
 		return -EINVAL;
@@ -376,10 +383,14 @@ int unionfs_new(struct filesystem *upper, struct filesystem **lowers, u32 lower_
 		fs->lowers[i] = lowers[i];
 	fs->lower_count = lower_count;
 	mutex_init(&fs->copy_lock, LOCK_UNION_COPY);
-	err = find_or_make_dir(upper, "work", 0, &fs->work);
-	if (err)
-		goto free;
-	err = clean_work(fs);
+	if (upper->flags & FS_READ_ONLY) {
+		fs->fs.flags |= FS_READ_ONLY; /* only looked at: nothing is prepared or cleaned */
+	} else {
+		err = find_or_make_dir(upper, "work", 0, &fs->work);
+		if (err)
+			goto free;
+		err = clean_work(fs);
+	}
 	if (!err)
 		err = make_root(fs);
 	if (err)

@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * FUSE's low-level requests. An inode number that the kernel of the host knows is the address of a
+ * node, counted once per lookup. Nobody else changes the volumes while they are mounted, so names
+ * and attributes stay in the kernel's caches for as long as it likes, and files are opened and
+ * closed there alone.
+ */
+#include "host/mount/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/overflow.h"
+
+#define FOR_EVER    86400.0
+#define REQUEST_MAX MIB(1)
+
+static struct server *server_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* Counted by the kernel (lookups), so good during the request. The root stays held. */
+static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
+{
+	static struct node *root;
+
+	if (ino != FUSE_ROOT_ID)
+		return (struct node *)ino;
+	if (!__atomic_load_n(&root, __ATOMIC_ACQUIRE)) {
+		struct node *n = files_root(server_of(req)->files);
+
+		node_put(n, 1); /* the file system has its own reference */
+		__atomic_store_n(&root, n, __ATOMIC_RELEASE);
+	}
+	return root;
+}
+
+/* Errors of the project's own become what a program can understand. */
+static void reply_error(fuse_req_t req, int err)
+{
+	switch (err) {
+	case -EKEYREJECTED:
+	case -EBADMSG:
+	case -EUCLEAN:
+	case -ESTALE: err = -EIO; break;
+	}
+	fuse_reply_err(req, -err);
+}
+
+static void op_init(void *arg, struct fuse_conn_info *conn)
+{
+	static const unsigned wanted[] = {FUSE_CAP_WRITEBACK_CACHE,  FUSE_CAP_ASYNC_READ,
+					  FUSE_CAP_PARALLEL_DIROPS,  FUSE_CAP_READDIRPLUS,
+					  FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_CACHE_SYMLINKS,
+					  FUSE_CAP_ASYNC_DIO,	     FUSE_CAP_NO_OPEN_SUPPORT};
+
+	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+				  FUSE_CAP_SPLICE_MOVE | FUSE_CAP_POSIX_ACL |
+				  FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC);
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		conn->want |= conn->capable & wanted[i];
+	conn->max_write = REQUEST_MAX;
+	conn->max_readahead = REQUEST_MAX;
+	conn->max_background = 64;
+	conn->congestion_threshold = 48;
+	conn->time_gran = 1;
+}
+
+/* ---- names ---- */
+
+static int fill_entry(struct fuse_entry_param *e, struct node *n)
+{
+	memset(e, 0, sizeof(*e));
+	e->ino = (fuse_ino_t)n;
+	e->attr_timeout = e->entry_timeout = FOR_EVER;
+	return node_stat(n, &e->attr);
+}
+
+/* Consumes the node. */
+static void reply_node(fuse_req_t req, struct node *n)
+{
+	struct fuse_entry_param e;
+	int err = fill_entry(&e, n);
+
+	if (err) {
+		node_put(n, 1);
+		reply_error(req, err);
+	} else if (fuse_reply_entry(req, &e) < 0) {
+		node_put(n, 1); /* the kernel has forgotten the request */
+	}
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fuse_entry_param none = {.entry_timeout = FOR_EVER};
+	struct node *n;
+	int err = node_lookup(node_of(req, parent), name, &n);
+
+	if (!err)
+		reply_node(req, n);
+	else if (err == -ENOENT)
+		fuse_reply_entry(req, &none); /* remembered: nobody else makes the name */
+	else
+		reply_error(req, err);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+	if (ino != FUSE_ROOT_ID)
+		node_put((struct node *)ino, count);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (forgets[i].ino != FUSE_ROOT_ID)
+			node_put((struct node *)forgets[i].ino, forgets[i].nlookup);
+	}
+	fuse_reply_none(req);
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct node *n;
+	int err = node_create(node_of(req, parent), name, mode, rdev, ctx->uid, ctx->gid, &n);
+
+	if (err)
+		reply_error(req, err);
+	else
+		reply_node(req, n);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	op_mknod(req, parent, name, S_IFDIR | (mode & 07777), 0);
+}
+
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct node *n;
+	int err = node_symlink(node_of(req, parent), name, target, ctx->uid, ctx->gid, &n);
+
+	if (err)
+		reply_error(req, err);
+	else
+		reply_node(req, n);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		      struct fuse_file_info *fi)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct fuse_entry_param e;
+	struct node *n;
+	int err = node_create(node_of(req, parent), name, S_IFREG | (mode & 07777), 0, ctx->uid,
+			      ctx->gid, &n);
+
+	if (err) {
+		reply_error(req, err);
+		return;
+	}
+	err = fill_entry(&e, n);
+	fi->keep_cache = 1;
+	if (err)
+		reply_error(req, err);
+	if (err || fuse_reply_create(req, &e, fi) < 0)
+		node_put(n, 1);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	struct node *n = node_of(req, ino);
+	int err = node_link(n, node_of(req, parent), name);
+
+	if (err)
+		reply_error(req, err);
+	else
+		reply_node(req, node_get(n));
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	reply_error(req, node_unlink(node_of(req, parent), name, false));
+}
+
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	reply_error(req, node_unlink(node_of(req, parent), name, true));
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
+		      const char *to_name, unsigned int flags)
+{
+	reply_error(req, node_rename(node_of(req, parent), name, node_of(req, to_parent), to_name,
+				     flags));
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char target[4096];
+	long n = node_readlink(node_of(req, ino), target, sizeof(target) - 1);
+
+	if (n < 0) {
+		reply_error(req, (int)n);
+		return;
+	}
+	target[n] = 0;
+	fuse_reply_readlink(req, target);
+}
+
+/* ---- attributes ---- */
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+	int err = node_stat(node_of(req, ino), &st);
+
+	if (err)
+		reply_error(req, err);
+	else
+		fuse_reply_attr(req, &st, FOR_EVER);
+}
+
+static struct node_time time_of(struct timespec t, bool is_now)
+{
+	if (is_now)
+		clock_gettime(CLOCK_REALTIME, &t);
+	return (struct node_time){.sec = t.tv_sec, .nsec = (u32)t.tv_nsec};
+}
+
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
+		       struct fuse_file_info *fi)
+{
+	struct node *n = node_of(req, ino);
+	struct node_attr a = {.mode = st->st_mode,
+			      .uid = st->st_uid,
+			      .gid = st->st_gid,
+			      .size = (u64)st->st_size};
+	u32 set = 0;
+	int err;
+
+	set |= to_set & FUSE_SET_ATTR_MODE ? NODE_SET_MODE : 0;
+	set |= to_set & FUSE_SET_ATTR_UID ? NODE_SET_UID : 0;
+	set |= to_set & FUSE_SET_ATTR_GID ? NODE_SET_GID : 0;
+	set |= to_set & FUSE_SET_ATTR_SIZE ? NODE_SET_SIZE : 0;
+	if (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW)) {
+		a.atime = time_of(st->st_atim, to_set & FUSE_SET_ATTR_ATIME_NOW);
+		set |= NODE_SET_ATIME;
+	}
+	if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)) {
+		a.mtime = time_of(st->st_mtim, to_set & FUSE_SET_ATTR_MTIME_NOW);
+		set |= NODE_SET_MTIME;
+	}
+	if (to_set & FUSE_SET_ATTR_CTIME) {
+		a.ctime = time_of(st->st_ctim, false);
+		set |= NODE_SET_CTIME;
+	}
+	err = node_setattr(n, &a, set);
+	if (err)
+		reply_error(req, err);
+	else
+		op_getattr(req, ino, fi);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct files_space s;
+	struct statvfs out;
+	int err = files_space(server_of(req)->files, &s);
+
+	if (err) {
+		reply_error(req, err);
+		return;
+	}
+	out = (struct statvfs){.f_bsize = s.bsize,
+			       .f_frsize = s.bsize,
+			       .f_blocks = s.blocks,
+			       .f_bfree = s.bfree,
+			       .f_bavail = s.bavail,
+			       .f_files = s.files,
+			       .f_ffree = s.ffree,
+			       .f_favail = s.ffree,
+			       .f_namemax = 255};
+	fuse_reply_statfs(req, &out);
+}
+
+/* ---- contents ---- */
+
+/* ENOSYS: the kernel opens and closes by itself from now on and keeps its cache. */
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	fuse_reply_err(req, ENOSYS);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	static __thread u8 *buf; /* lives as long as the worker */
+	long n;
+
+	if (!buf)
+		buf = malloc(REQUEST_MAX);
+	if (!buf) {
+		reply_error(req, -ENOMEM);
+		return;
+	}
+	n = node_read(node_of(req, ino), buf, MIN(size, (size_t)REQUEST_MAX), (u64)offset);
+	if (n < 0)
+		reply_error(req, (int)n);
+	else
+		fuse_reply_buf(req, (char *)buf, (size_t)n);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
+		     struct fuse_file_info *fi)
+{
+	long n = node_write(node_of(req, ino), buf, size, (u64)offset);
+
+	if (n < 0)
+		reply_error(req, (int)n);
+	else
+		fuse_reply_write(req, (size_t)n);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
+{
+	reply_error(req, node_sync(node_of(req, ino)));
+}
+
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t len,
+			 struct fuse_file_info *fi)
+{
+	reply_error(req, node_fallocate(node_of(req, ino), (u32)mode, (u64)offset, (u64)len));
+}
+
+static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+		     struct fuse_file_info *fi)
+{
+	u64 found = 0;
+	int err = -EINVAL;
+
+	if (whence == SEEK_DATA || whence == SEEK_HOLE)
+		err = node_seek(node_of(req, ino), (u64)offset, whence == SEEK_HOLE, &found);
+	if (err)
+		reply_error(req, err);
+	else
+		fuse_reply_lseek(req, (off_t)found);
+}
+
+static void op_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct fuse_file_info *fi,
+		    fuse_ino_t to, off_t to_offset, struct fuse_file_info *to_fi, size_t len,
+		    int flags)
+{
+	struct node *a = node_of(req, from), *b = node_of(req, to);
+	u8 *buf = malloc(REQUEST_MAX);
+	size_t done = 0;
+	long n = buf ? 0 : -ENOMEM;
+
+	while (buf && done < len && done < GIB(1)) {
+		n = node_read(a, buf, MIN(len - done, (size_t)REQUEST_MAX),
+			      (u64)from_offset + done);
+		if (n > 0)
+			n = node_write(b, buf, (size_t)n, (u64)to_offset + done);
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	free(buf);
+	if (!done && n < 0)
+		reply_error(req, (int)n);
+	else
+		fuse_reply_write(req, done);
+}
+
+/* ---- extended attributes ---- */
+
+static void reply_xattr(fuse_req_t req, char *buf, size_t size, long n)
+{
+	if (n < 0)
+		reply_error(req, (int)n);
+	else if (!size)
+		fuse_reply_xattr(req, (size_t)n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	char buf[4096];
+
+	reply_xattr(req, buf, size,
+		    node_getxattr(node_of(req, ino), name, buf, MIN(size, sizeof(buf))));
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	char *buf = malloc(MAX(size, (size_t)1));
+
+	if (!buf) {
+		reply_error(req, -ENOMEM);
+		return;
+	}
+	reply_xattr(req, buf, size, node_listxattr(node_of(req, ino), buf, size));
+	free(buf);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+			size_t size, int flags)
+{
+	reply_error(req, node_setxattr(node_of(req, ino), name, value, size, (u32)flags));
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	reply_error(req, node_removexattr(node_of(req, ino), name));
+}
+
+/* ---- directories ---- */
+
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct listing *l;
+	int err = listing_open(node_of(req, ino), &l);
+
+	if (err) {
+		reply_error(req, err);
+		return;
+	}
+	fi->fh = (u64)l;
+	fi->cache_readdir = 1;
+	fi->keep_cache = 1;
+	if (fuse_reply_open(req, fi) < 0)
+		listing_close(l);
+}
+
+static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	listing_close((struct listing *)fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+struct dir_reply {
+	fuse_req_t req;
+	struct node *dir;
+	char *buf;
+	size_t used, size;
+	bool plus;
+	int err;
+};
+
+/* The counted reference of an entry that did not fit goes at once. */
+static int add_plus(struct dir_reply *r, const char *name, u64 next)
+{
+	struct fuse_entry_param e;
+	struct node *n;
+	size_t need;
+
+	r->err = node_lookup(r->dir, name, &n);
+	if (r->err == -ENOENT) {
+		r->err = 0;
+		return 0; /* deleted since it was listed */
+	}
+	if (r->err)
+		return 1;
+	r->err = fill_entry(&e, n);
+	if (r->err) {
+		node_put(n, 1);
+		return 1;
+	}
+	need = fuse_add_direntry_plus(r->req, r->buf + r->used, r->size - r->used, name, &e,
+				      (off_t)next);
+	if (need > r->size - r->used) {
+		node_put(n, 1);
+		return 1;
+	}
+	r->used += need;
+	return 0;
+}
+
+static int add_entry(void *arg, const char *name, size_t len, u64 ino, u8 type, u64 next)
+{
+	struct dir_reply *r = arg;
+	struct stat st = {.st_ino = ino, .st_mode = (mode_t)type << 12};
+	bool dots = (len == 1 && name[0] == '.') || (len == 2 && name[0] == '.' && name[1] == '.');
+	char text[256];
+	size_t need;
+
+	if (len >= sizeof(text))
+		return 0;
+	memcpy(text, name, len);
+	text[len] = 0;
+	if (r->plus && !dots)
+		return add_plus(r, text, next);
+	if (r->plus) {
+		struct fuse_entry_param e = {.attr = st};
+
+		need = fuse_add_direntry_plus(r->req, r->buf + r->used, r->size - r->used, text, &e,
+					      (off_t)next);
+	} else {
+		need = fuse_add_direntry(r->req, r->buf + r->used, r->size - r->used, text, &st,
+					 (off_t)next);
+	}
+	if (need > r->size - r->used)
+		return 1;
+	r->used += need;
+	return 0;
+}
+
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		 struct fuse_file_info *fi, bool plus)
+{
+	struct dir_reply r = {.req = req,
+			      .dir = node_of(req, ino),
+			      .buf = malloc(size),
+			      .size = size,
+			      .plus = plus};
+	int err = r.buf ? listing_read((struct listing *)fi->fh, (u64)offset, add_entry, &r)
+			: -ENOMEM;
+
+	if (!err)
+		err = r.err;
+	if (err && !r.used)
+		reply_error(req, err);
+	else
+		fuse_reply_buf(req, r.buf, r.used);
+	free(r.buf);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *fi)
+{
+	list(req, ino, size, offset, fi, false);
+}
+
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+			   struct fuse_file_info *fi)
+{
+	list(req, ino, size, offset, fi, true);
+}
+
+const struct fuse_lowlevel_ops server_ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.link = op_link,
+	.create = op_create,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.fsync = op_fsync,
+	.fsyncdir = op_fsync,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.statfs = op_statfs,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
+	.fallocate = op_fallocate,
+	.lseek = op_lseek,
+	.copy_file_range = op_copy,
+};

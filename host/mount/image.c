@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * occlum-image: looks into an instance's volumes without mounting them. All but changes of snapshots
+ * opens read-only and changes no byte.
+ */
+#include "host/mount/image.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/mount/kernel_env.h"
+#include "host/occlum/instance.h"
+#include "host/occlum/place.h"
+#include "host/occlum/report.h"
+#include "lib/base/hex.h"
+#include "lib/base/string.h"
+
+void print_json(const char *text, size_t len)
+{
+	putchar('"');
+	for (size_t i = 0; i < len; i++) {
+		u8 c = (u8)text[i];
+
+		if (c == '"' || c == '\\')
+			printf("\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			printf("\\u%04x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+void image_progress(const char *what, u64 done, u64 total)
+{
+	static time_t last;
+	time_t now = time(NULL);
+
+	if (!isatty(STDERR_FILENO) || (done < total && now == last))
+		return;
+	last = now;
+	fprintf(stderr, "\r%s: %3llu %%%s", what,
+		(unsigned long long)(total ? done * 100 / total : 100), done < total ? "" : "\n");
+}
+
+/* ---- info ---- */
+
+static void print_id(const char *name, const u8 *bytes, size_t size, bool json)
+{
+	char hex[2 * 64 + 1];
+
+	hex_encode(hex, bytes, size);
+	if (json)
+		printf(", \"%s\": \"%s\"", name, hex);
+	else
+		inform("  %-14s %s", name, hex);
+}
+
+static void print_number(const char *name, u64 n, bool json)
+{
+	if (json)
+		printf(", \"%s\": %llu", name, (unsigned long long)n);
+	else
+		inform("  %-14s %llu", name, (unsigned long long)n);
+}
+
+static void print_text(const char *name, const char *text, bool json)
+{
+	if (json) {
+		printf(", \"%s\": ", name);
+		print_json(text, strlen(text));
+	} else {
+		inform("  %-14s %s", name, text);
+	}
+}
+
+static const char *slot_text(u8 type)
+{
+	switch (type) {
+	case SECVOL_SLOT_USER: return "image key";
+	case SECVOL_SLOT_EGETKEY: return "autokey";
+	case SECVOL_SLOT_KMS: return "kms";
+	default: return "random";
+	}
+}
+
+static void print_slots(struct secvol *sv, bool json)
+{
+	struct secvol_slot_info slots[SECVOL_KEY_SLOTS];
+	char text[128] = "";
+
+	if (secvol_slots(sv, slots) < 0)
+		return;
+	for (u32 i = 0; i < SECVOL_KEY_SLOTS; i++) {
+		size_t len = strlen(text);
+
+		if (slots[i].type != SECVOL_SLOT_EMPTY)
+			snprintf(text + len, sizeof(text) - len, "%s%s (epoch %u, svn %u)",
+				 len ? ", " : "", slot_text(slots[i].type), slots[i].epoch,
+				 slots[i].isvsvn);
+	}
+	if (text[0])
+		print_text("keys", text, json);
+}
+
+static const char *kind_of(const struct config_volume *v)
+{
+	if (!config_role_is_pinned(v->role))
+		return "sealed, writable";
+	return v->image_type == CONFIG_IMAGE_ENCRYPTED ? "encrypted, pinned"
+						       : "integrity-only, pinned";
+}
+
+static void print_volume(const char *name, const struct config_volume *c, struct files *fs,
+			 bool json)
+{
+	struct secvol *sv = view_secvol(fs);
+	struct secvol_info info;
+	char label[sizeof(info.label) + 1] = "";
+	u8 digest[32];
+
+	secvol_info(sv, &info);
+	secvol_root_sha256(sv, digest);
+	memcpy(label, info.label, sizeof(info.label));
+	if (json) {
+		printf(", \"%s\": {\"path\": ", name);
+		print_json(c->source, strlen(c->source));
+	} else {
+		inform("%s: %s", name, c->source);
+	}
+	print_text("kind", kind_of(c), json);
+	print_id("uuid", info.uuid, sizeof(info.uuid), json);
+	print_id("mac", digest, sizeof(digest), json);
+	print_text("label", label, json);
+	print_number("generation", info.gen, json);
+	print_number("files", info.files, json);
+	print_number("bytes_used", info.used_blocks * BS_BLOCK, json);
+	print_number("bytes_limit", info.size_blocks * BS_BLOCK, json);
+	print_number("key_epoch", info.epoch, json);
+	print_number("old_epochs", info.old_epochs, json);
+	print_slots(sv, json);
+	if (json)
+		putchar('}');
+}
+
+static int image_info(struct image_command *c)
+{
+	const struct config_mount *root = c->built.root;
+	enum view_layer wanted = c->view.layer;
+	struct view image, upper;
+	bool json = c->json, has_upper = false;
+	int failed = 0;
+
+	if (json)
+		printf("{\"version\": 1");
+	print_id("mrenclave", c->built.info.mrenclave, SGX_HASH_SIZE, json);
+	print_id("signer", c->built.info.mrsigner, SGX_HASH_SIZE, json);
+	if (wanted != VIEW_UPPER) {
+		c->view.layer = VIEW_IMAGE;
+		if (view_open(&image, &c->built, &c->view))
+			failed = 1;
+		else
+			print_volume("image", &root->layers[root->layer_count - 2], image.image,
+				     json);
+	}
+	if (wanted != VIEW_IMAGE) {
+		c->view.layer = wanted;
+		/* The union, so that nothing being written yet is no error. */
+		if (view_open(&upper, &c->built, &c->view))
+			failed = 1;
+		else
+			has_upper = upper.upper;
+		if (has_upper)
+			print_volume("upper", &root->layers[root->layer_count - 1], upper.upper,
+				     json);
+	}
+	if (json)
+		printf(", \"written\": %s}\n", has_upper ? "true" : "false");
+	else if (!failed && !has_upper && wanted != VIEW_IMAGE)
+		inform("upper: nothing was written yet");
+	return failed;
+}
+
+/* ---- the command line ---- */
+
+static const struct {
+	const char *name;
+	int (*run)(struct image_command *c);
+	int min, max;
+	const char *arguments;
+} commands[] = {
+	{"info", image_info, 0, 0, ""},
+	{"ls", image_ls, 0, 1, "[-l] [-R] [<path>]"},
+	{"cat", image_cat, 1, IMAGE_ARGUMENTS_MAX, "<path>..."},
+	{"extract", image_extract, 2, 2, "<path> <new path on the host>"},
+	{"diff", image_diff, 0, 2, "[<A> [<B>]]"},
+	{"verify", image_verify, 0, 0, ""},
+	{"snapshot", image_snapshot, 1, 2, "list | create|delete|rollback <name>"},
+};
+
+static int usage(void)
+{
+	printf("Usage: occlum image <what> [--sign-key <key>] [--sign-tool <tool>] [--image-key "
+	       "<key>]\n"
+	       "                    [--layer ro|rw] [--snapshot <name>] [--json]\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		printf("  %s %s\n", commands[i].name, commands[i].arguments);
+	printf("\nA and B of diff are `image`, `present` or the name of a snapshot; without them: "
+	       "image and present.\n");
+	return 0;
+}
+
+/* Options anywhere, until "--". 0 or 1. */
+static int parse(struct image_command *c, int argc, char **argv)
+{
+	bool options = true;
+
+	for (int i = 2; i < argc; i++) {
+		int taken = options ? view_take_option(&c->view, argc, argv, &i) : 0;
+
+		if (taken < 0)
+			return 1;
+		if (taken)
+			continue;
+		if (options && strcmp(argv[i], "--") == 0)
+			options = false;
+		else if (options && strcmp(argv[i], "--json") == 0)
+			c->json = true;
+		else if (options && strcmp(argv[i], "-l") == 0)
+			c->is_long = true;
+		else if (options && strcmp(argv[i], "-R") == 0)
+			c->recursive = true;
+		else if (options && argv[i][0] == '-' && argv[i][1])
+			return complain_known("Unknown option: %s", argv[i]);
+		else if (c->count == IMAGE_ARGUMENTS_MAX)
+			return complain("too many arguments");
+		else
+			c->arguments[c->count++] = argv[i];
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct image_command c = {.view = {.read_only = true}};
+	size_t which = 0;
+	int status;
+
+	report_command = "image";
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return usage();
+	while (which < ARRAY_SIZE(commands) && strcmp(argv[1], commands[which].name) != 0)
+		which++;
+	if (which == ARRAY_SIZE(commands))
+		return complain("there is no `occlum image %s`; see occlum image --help", argv[1]);
+	if (parse(&c, argc, argv))
+		return 1;
+	if (c.count < commands[which].min || c.count > commands[which].max)
+		return complain("usage: occlum image %s %s", commands[which].name,
+				commands[which].arguments);
+	umask(022);
+	if (place_find() || instance_need_built() || instance_lock("image") || kernel_env_init() ||
+	    built_read(&c.built))
+		return 1;
+	status = commands[which].run(&c);
+	if ((fflush(stdout) != 0 || report_is_incomplete()) && status == 0)
+		return complain("cannot write the output");
+	return status;
+}

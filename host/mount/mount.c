@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * occlum-mount: shows an instance's files at a path of the host until it is unmounted or told to
+ * end. In the order of the code: everything that can be refused is refused, then the process goes
+ * to the background if it shall, and only then are keys derived and volumes opened; no process is
+ * forked after that but by libfuse for unmounting, and it inherits no key.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/mount/kernel_env.h"
+#include "host/mount/server.h"
+#include "host/mount/view.h"
+#include "host/occlum/instance.h"
+#include "host/occlum/place.h"
+#include "host/occlum/report.h"
+
+#define CONTAINER_HELP                                                                             \
+	"in a container, start it with --device /dev/fuse --cap-add SYS_ADMIN, or with "           \
+	"--privileged"
+
+struct mount_options {
+	struct view_options view;
+	const char *path;
+	bool background, allow_other;
+};
+
+static int usage(void)
+{
+	printf("Usage: occlum mount [--sign-key <key>] [--sign-tool <tool>] [--image-key <key>]\n"
+	       "                    [--layer ro|rw] [--read-only] [--snapshot <name>]\n"
+	       "                    [--background] [--allow-other] <path>\n");
+	return 0;
+}
+
+static int parse(struct mount_options *o, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		int taken = view_take_option(&o->view, argc, argv, &i);
+
+		if (taken < 0)
+			return 1;
+		if (taken)
+			continue;
+		if (strcmp(argv[i], "--read-only") == 0)
+			o->view.read_only = true;
+		else if (strcmp(argv[i], "--background") == 0)
+			o->background = true;
+		else if (strcmp(argv[i], "--allow-other") == 0)
+			o->allow_other = true;
+		else if (argv[i][0] == '-')
+			return complain_known("Unknown option: %s", argv[i]);
+		else if (o->path)
+			return complain("unexpected argument '%s'", argv[i]);
+		else
+			o->path = argv[i];
+	}
+	if (!o->path)
+		return complain("the path to mount at is missing");
+	if (o->view.layer == VIEW_IMAGE || o->view.snapshot)
+		o->view.read_only = true; /* an image and a snapshot stay what they are */
+	return 0;
+}
+
+static int check_fuse(void)
+{
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+		return complain("there is no /dev/fuse here; load the module (modprobe fuse), "
+				"or " CONTAINER_HELP);
+	return complain_errno(errno, "cannot open /dev/fuse; " CONTAINER_HELP);
+}
+
+static int check_point(const char *path, char real[PATH_MAX])
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 && errno == ENOTCONN)
+		return complain("'%s' was left behind by a mount that was killed; run: "
+				"fusermount3 -u '%s'",
+				path, path);
+	if (!realpath(path, real) || stat(real, &st) < 0)
+		return complain_errno(errno, "cannot mount at '%s'", path);
+	if (!S_ISDIR(st.st_mode))
+		return complain("cannot mount at '%s': it is not a directory", path);
+	if (geteuid() != 0 && access(real, W_OK) < 0)
+		return complain_errno(errno, "cannot mount at '%s'", path);
+	return 0;
+}
+
+/* The parent waits for one byte: the child serves. Returns in the child with the pipe's end. */
+static int go_to_background(int *ret_ready)
+{
+	int ends[2], null;
+	pid_t child;
+	char byte;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return complain_errno(errno, "cannot make a pipe");
+	child = fork();
+	if (child < 0)
+		return complain_errno(errno, "cannot go to the background");
+	if (child > 0) {
+		close(ends[1]);
+		_exit(read(ends[0], &byte, 1) == 1 ? 0 : 1);
+	}
+	close(ends[0]);
+	*ret_ready = ends[1];
+	setsid();
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		close(null);
+	}
+	return 0;
+}
+
+/* From here on nobody waits for our output, nor may a closed terminal hold us up. */
+static void say_ready(int ready)
+{
+	int null;
+
+	if (ready < 0)
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		close(null);
+	}
+	if (write(ready, "", 1) < 0)
+		complain_errno(errno, "cannot report");
+	close(ready);
+}
+
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* `subtype` and the source are what /proc/self/mountinfo shows; instance_lock.c looks there. */
+static struct fuse_session *make_session(struct server *s, const struct mount_options *o)
+{
+	char instance[PATH_MAX], *options;
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *session;
+
+	if (!getcwd(instance, sizeof(instance)))
+		snprintf(instance, sizeof(instance), "occlum");
+	for (char *c = instance; *c; c++) {
+		if (*c == ',' || *c == '\\')
+			*c = '_'; /* both mean something to the mount options */
+	}
+	if (asprintf(&options, "default_permissions,nosuid,nodev,subtype=occlum,fsname=%s%s%s",
+		     instance, o->view.read_only ? ",ro" : "",
+		     o->allow_other ? ",allow_other" : "") < 0)
+		return NULL;
+	if (fuse_opt_add_arg(&args, "occlum-mount") || fuse_opt_add_arg(&args, "-o") ||
+	    fuse_opt_add_arg(&args, options)) {
+		free(options);
+		return NULL;
+	}
+	session = fuse_session_new(&args, &server_ops, sizeof(server_ops), s);
+	free(options);
+	fuse_opt_free_args(&args);
+	return session;
+}
+
+static int serve(struct server *s, const struct mount_options *o, int ready)
+{
+	int status;
+
+	s->session = make_session(s, o);
+	if (!s->session)
+		return complain("cannot make a FUSE session");
+	if (fuse_session_mount(s->session, s->path) < 0) {
+		fuse_session_destroy(s->session);
+		return complain("cannot mount at '%s': not permitted here; " CONTAINER_HELP,
+				s->path);
+	}
+	inform("mounted at %s; ends with Ctrl-C or: umount %s", s->path, s->path);
+	fflush(stdout);
+	say_ready(ready);
+	status = server_run(s);
+	fuse_session_unmount(s->session);
+	fuse_session_destroy(s->session);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static struct mount_options o;
+	static struct built built;
+	static char path[PATH_MAX];
+	struct server server = {.path = path};
+	struct view view;
+	int ready = -1, status;
+
+	report_command = "mount";
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+		return usage();
+	if (parse(&o, argc, argv) || place_find() || instance_need_built() || check_fuse() ||
+	    check_point(o.path, path))
+		return 1;
+	umask(0); /* modes are the callers' */
+	prctl(PR_SET_DUMPABLE, 0);
+	if (o.background && go_to_background(&ready))
+		return 1;
+	block_signals();
+	if (instance_lock("mount") || built_read(&built) || kernel_env_init() ||
+	    view_open(&view, &built, &o.view))
+		return 1;
+	server.files = view.fs;
+	server.read_only = o.view.read_only;
+	status = serve(&server, &o, ready);
+	return view_close(&view) || status;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The FUSE server: requests of the host's kernel, answered from a view. */
+#pragma once
+
+#define FUSE_USE_VERSION 312
+
+#include <fuse3/fuse_lowlevel.h>
+
+#include "host/mount/node_stat.h"
+
+struct server {
+	struct fuse_session *session;
+	struct files *files;
+	const char *path; /* where it is mounted, absolute */
+	bool read_only;
+};
+
+/* fuse_ops.c; the session's user data is the struct server. */
+extern const struct fuse_lowlevel_ops server_ops;
+
+/*
+ * Serves until the file system is unmounted or SIGINT, SIGTERM or SIGHUP arrives; then everything
+ * the kernel has cached was handed over and the file system is unmounted. The caller has blocked these
+ * signals before it made any thread. Says what is wrong; 0 or 1.
+ */
+int __must_check server_run(struct server *s);

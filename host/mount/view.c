@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Opening an instance's volumes outside of the enclave. Everything that decides how they are opened
+ * comes from the configuration whose digest the signed enclave holds, as inside: a configuration
+ * that does not fit the signature is refused, and with it everything it pins.
+ */
+#include "host/mount/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "host/mount/files.h"
+#include "host/mount/kernel_env.h"
+#include "host/occlum/build.h"
+#include "host/occlum/file.h"
+#include "host/occlum/instance.h"
+#include "host/occlum/report.h"
+#include "lib/base/string.h"
+#include "lib/crypto/sha256.h"
+
+#define CACHE_SIZE MIB(64)
+
+static int take_layer(struct view_options *o, const char *value)
+{
+	if (strcmp(value, "rw") == 0)
+		o->layer = VIEW_UPPER;
+	else if (strcmp(value, "ro") == 0)
+		o->layer = VIEW_IMAGE;
+	else {
+		complain("--layer takes ro (the image) or rw (what was written), not '%s'", value);
+		return -1;
+	}
+	return 1;
+}
+
+int view_take_option(struct view_options *o, int argc, char **argv, int *i)
+{
+	const struct {
+		const char *name;
+		const char **value;
+	} names[] = {{"--sign-key", &o->signer.key},
+		     {"--sign-tool", &o->signer.tool},
+		     {"--image-key", &o->image_key},
+		     {"--snapshot", &o->snapshot},
+		     {"--layer", NULL}};
+
+	for (size_t k = 0; k < ARRAY_SIZE(names); k++) {
+		if (strcmp(argv[*i], names[k].name) != 0)
+			continue;
+		if (*i + 1 >= argc) {
+			complain("%s needs a value", argv[*i]);
+			return -1;
+		}
+		*i += 1;
+		if (!names[k].value)
+			return take_layer(o, argv[*i]);
+		*names[k].value = argv[*i];
+		return 1;
+	}
+	return 0;
+}
+
+static int find_root(struct built *b)
+{
+	const struct config_stage *app = &b->config.app;
+
+	for (u32 i = 0; i < app->mount_count; i++) {
+		const struct config_mount *m = &app->mounts[i];
+
+		if (strcmp(m->target, "/") == 0 && m->type == CONFIG_FS_UNIONFS &&
+		    m->layer_count >= 2) {
+			b->root = m;
+			return 0;
+		}
+	}
+	return complain("the configuration has no root of an image and a writable layer; other "
+			"kinds are not yet supported here");
+}
+
+int built_read(struct built *b)
+{
+	struct enclave_error error = {0};
+	u8 digest[32];
+	char *bytes; /* stays: the configuration's strings lie in it */
+	size_t size;
+	int err;
+
+	if (sign_image_verify(INSTANCE_SIGNED, &b->info, &error) < 0)
+		return complain("%s", error.text);
+	err = file_read(INSTANCE_CONFIG, CONFIG_SIZE_MAX, &bytes, &size);
+	if (err < 0)
+		return complain_errno(err, "cannot read %s", INSTANCE_CONFIG);
+	sha256(bytes, size, digest);
+	if (memcmp(digest, b->info.params.config_sha256, 32) != 0)
+		return complain(INSTANCE_CONFIG " is not the configuration that the enclave was "
+						"signed with; run: occlum build");
+	err = config_decode(&b->config, bytes, size);
+	if (err < 0)
+		return complain_errno(err, "cannot understand " INSTANCE_CONFIG);
+	return find_root(b);
+}
+
+/* The three errors of which none is the other, and the rest. */
+static int explain(const struct config_volume *c, const struct view_options *o, int err)
+{
+	bool image = config_role_is_pinned(c->role);
+
+	switch (-err) {
+	case ENOKEY:
+		return complain("the image '%s' is encrypted; give the --image-key that it was "
+				"built with",
+				c->source);
+	case EKEYREJECTED:
+		if (image)
+			return complain("wrong key: the image '%s' does not open with the given "
+					"--image-key",
+					c->source);
+		return complain("wrong machine: the writable layer '%s' does not open with the "
+				"key of this machine%s; it was written on another machine, as "
+				"another user, or by an enclave of another signer or product id",
+				c->source, o->image_key ? " nor with the given --image-key" : "");
+	case EBADMSG:
+		return complain("damaged: '%s' was changed outside of the enclave; a digest or "
+				"tag does not fit",
+				c->source);
+	case EUCLEAN: return complain("damaged: '%s' is not a volume, or is broken", c->source);
+	case ESTALE:
+		return complain("stale: '%s' is older than its anchor says, or lies over another "
+				"image than the one it was made over",
+				c->source);
+	case ENOENT:
+		return o->snapshot ? complain("'%s' has no snapshot '%s'", c->source, o->snapshot)
+				   : complain("'%s' does not exist", c->source);
+	case EBUSY: return complain("'%s' is in use by another process", c->source);
+	default: return complain_errno(err, "cannot open '%s'", c->source);
+	}
+}
+
+static int open_volume(const struct config_volume *c, const struct built *b,
+		       const struct view_options *o, const u8 *key, struct files **ret)
+{
+	const struct config_mount *root = b->root;
+	const u8 *lower =
+		c->role == CONFIG_ROLE_ROOT ? root->layers[root->layer_count - 2].digest : NULL;
+	bool is_upper = !config_role_is_pinned(c->role);
+	int err;
+
+	kernel_env_quiet(true);
+	err = files_open(c, key, lower, CACHE_SIZE, o->read_only || !is_upper,
+			 is_upper ? o->snapshot : NULL, ret);
+	kernel_env_quiet(false);
+	return err ? explain(c, o, err) : 0;
+}
+
+/* Nothing was written yet: there is no volume to look at. */
+static bool is_unwritten(const struct config_volume *c)
+{
+	char path[PATH_MAX];
+
+	return path_join(path, sizeof(path), c->source, "root") < 0 || !file_exists(path);
+}
+
+static int open_lowers(struct view *v, const struct built *b, const struct view_options *o,
+		       const u8 *key, struct files *lowers[], u32 count)
+{
+	for (u32 i = 0; i < count; i++) {
+		if (open_volume(&b->root->layers[i], b, o, key, &lowers[count - 1 - i]))
+			return 1;
+	}
+	v->image = lowers[0];
+	return 0;
+}
+
+static int open_upper(struct view *v, const struct built *b, const struct view_options *o,
+		      const u8 *key)
+{
+	const struct config_volume *top = &b->root->layers[b->root->layer_count - 1];
+
+	if (top->role == CONFIG_ROLE_TEMPORARY)
+		return complain("the writable layer is temporary: nothing of it outlives a run");
+	if (o->read_only && is_unwritten(top)) {
+		if (o->snapshot)
+			return complain("'%s' has no snapshot '%s'", top->source, o->snapshot);
+		return o->layer == VIEW_UPPER
+			       ? complain("nothing was written yet: '%s' is empty", top->source)
+			       : 0;
+	}
+	if (machine_key_prove(&o->signer, &b->info, &b->config))
+		return 1;
+	return open_volume(top, b, o, key, &v->upper);
+}
+
+int view_open(struct view *v, const struct built *b, const struct view_options *o)
+{
+	struct files *lowers[CONFIG_LAYERS_MAX - 1] = {0};
+	u32 count = b->root->layer_count - 1;
+	u8 key[IMAGE_KEY_SIZE];
+	const u8 *given = NULL;
+	int err;
+
+	memset(v, 0, sizeof(*v));
+	if (o->image_key) {
+		if (image_key_load(o->image_key, key))
+			return 1;
+		given = key;
+	}
+	err = o->layer != VIEW_UPPER && open_lowers(v, b, o, given, lowers, count);
+	if (!err && o->layer != VIEW_IMAGE)
+		err = open_upper(v, b, o, given);
+	mem_wipe(key, sizeof(key));
+	if (err)
+		return 1; /* the process ends: nothing was written that a commit would have to save */
+	if (o->layer == VIEW_UPPER) {
+		v->fs = v->upper;
+	} else if (!v->upper) {
+		v->fs = v->image; /* further images below stay open until the end */
+	} else {
+		err = files_join(v->upper, lowers, count, &v->fs);
+		if (err)
+			return complain_errno(err, "cannot join the image and the writable layer");
+	}
+	return 0;
+}
+
+int view_close(struct view *v)
+{
+	int err = files_close(v->fs);
+
+	return err ? complain_errno(err, "what was written last could not be committed") : 0;
+}
+
+struct secvol *view_secvol(struct files *fs)
+{
+	return fs ? files_secvol(fs) : NULL;
+}
