@@ -3,11 +3,10 @@
  * The periodic commit of the kernel (kernel/fs/secvol/commit_timer.c) on threads of the host: what
  * was written without fsync becomes durable about five seconds later.
  */
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
+#include "abi/errno.h"
 #include "kernel/fs/secvol/volume_priv.h"
 
 #define INTERVAL_S 5
@@ -60,15 +59,11 @@ static void *run_forever(void *arg)
 
 static void start(void)
 {
-	sigset_t all, before;
 	pthread_t thread;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	/* Without it fsync and the clean end commit nevertheless. */
 	if (pthread_create(&thread, NULL, run_forever, NULL) == 0)
 		pthread_detach(thread);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void volume_changed(struct volume *vol)

@@ -17,6 +17,8 @@ own/usr/local/bin/occlum
 own/usr/local/bin/occlum-gcc
 $ mv "$(dirname "$(dirname "$(dirname "$(find dest -path '*/build/bin/occlum')")")")" prefix; cd prefix; find build etc share toolchains ! -type d | sort; cd ..
 build/bin/occlum
+build/bin/occlum-image
+build/bin/occlum-mount
 build/bin/occlum-run
 build/bin/occlum-sign
 build/lib/init

@@ -12,7 +12,8 @@ Commands:
   stop           stop the started instance (not yet supported)
   package        pack the instance for deployment (not yet supported)
   gdb            debug a program inside the enclave (not yet supported)
-  mount          mount the instance's files on the host (not yet supported)
+  mount          mount the instance's files on the host
+  image          look into the instance's files without mounting them
   gen-image-key  make a file with a random key for --image-key
   print          print what the built enclave is known by
   status         print the state of the instance
@@ -37,7 +38,8 @@ Commands:
   stop           stop the started instance (not yet supported)
   package        pack the instance for deployment (not yet supported)
   gdb            debug a program inside the enclave (not yet supported)
-  mount          mount the instance's files on the host (not yet supported)
+  mount          mount the instance's files on the host
+  image          look into the instance's files without mounting them
   gen-image-key  make a file with a random key for --image-key
   print          print what the built enclave is known by
   status         print the state of the instance
@@ -91,7 +93,7 @@ $ occlum gdb /bin/true
 ! occlum: gdb: not yet supported
 [1]
 $ occlum mount /mnt
-! occlum: mount: not yet supported
+! Error: the current working directory is not initialized as an Occlum instance. Need to run "occlum init" first.
 [1]
 
 # Output that cannot be written is no success.

@@ -1,0 +1,541 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""occlum mount and occlum image: what they show, what they keep, whom they refuse.
+
+    tests/mount/run.py [--build BUILD] [NAME...]
+
+NAME picks cases by a part of their names. Without /dev/fuse, or the right to use it, what needs a mount is SKIPPED.
+"""
+import argparse
+import contextlib
+import errno
+import json
+import mmap
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import TOP, Instance, Report, Skip, compile_c, describe, expect, put_program, scratch
+
+CHUNK = 4096
+
+
+def can_mount():
+    """None, or why not."""
+    if not os.path.exists("/dev/fuse"):
+        return "there is no /dev/fuse here"
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR))
+    except OSError as e:
+        return f"/dev/fuse: {e.strerror}"
+    if not shutil.which("fusermount3") and os.geteuid():
+        return "no fusermount3"
+    done = subprocess.run(["unshare", "-m", "true"], capture_output=True)
+    return "mounting is not permitted here" if done.returncode and not os.geteuid() else None
+
+
+def occlum(instance, *argv, env=None, timeout=120):
+    return subprocess.run([instance.occlum, *argv], cwd=instance.dir, capture_output=True,
+                          timeout=timeout, env={**os.environ, **(env or {})})
+
+
+def good(done):
+    expect(done.returncode == 0, describe(done))
+    return done.stdout
+
+
+def refused(done, *words):
+    text = done.stderr.decode("utf-8", "replace")
+    expect(done.returncode == 1, describe(done))
+    for word in words:
+        expect(word in text, f"no {word!r} in: {text}")
+
+
+class Mounted:
+    """A mount in the foreground, ready when its first line is out."""
+
+    def __init__(self, instance, point, *options, env=None):
+        os.makedirs(point, exist_ok=True)
+        self.point = point
+        self.process = subprocess.Popen([instance.occlum, "mount", *options, point], cwd=instance.dir,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        env={**os.environ, **(env or {})})
+        line = self.process.stdout.readline()
+        if not line.startswith(b"mounted at"):
+            raise AssertionError(f"not mounted: {self.process.communicate()[1].decode()}")
+
+    def end(self, how="umount"):
+        if how == "umount":
+            subprocess.run(["umount", self.point], check=True)
+        else:
+            self.process.send_signal(how)
+        out, err = self.process.communicate(timeout=60)
+        expect(self.process.returncode == 0, f"server: {self.process.returncode} {err.decode()}")
+        expect(not os.path.ismount(self.point), "still mounted")
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
+        subprocess.run(["umount", "-l", self.point], check=True)
+
+
+@contextlib.contextmanager
+def mounted(instance, point, *options, env=None):
+    m = Mounted(instance, point, *options, env=env)
+    try:
+        yield point
+    except BaseException:
+        m.process.kill()
+        m.process.communicate()
+        subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
+        raise
+    m.end()
+
+
+def write(path, data, sync=False):
+    with open(path, "wb") as f:
+        f.write(data)
+        f.flush()
+        if sync:
+            os.fsync(f.fileno())
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def raises(number, call, *args, **kw):
+    try:
+        call(*args, **kw)
+    except OSError as e:
+        expect(e.errno == number, f"{errno.errorcode[e.errno]} instead of {errno.errorcode[number]}")
+        return
+    raise AssertionError(f"no {errno.errorcode[number]}")
+
+
+def host_bytes(instance):
+    for folder, _, files in os.walk(instance.dir):
+        for name in files:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path):
+                yield path, read(path)
+
+
+# ---- POSIX behaviour: each runs in a folder of the mount and in one of the host's -----------------------
+
+
+def posix_names(d):
+    write(f"{d}/a", b"1")
+    os.link(f"{d}/a", f"{d}/b")
+    expect(os.stat(f"{d}/b").st_nlink == 2 and os.path.samefile(f"{d}/a", f"{d}/b"), "hard link")
+    os.unlink(f"{d}/a")
+    expect(os.stat(f"{d}/b").st_nlink == 1, "nlink after unlink")
+    os.mkdir(f"{d}/dir")
+    raises(errno.EISDIR, os.unlink, f"{d}/dir") if sys.platform == "linux" else None
+    raises(errno.ENOTDIR, os.rmdir, f"{d}/b")
+    write(f"{d}/dir/x", b"")
+    raises(errno.ENOTEMPTY, os.rmdir, f"{d}/dir")
+    raises(errno.EEXIST, os.mkdir, f"{d}/dir")
+    os.symlink("dir/x", f"{d}/link")
+    expect(os.readlink(f"{d}/link") == "dir/x", "readlink")
+    os.mkfifo(f"{d}/fifo", 0o640)
+    expect(stat.S_ISFIFO(os.lstat(f"{d}/fifo").st_mode), "fifo")
+    long = "n" * 255
+    write(f"{d}/{long}", b"long")
+    expect(read(f"{d}/{long}") == b"long", "name of 255 bytes")
+    raises(errno.ENAMETOOLONG, write, f"{d}/{long}n", b"")
+    raises(errno.ENOENT, os.stat, f"{d}/nothing")
+    return sorted(os.listdir(d))
+
+
+def rename2(old, new, flags):
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(-100, os.fsencode(old), -100, os.fsencode(new), flags):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def posix_rename(d):
+    write(f"{d}/a", b"a")
+    write(f"{d}/b", b"b")
+    raises(errno.EEXIST, rename2, f"{d}/a", f"{d}/b", 1)
+    rename2(f"{d}/a", f"{d}/b", 2)
+    expect(read(f"{d}/a") == b"b" and read(f"{d}/b") == b"a", "exchange")
+    os.rename(f"{d}/a", f"{d}/b")
+    expect(read(f"{d}/b") == b"b" and not os.path.exists(f"{d}/a"), "replace")
+    os.makedirs(f"{d}/p/q")
+    raises(errno.EINVAL, os.rename, f"{d}/p", f"{d}/p/q/r")
+    raises(errno.ENOTDIR, os.rename, f"{d}/p", f"{d}/b")
+    raises(errno.EISDIR, os.rename, f"{d}/b", f"{d}/p")
+    os.mkdir(f"{d}/empty")
+    os.rename(f"{d}/p", f"{d}/empty")
+    return sorted(os.listdir(d)) + os.listdir(f"{d}/empty")
+
+
+def posix_contents(d):
+    path = f"{d}/f"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    os.pwrite(fd, b"x" * 10000, 0)
+    os.pwrite(fd, b"end", 1 << 20)
+    os.fsync(fd)
+    expect(os.fstat(fd).st_size == (1 << 20) + 3, "size")
+    expect(os.pread(fd, 5, 500000) == bytes(5), "hole reads as zeros")
+    hole = os.lseek(fd, 0, os.SEEK_HOLE)
+    data = os.lseek(fd, 200000, os.SEEK_DATA)
+    os.ftruncate(fd, 9000)
+    os.ftruncate(fd, 20000)
+    expect(os.pread(fd, 20000, 0) == b"x" * 9000 + bytes(11000), "truncate down and up")
+    os.posix_fallocate(fd, 0, 30000)
+    expect(os.fstat(fd).st_size == 30000, "fallocate")
+    with mmap.mmap(fd, 30000) as m:
+        m[8190:8200] = b"0123456789"
+        m.flush()
+    expect(os.pread(fd, 10, 8190) == b"0123456789", "mmap")
+    os.unlink(path)
+    expect(os.pread(fd, 3, 0) == b"xxx" and os.fstat(fd).st_nlink == 0, "unlinked and open")
+    os.close(fd)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(fd, b"one")
+    os.write(fd, b"two")
+    os.close(fd)
+    expect(read(path) == b"onetwo", "append")
+    raises(errno.EEXIST, os.open, path, os.O_CREAT | os.O_EXCL)
+    return 10000 <= hole <= 12288, 900000 < data <= 1 << 20
+
+
+def posix_copy(d):
+    write(f"{d}/from", os.urandom(300000))
+    a, b = os.open(f"{d}/from", os.O_RDONLY), os.open(f"{d}/to", os.O_RDWR | os.O_CREAT)
+    left = 300000
+    while left:
+        n = os.copy_file_range(a, b, left)
+        expect(n > 0, "copy_file_range")
+        left -= n
+    os.close(a)
+    os.close(b)
+    expect(read(f"{d}/from") == read(f"{d}/to"), "copied bytes")
+
+
+def posix_attributes(d):
+    path = f"{d}/f"
+    write(path, b"x")
+    os.chmod(path, 0o4751)
+    os.utime(path, ns=(1234567890123456789, 987654321987654321))
+    st = os.stat(path)
+    expect(st.st_mtime_ns == 987654321987654321 and st.st_atime_ns == 1234567890123456789, "times")
+    mode = st.st_mode
+    os.chown(path, 12, 34)
+    st = os.stat(path)
+    expect((st.st_uid, st.st_gid) == (12, 34), "owner")
+    vfs = os.statvfs(d)
+    expect(vfs.f_namemax == 255 and vfs.f_bavail > 0, "statvfs")
+    return oct(mode)
+
+
+def posix_xattr(d):
+    path = f"{d}/f"
+    write(path, b"x")
+    os.setxattr(path, "user.one", b"1" * 100)
+    os.setxattr(path, "user.two", b"")
+    raises(errno.EEXIST, os.setxattr, path, "user.one", b"", os.XATTR_CREATE)
+    raises(errno.ENODATA, os.getxattr, path, "user.three")
+    expect(os.getxattr(path, "user.one") == b"1" * 100, "value")
+    names = sorted(n for n in os.listxattr(path) if n.startswith("user."))
+    os.removexattr(path, "user.one")
+    raises(errno.ENODATA, os.removexattr, path, "user.one")
+    return names
+
+
+def posix_many(d):
+    for i in range(1500):
+        write(f"{d}/file{i:04}", b"%d" % i)
+    names = sorted(os.listdir(d))
+    expect(len(names) == 1500, f"{len(names)} names")
+    with os.scandir(d) as entries:
+        seen = 0
+        for e in entries: # deleting while listing
+            os.unlink(e.path)
+            seen += 1
+    expect(seen == 1500 and not os.listdir(d), "unlink while listing")
+
+
+POSIX = {"names": posix_names, "rename": posix_rename, "contents": posix_contents,
+         "copy_file_range": posix_copy, "attributes": posix_attributes, "xattrs": posix_xattr,
+         "many names": posix_many}
+
+
+def compare_posix(report, point, work):
+    for name, test in POSIX.items():
+        with report.case(f"as on the host's file system: {name}"):
+            ours, host = f"{point}/root/t", f"{work}/host"
+            for d in (ours, host):
+                shutil.rmtree(d, ignore_errors=True)
+                os.mkdir(d)
+            try:
+                expected = test(host)
+            except OSError as e:
+                raise Skip(f"the host's file system itself: {e}")
+            seen = test(ours)
+            expect(seen == expected, f"{seen} instead of {expected}")
+            shutil.rmtree(ours)
+
+
+# ---- the cases ------------------------------------------------------------------------------------------
+
+
+def check_both_ways(report, instance, point, what, options=()):
+    secret = "marker" + os.urandom(12).hex()
+    with report.case(f"{what}: what a program writes is seen under the mount, and the reverse"):
+        instance.run("/bin/busybox", "tee", "/root/inside", stdin=secret.encode())
+        with mounted(instance, point, *options):
+            expect(read(f"{point}/root/inside").decode() == secret, "the program's file")
+            expect(read(f"{point}/bin/busybox") == read("/bin/busybox"), "the image's file")
+            write(f"{point}/root/outside", secret.encode())
+            os.mkdir(f"{point}/made")
+            os.unlink(f"{point}/etc/gone")
+            write(f"{point}/etc/changed", b"new\n")
+        done = instance.run("/bin/busybox", "cat", "/root/outside", "/etc/changed")
+        expect(done.stdout.decode() == secret + "new\n", describe(done))
+        done = instance.run("/bin/busybox", "ls", "-d", "/made", "/etc/gone")
+        expect(done.stdout == b"/made\n", describe(done))
+        for path, data in host_bytes(instance):
+            expect(secret.encode() not in data, f"{path} holds the marker")
+    with report.case(f"{what}: image tools see the same"):
+        expect(good(occlum(instance, "image", "cat", *options, "/root/outside")).decode() == secret, "cat")
+        changes = json.loads(good(occlum(instance, "image", "diff", "--json", *options)))
+        found = {(c["change"], c["path"]) for c in changes}
+        for want in (("deleted", "/etc/gone"), ("content", "/etc/changed"), ("added", "/made")):
+            expect(want in found, f"no {want} in {found}")
+        good(occlum(instance, "image", "verify", *options))
+
+
+def check_ends(report, instance, point):
+    for name, how in (("umount", "umount"), ("Ctrl-C", signal.SIGINT), ("SIGTERM", signal.SIGTERM)):
+        with report.case(f"{name} ends it, committed"):
+            m = Mounted(instance, point)
+            write(f"{point}/root/last", name.encode() * 100000) # dirty in the kernel's cache
+            m.end(how)
+            done = occlum(instance, "image", "cat", "/root/last")
+            expect(done.stdout == name.encode() * 100000, f"{len(done.stdout)} bytes")
+    with report.case("--background returns when it is there"):
+        done = occlum(instance, "mount", "--background", point)
+        expect(done.returncode == 0 and os.path.ismount(point), describe(done))
+        subprocess.run(["umount", point], check=True)
+        good(occlum(instance, "image", "info")) # waits for the commit behind umount
+
+
+def check_kill(report, instance, point):
+    with report.case("kill -9 loses nothing that was fsynced"):
+        for i in range(5):
+            m = Mounted(instance, point)
+            write(f"{point}/root/kept{i}", b"%d" % i * 50000, sync=True)
+            write(f"{point}/root/perhaps", os.urandom(100000))
+            m.kill()
+            for k in range(i + 1):
+                done = occlum(instance, "image", "cat", f"/root/kept{k}")
+                expect(done.stdout == b"%d" % k * 50000, f"after kill {i}: {describe(done)[:300]}")
+            good(occlum(instance, "image", "verify"))
+
+
+def check_exclusion(report, instance, point):
+    others = {"run": ("run", "/bin/busybox", "true"), "build": ("build",),
+              "second mount": ("mount", point + ".2"), "image": ("image", "ls")}
+    os.makedirs(point + ".2", exist_ok=True)
+    for name, command in others.items():
+        with report.case(f"refused while mounted: {name}"):
+            with mounted(instance, point):
+                holder = read(instance.dir + "/.__occlum_lock").split()[0].decode()
+                refused(occlum(instance, *command), holder, "occlum mount")
+    with report.case("refused while it runs: mount"):
+        run = subprocess.Popen([instance.occlum, "run", "/bin/busybox", "cat"], cwd=instance.dir,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        run.stdin.write(b"up\n")
+        run.stdin.flush()
+        expect(run.stdout.readline() == b"up\n", "the program runs")
+        refused(occlum(instance, "mount", point), str(run.pid), "occlum run")
+        run.communicate()
+
+
+def check_keys(report, instance, point, work, other_key):
+    def untouched(*argv, words, env=None):
+        before = dict(host_bytes(instance))
+        refused(occlum(instance, *argv, env=env), *words)
+        after = dict(host_bytes(instance))
+        lock = instance.dir + "/.__occlum_lock"
+        before.pop(lock, 0), after.pop(lock, 0)
+        expect(before == after, "the instance was changed")
+
+    machine = f"{work}/other-machine.key"
+    write(machine, os.urandom(32))
+    os.chmod(machine, 0o600)
+    public = f"{work}/public.pem"
+    own = os.path.join(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"),
+                       "occlum/development-sign.key")
+    subprocess.run(["openssl", "rsa", "-in", own, "-pubout", "-out", public], check=True,
+                   capture_output=True)
+    copier = f"{work}/copier"
+    write(copier, b"#!/bin/sh\nwhile [ $# -gt 0 ]; do [ \"$1\" = -out ] && out=$2; shift; done\n"
+          + b"cp " + instance.dir.encode() + b"/build/lib/libocclum-libos.signed.so \"$out\"\n")
+    os.chmod(copier, 0o755)
+    for command in (("mount", point), ("image", "ls")):
+        with report.case(f"{command[0]}: another signer"):
+            untouched(*command, "--sign-key", other_key, words=["wrong signer"])
+        with report.case(f"{command[0]}: another machine"):
+            untouched(*command, words=["wrong machine"], env={"OCCLUM_SIM_KEY": machine})
+        with report.case(f"{command[0]}: the public key is not enough"):
+            untouched(*command, "--sign-key", public, words=["sign"])
+        with report.case(f"{command[0]}: a tool that hands out the instance's signature is not enough"):
+            untouched(*command, "--sign-tool", copier, words=["sign"])
+
+
+def check_damage(report, instance):
+    with report.case("a damaged image: the file is named, the rest can be read"):
+        segment = instance.dir + "/build/mount/__ROOT/seg.00000000"
+        data = read(segment)
+        at = data.find(b"to be damaged" * 10)
+        expect(at > 0, "the plaintext image shows the text")
+        with open(segment, "r+b") as f:
+            f.seek(at)
+            f.write(b"X")
+        refused(occlum(instance, "image", "cat", "/etc/damaged"), "damaged", "/etc/damaged")
+        refused(occlum(instance, "image", "verify"), "damaged", "/etc/damaged")
+        good(occlum(instance, "image", "cat", "/bin/busybox"))
+        write(segment, data)
+        good(occlum(instance, "image", "verify"))
+
+
+def check_snapshots(report, instance, point, fuse):
+    with report.case("snapshots: create, list, diff, look, roll back, delete"):
+        good(occlum(instance, "image", "snapshot", "create", "first"))
+        refused(occlum(instance, "image", "snapshot", "create", "first"), "already")
+        instance.run("/bin/busybox", "tee", "/root/later", stdin=b"later")
+        changes = json.loads(good(occlum(instance, "image", "diff", "--json", "first")))
+        expect([c["path"] for c in changes] == ["/root/later"], changes)
+        names = [s["name"] for s in json.loads(good(occlum(instance, "image", "snapshot", "list", "--json")))]
+        expect(names == ["first"], names)
+        if fuse:
+            with mounted(instance, point, "--snapshot", "first"):
+                expect(not os.path.exists(f"{point}/root/later"), "the past shows the present")
+                raises(errno.EROFS, write, f"{point}/root/no", b"")
+        good(occlum(instance, "image", "snapshot", "rollback", "first"))
+        done = instance.run("/bin/busybox", "ls", "/root/later")
+        expect(done.returncode != 0, describe(done))
+        good(occlum(instance, "image", "snapshot", "delete", "first"))
+
+
+def check_extract(report, instance, work):
+    with report.case("extract brings bytes, modes and links, and replaces nothing"):
+        good(occlum(instance, "image", "extract", "/etc", f"{work}/etc"))
+        expect(read(f"{work}/etc/damaged") == b"to be damaged" * 1000, "bytes")
+        expect(os.path.samefile(f"{work}/etc/one", f"{work}/etc/two"), "hard links")
+        expect(os.readlink(f"{work}/etc/link") == "one", "symbolic link")
+        refused(occlum(instance, "image", "extract", "/etc", f"{work}/etc"), "exists")
+
+
+def fill(image):
+    put_program(image, "/bin/busybox", "/bin/busybox")
+    for folder in ("etc", "root"):
+        os.makedirs(f"{image}/{folder}", exist_ok=True)
+    write(f"{image}/etc/gone", b"gone\n")
+    write(f"{image}/etc/changed", b"old\n")
+    write(f"{image}/etc/damaged", b"to be damaged" * 1000)
+    write(f"{image}/etc/one", b"1")
+    os.link(f"{image}/etc/one", f"{image}/etc/two")
+    os.symlink("one", f"{image}/etc/link")
+
+
+def run_all(report, build, work, fuse):
+    point = f"{work}/mnt"
+    instance = Instance(build, f"{work}/instance")
+    fill(instance.image)
+    instance.build()
+    other_key = f"{work}/other.pem"
+    subprocess.run([os.path.abspath(f"{build}/host/sign/occlum-sign"), "genkey", "-out", other_key],
+                   check=True, capture_output=True)
+    with report.case("an instance that never ran: the image alone"):
+        expect(b"etc" in good(occlum(instance, "image", "ls")), "ls")
+        expect(not json.loads(good(occlum(instance, "image", "info", "--json")))["written"], "info")
+    instance.run("/bin/busybox", "tee", "/root/x", stdin=b"x")
+    check_keys(report, instance, point, work, other_key)
+    check_damage(report, instance)
+    check_extract(report, instance, work)
+    check_snapshots(report, instance, point, fuse)
+    if not fuse:
+        return
+    check_both_ways(report, instance, point, "autokey")
+    check_ends(report, instance, point)
+    check_exclusion(report, instance, point)
+    check_kill(report, instance, point)
+    with report.case("nosuid, nodev and private"):
+        with mounted(instance, point):
+            line = next(l for l in open("/proc/self/mountinfo") if f" {point} " in l)
+            expect("nosuid" in line and "nodev" in line and "allow_other" not in line, line)
+    with report.case("--read-only and --layer"):
+        with mounted(instance, point, "--read-only"):
+            raises(errno.EROFS, write, f"{point}/root/no", b"")
+        with mounted(instance, point, "--layer", "ro"):
+            expect(os.path.exists(f"{point}/etc/gone") and not os.path.exists(f"{point}/root/inside"), "image")
+        with mounted(instance, point, "--layer", "rw", "--read-only"):
+            expect(sorted(os.listdir(point)) == ["upper", "work"], os.listdir(point))
+    m = Mounted(instance, point)
+    try:
+        compare_posix(report, point, work)
+    finally:
+        m.end()
+    with report.case("after all of it the volume is whole"):
+        good(occlum(instance, "image", "verify"))
+
+
+def run_encrypted(report, build, work):
+    point = f"{work}/mnt"
+    instance = Instance(build, f"{work}/encrypted")
+    fill(instance.image)
+    keys = [f"{work}/{n}.key" for n in ("right", "wrong")]
+    for key in keys:
+        good(occlum(instance, "gen-image-key", key))
+    instance.build("--image-key", keys[0], "--buildin-image-key")
+    with report.case("an encrypted image: without its key, and with another"):
+        refused(occlum(instance, "image", "ls"), "--image-key")
+        refused(occlum(instance, "image", "ls", "--image-key", keys[1]), "wrong key")
+        refused(occlum(instance, "mount", "--image-key", keys[1], point), "wrong key")
+    check_both_ways(report, instance, point, "image key", ("--image-key", keys[0]))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    report = Report()
+    if args.names:
+        plain = report.case
+
+        def case(name):
+            if any(n in name for n in args.names):
+                return plain(name)
+            return contextlib.suppress(Exception)
+        report.case = case
+    work = scratch("occlum-mount-")
+    why = can_mount()
+    if why:
+        print(f"SKIPPED everything that needs a mount: {why}")
+        report.skipped += 1
+    os.makedirs(f"{work}/mnt", exist_ok=True)
+    try:
+        run_all(report, args.build, work, not why)
+        if not why:
+            run_encrypted(report, args.build, work)
+    finally:
+        for point in (f"{work}/mnt", f"{work}/mnt.2"):
+            subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
+        shutil.rmtree(work, ignore_errors=True)
+    report.finish()
+
+
+main()
