@@ -50,6 +50,13 @@ const char *build_kernel(const struct build *b)
 	return place_of(b->mode == SGX_MODE_SIM ? PIECE_KERNEL_SIM : PIECE_KERNEL_HW);
 }
 
+static void keep_identity(struct build *b, const struct sign_info *info)
+{
+	memcpy(b->mrenclave, info->mrenclave, sizeof(b->mrenclave));
+	memcpy(b->mrsigner, info->mrsigner, sizeof(b->mrsigner));
+	b->product = info->sigstruct.isvprodid;
+}
+
 int enclave_sign(struct build *b, const u8 config_digest[32], const char *work, const char *to)
 {
 	struct sign_params params = {
@@ -70,7 +77,7 @@ int enclave_sign(struct build *b, const u8 config_digest[32], const char *work, 
 	if ((info.params.mode == ENCLAVE_MODE_SIM) != (b->mode == SGX_MODE_SIM))
 		return complain("'%s' is not the kernel image of SGX mode %s", build_kernel(b),
 				sgx_mode_name(b->mode));
-	memcpy(b->mrenclave, info.mrenclave, sizeof(b->mrenclave));
+	keep_identity(b, &info);
 	return 0;
 }
 
@@ -81,6 +88,6 @@ bool enclave_identify(struct build *b, const char *path)
 
 	if (sign_image_verify(path, &info, &error) < 0)
 		return false;
-	memcpy(b->mrenclave, info.mrenclave, sizeof(b->mrenclave));
+	keep_identity(b, &info);
 	return true;
 }

@@ -392,9 +392,15 @@ static int prepare_run(const struct build *b)
 	}
 	if (make_dir("run/mount/__ROOT") || make_dir("run/initfs/__ROOT"))
 		return 1;
+	if (dir_is_empty("run/mount/__ROOT"))
+		return 0;
+	if (!mem_is_zero(b->mrsigner_before, 32) &&
+	    (memcmp(b->mrsigner_before, b->mrsigner, 32) != 0 || b->product_before != b->product))
+		complain("the enclave has another signer or product id than before; the files that "
+			 "earlier runs wrote open only for the one that wrote them "
+			 "(`occlum build --reset` deletes them)");
 	if (!mem_is_zero(b->image_digest_before, 32) &&
-	    memcmp(b->image_digest_before, b->image_digest, 32) != 0 &&
-	    !dir_is_empty("run/mount/__ROOT"))
+	    memcmp(b->image_digest_before, b->image_digest, 32) != 0)
 		complain("the image below run/ has changed; the files that earlier runs wrote are "
 			 "kept "
 			 "(`occlum build --reset` deletes them)");
@@ -419,6 +425,10 @@ static int read_inputs(struct build *b)
 		return 0; /* everything is new */
 	if (!read_digest("build/mount/.ROOT_MAC", b->image_digest_before))
 		memset(b->image_digest_before, 0, 32);
+	if (enclave_identify(b, INSTANCE_SIGNED)) {
+		memcpy(b->mrsigner_before, b->mrsigner, 32);
+		b->product_before = b->product;
+	}
 	return 0;
 }
 

@@ -50,7 +50,12 @@ struct build {
 	u8 initfs_digest[32];
 	u8 image_digest_before[32];
 	u8 mrenclave[32]; /* of the signed enclave */
-	bool rebuilt;	  /* anything at all */
+	u8 mrsigner[32];  /* likewise */
+	u16 product;	  /* likewise */
+	/* The previous build's; the signer is zero when there was none. */
+	u8 mrsigner_before[32];
+	u16 product_before;
+	bool rebuilt; /* anything at all */
 };
 
 int __must_check build_parse_options(struct build_options *o, int argc, char **argv);

@@ -138,3 +138,13 @@ $ occlum run /bin/busybox echo hello
 [1]
 $ occlum run --config-id AQIE /bin/busybox true 2>/dev/null || occlum run --config-id AQID --config-svn 4 /bin/busybox echo again
 again
+
+# Another signer or product does not open what the first one wrote; the build says so.
+$ occlum new ../signer >/dev/null && cd ../signer && cp /bin/busybox image/bin/ && occlum build --sgx-mode SIM >/dev/null && occlum run /bin/busybox touch /root/mine && $BUILD/host/sign/occlum-sign genkey -out ../other.pem && occlum build --sgx-mode SIM --sign-key ../other.pem >/dev/null
+! occlum: build: the enclave has another signer or product id than before; the files that earlier runs wrote open only for the one that wrote them (`occlum build --reset` deletes them)
+$ occlum build --sgx-mode SIM >/dev/null && occlum run /bin/busybox ls /root
+mine
+! occlum: build: the enclave has another signer or product id than before; the files that earlier runs wrote open only for the one that wrote them (`occlum build --reset` deletes them)
+$ sed -i 's/"product_id": 0/"product_id": 1/' Occlum.json && occlum build --sgx-mode SIM >/dev/null; occlum build --sgx-mode SIM >/dev/null
+! occlum: build: the enclave has another signer or product id than before; the files that earlier runs wrote open only for the one that wrote them (`occlum build --reset` deletes them)
+$ occlum build --sgx-mode SIM --reset >/dev/null && occlum run /bin/busybox ls /root
