@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front to meson, for hands that type make. See README.md.
 #
+#   make submodule           installs what building and testing need (scripts/install-deps)
 #   make                     build (SGX_MODE=SIM make: the same; there is one build)
 #   make test                musl programs inside the enclave; TESTS=name picks, times=N repeats
 #   make test-glibc          the same for glibc programs
@@ -21,6 +22,9 @@ all: $(BUILD)/build.ninja
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD) --prefix $(PREFIX)
+
+submodule:
+	scripts/install-deps
 
 # A build folder that was set up for another prefix is set to this one.
 install: all
@@ -61,4 +65,4 @@ fuzz:
 clean:
 	rm -rf build build-*
 
-.PHONY: all install test test-glibc demo check check-long crash-long bench bench-storage fuzz clean
+.PHONY: all submodule install test test-glibc demo check check-long crash-long bench bench-storage fuzz clean
