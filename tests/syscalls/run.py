@@ -6,13 +6,15 @@
 
 Every tests/syscalls/NAME.c is one program that exits 0 when all its checks hold, and 77 to be
 skipped. `fuzz_args` is no test: --fuzz runs it with random seeds for so long. Ends with
-"N passed, N failed, N skipped".
+"N passed, N failed, N skipped". A name that is no test, as timerfd, stands for the tests that have
+functions of that name: timerfds, timerfd_clocks.
 """
 import argparse
 import concurrent.futures
 import glob
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +31,16 @@ NOT_TESTS = {"fuzz_args"}
 def names():
     found = [os.path.basename(p)[:-2] for p in glob.glob(HERE + "/*.c")]
     return sorted(set(found) - NOT_TESTS)
+
+
+def tests_of(name):
+    """The test, or those with functions whose names begin so."""
+    if name in names():
+        return [name]
+    if not re.fullmatch(r"\w+", name):
+        return []
+    function = re.compile(rf"^static void {name}\w*\(", re.MULTILINE)
+    return [n for n in names() if function.search(open(f"{HERE}/{n}.c").read())]
 
 
 def compile_all(folder, libcs, chosen):
@@ -78,10 +90,10 @@ def main():
     parser.add_argument("--fuzz", type=int, default=0)
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
-    chosen = args.names or names()
-    unknown = set(chosen) - set(names())
+    unknown = [n for n in args.names if not tests_of(n)]
     if unknown:
         sys.exit(f"run.py: unknown: {' '.join(unknown)}; there are: {' '.join(names())}")
+    chosen = sorted({t for n in args.names for t in tests_of(n)}) or names()
     libcs = ["glibc", "musl"] if args.libc == "both" else [args.libc]
     if "musl" in libcs and not shutil.which("musl-gcc"):
         libcs.remove("musl")
