@@ -138,7 +138,8 @@ static void examine_cpu(struct examination *x)
 	      "SGX2 (memory that grows at run time)",
 	      "hardware mode needs Ice Lake servers or later");
 	found(x, cpu.sgx.flc, NEED_HW, "FLC (enclaves signed by any key)",
-	      "enable Flexible Launch Control in the BIOS (\"unlocked\")");
+	      cpu.sgx.sgx1 ? "enable Flexible Launch Control in the BIOS (\"unlocked\")"
+			   : "needs a processor with SGX first");
 	if (cpu.sgx.sgx1) {
 		snprintf(text, sizeof(text), "EPC, the enclaves' memory (%llu MiB)",
 			 (unsigned long long)(cpu.sgx.epc_size >> 20));

@@ -107,7 +107,10 @@ int main(int argc, char **argv)
 	if (instance_need_built())
 		return STATUS_NO_ENCLAVE;
 	if (occlum_pal_forward_signals() < 0) {
-		complain_errno(errno, "cannot take the terminal's signals");
+		if (errno == EAGAIN)
+			complain("cannot start a thread: the user has too many; raise `ulimit -u`");
+		else
+			complain_errno(errno, "cannot take the terminal's signals");
 		return STATUS_NO_ENCLAVE;
 	}
 	attr.instance_dir = ".";

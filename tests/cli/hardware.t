@@ -34,7 +34,7 @@ $ occlum run /bin/busybox true 2>&1 | sed 's/no SGX1: .*/no SGX1: WHY/'
 occlum: run: the enclave is built for SGX hardware (SGX_MODE=HW), which this machine lacks:
 occlum: run: no SGX1: WHY
 occlum: run: no SGX2 (memory that grows at run time): hardware mode needs Ice Lake servers or later
-occlum: run: no FLC (enclaves signed by any key): enable Flexible Launch Control in the BIOS ("unlocked")
+occlum: run: no FLC (enclaves signed by any key): needs a processor with SGX first
 occlum: run: no SGX device (/dev/sgx_enclave or /dev/sgx/enclave): Linux has found no SGX (`dmesg | grep -i sgx` says why), or was built without CONFIG_X86_SGX; for a container: --device /dev/sgx_enclave
 occlum: run: for a trial without hardware: occlum build --sgx-mode SIM
 
