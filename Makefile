@@ -7,7 +7,7 @@
 #   make test-glibc          the same for glibc programs
 #   make check | demo        the two commands
 #   make install             to PREFIX (default /opt/occlum), `occlum` linked into /usr/local/bin
-#   make fuzz | bench | bench-storage | clean | check-long | crash-long
+#   make fuzz | bench | bench-storage | bench-mount | clean | check-long | crash-long
 BUILD ?= build
 PREFIX ?= /opt/occlum
 TESTS ?=
@@ -53,6 +53,10 @@ crash-long: all
 bench-storage: all
 	$(BUILD)/bench/bench-secvol
 
+# The mount against ext4, gocryptfs and securefs; as root.
+bench-mount: all
+	bench/mount.py --build $(BUILD)
+
 check-long:
 	./check --long
 
@@ -65,4 +69,4 @@ fuzz:
 clean:
 	rm -rf build build-*
 
-.PHONY: all submodule install test test-glibc demo check check-long crash-long bench bench-storage fuzz clean
+.PHONY: all submodule install test test-glibc demo check check-long crash-long bench bench-storage bench-mount fuzz clean

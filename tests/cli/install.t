@@ -28,6 +28,7 @@ build/lib/libocclum-libos_sim.so
 build/lib/libocclum-libos_sim.so.debug
 build/lib/libocclum-pal.so
 etc/template/Occlum.json
+share/bash-completion/completions/occlum
 share/man/man1/occlum-sign.1
 share/man/man1/occlum.1
 share/man/man5/Occlum.json.5
