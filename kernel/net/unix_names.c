@@ -63,7 +63,8 @@ static int take_name(struct unix_sock *u, struct net_address *name, struct vnode
 {
 	if (u->name || u->closed)
 		return -EINVAL;
-	if (!vnode && find_abstract(name, u->s.type))
+	/* A path that was made for this socket may have become another's between the two steps. */
+	if (vnode ? find_vnode(vnode) : find_abstract(name, u->s.type))
 		return -EADDRINUSE;
 	u->name = name;
 	u->vnode = vnode ? vnode_get(vnode) : NULL;

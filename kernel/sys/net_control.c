@@ -91,7 +91,7 @@ int control_from_user(struct socket *s, const struct abi_msghdr *h, struct net_c
 	if (s->family != AF_UNIX)
 		return -EOPNOTSUPP; /* none of theirs is obeyed */
 	list = kmalloc(h->control_size);
-	c = net_control_new(SCM_RIGHTS_MAX);
+	c = net_control_new(MIN(h->control_size / sizeof(s32), (u64)SCM_RIGHTS_MAX));
 	err = !list || !c ? -ENOMEM : 0;
 	if (!err && copy_from_user(list, (const void __user *)h->control, h->control_size))
 		err = -EFAULT;
