@@ -106,7 +106,7 @@ static void leave_link(struct unix_sock *u, bool never_accepted)
 	mutex_unlock(&in->lock);
 	if (lost || never_accepted)
 		__atomic_store_n(&other->s.error, -ECONNRESET, __ATOMIC_RELEASE);
-	unix_channel_shut(in, true, true);
+	unix_channel_close(in);
 	unix_channel_shut(out, true, true);
 	pollq_wake(&other->s.queue, POLLIN | POLLRDNORM | POLLOUT | POLLHUP | POLLRDHUP);
 	link_put(u->link);
@@ -130,15 +130,28 @@ static void close_pending(struct unix_sock *listener)
 	}
 }
 
+/*
+ * Under unix_lock. A datagram socket waits for room at its peer alone, so whoever changes the peer
+ * takes it off that list in the same step. The old peer, with its reference.
+ */
+static struct unix_sock *set_peer(struct unix_sock *u, struct unix_sock *peer)
+{
+	struct unix_sock *old = u->peer;
+
+	if (old)
+		unix_channel_forget(&old->inbox, u);
+	u->peer = peer;
+	return old;
+}
+
 void unix_release(struct socket *s)
 {
 	struct unix_sock *u = unix_of(s), *peer;
 
 	unix_unbind(u);
 	mutex_lock(&unix_lock);
-	u->closed = true;
-	peer = u->peer;
-	u->peer = NULL;
+	__atomic_store_n(&u->closed, true, __ATOMIC_RELEASE);
+	peer = set_peer(u, NULL);
 	mutex_unlock(&unix_lock);
 	if (u->state == UNIX_LISTENING) {
 		pollq_wake(&u->s.queue, POLLHUP); /* who waits for room among the pending */
@@ -147,13 +160,10 @@ void unix_release(struct socket *s)
 		leave_link(u, false);
 	}
 	if (u->s.type == SOCK_DGRAM) {
-		unix_channel_shut(&u->inbox, true, true);
+		unix_channel_close(&u->inbox);
 		pollq_wake(&u->s.queue, POLLOUT);
 	}
-	if (peer) {
-		unix_channel_forget(&peer->inbox, u);
-		unix_sock_put(peer);
-	}
+	unix_sock_put(peer);
 	unix_sock_put(u);
 }
 
@@ -351,12 +361,8 @@ static int connect_dgram(struct socket *s, const struct net_address *a, bool non
 	}
 	mutex_lock(&unix_lock);
 	err = peer && peer->peer && peer->peer != u ? -EPERM : 0;
-	old = err ? peer : u->peer;
-	if (!err)
-		u->peer = peer;
+	old = err ? peer : set_peer(u, peer);
 	mutex_unlock(&unix_lock);
-	if (!err && old)
-		unix_channel_forget(&old->inbox, u);
 	unix_sock_put(old);
 	if (!err)
 		pollq_wake(&s->queue, POLLOUT | POLLWRNORM);
@@ -448,17 +454,17 @@ static u32 poll_connected(struct unix_sock *u)
 	return events;
 }
 
+/* The peer does not change until we are on its list; nor may its last reference be put here. */
 static u32 poll_dgram(struct unix_sock *u)
 {
-	struct unix_sock *peer = unix_dgram_peer(u);
 	u32 events = 0;
 
 	if (unix_channel_may_read(&u->inbox))
 		events |= POLLIN | POLLRDNORM;
-	if (!peer || __atomic_load_n(&peer->closed, __ATOMIC_ACQUIRE) ||
-	    unix_channel_poll_write(&peer->inbox, u->s.sndbuf, u))
+	mutex_lock(&unix_lock);
+	if (!u->peer || u->peer->closed || unix_channel_poll_write(&u->peer->inbox, u->s.sndbuf, u))
 		events |= POLLOUT | POLLWRNORM | POLLWRBAND;
-	unix_sock_put(peer);
+	mutex_unlock(&unix_lock);
 	return events;
 }
 

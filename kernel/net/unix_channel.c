@@ -42,15 +42,48 @@ void unix_packet_free(struct unix_packet *p)
 	kfree(p);
 }
 
-void unix_channel_fini(struct unix_channel *c)
+static void free_packets(struct list_node *packets)
 {
-	while (!list_is_empty(&c->packets)) {
-		struct unix_packet *p = list_first_entry(&c->packets, struct unix_packet, node);
+	while (!list_is_empty(packets)) {
+		struct unix_packet *p = list_first_entry(packets, struct unix_packet, node);
 
 		list_del(&p->node);
 		unix_packet_free(p);
 	}
+}
+
+void unix_channel_fini(struct unix_channel *c)
+{
+	free_packets(&c->packets);
 	byte_ring_fini(&c->ring);
+}
+
+/* Under the lock: a sender cannot go away, because it takes the lock to leave the list. */
+static void wake_blocked(struct unix_channel *c)
+{
+	while (!list_is_empty(&c->blocked)) {
+		struct unix_sock *u = list_first_entry(&c->blocked, struct unix_sock, blocked_node);
+
+		list_del(&u->blocked_node);
+		list_init(&u->blocked_node);
+		pollq_wake(&u->s.queue, POLLOUT | POLLWRNORM);
+	}
+}
+
+void unix_channel_close(struct unix_channel *c)
+{
+	struct list_node lost = LIST_INIT(lost);
+
+	mutex_lock(&c->lock);
+	__atomic_store_n(&c->no_reader, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&c->no_writer, true, __ATOMIC_RELEASE);
+	list_splice_tail(&lost, &c->packets);
+	__atomic_store_n(&c->bytes, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->packet_count, 0, __ATOMIC_RELAXED);
+	byte_ring_fini(&c->ring);
+	wake_blocked(c);
+	mutex_unlock(&c->lock);
+	free_packets(&lost);
 }
 
 void unix_channel_shut(struct unix_channel *c, bool reader, bool writer)
@@ -65,6 +98,16 @@ void unix_channel_shut(struct unix_channel *c, bool reader, bool writer)
 
 /* --- streams ------------------------------------------------------------------------------- */
 
+static bool has_room(const struct unix_channel *c, u64 size, u32 limit)
+{
+	u64 bytes = __atomic_load_n(&c->bytes, __ATOMIC_RELAXED) +
+		    __atomic_load_n(&c->ring.fill, __ATOMIC_RELAXED);
+	u32 count = __atomic_load_n(&c->packet_count, __ATOMIC_RELAXED);
+
+	/* One packet always fits, however large the sender's buffer is. */
+	return !count ? bytes < limit : bytes + size <= limit && count < PACKETS_MAX;
+}
+
 static long put_locked(struct unix_channel *c, struct net_message *m, u32 limit)
 {
 	struct unix_packet *mark = NULL;
@@ -73,7 +116,7 @@ static long put_locked(struct unix_channel *c, struct net_message *m, u32 limit)
 
 	if (c->no_reader || c->no_writer)
 		return -EPIPE;
-	if (c->ring.fill >= limit) {
+	if (!has_room(c, 1, limit)) {
 		c->writer_waits = true;
 		return 0;
 	}
@@ -101,6 +144,7 @@ static long put_locked(struct unix_channel *c, struct net_message *m, u32 limit)
 		m->control = NULL;
 		mark->end = c->sent + done;
 		list_add_tail(&c->packets, &mark->node);
+		__atomic_store_n(&c->packet_count, c->packet_count + 1, __ATOMIC_RELAXED);
 	}
 	c->sent += done;
 	return done;
@@ -152,6 +196,7 @@ static int take_mark(struct unix_packet *mark, struct net_message *m)
 static int plan_read(struct unix_channel *c, struct net_message *m, u64 *ret_stop)
 {
 	u64 reach = c->received + MIN(m->data.left, (u64)c->ring.fill);
+	u64 known = c->received; /* up to here the credentials in m->control are the sender's */
 	struct unix_packet *mark;
 
 	*ret_stop = reach;
@@ -160,6 +205,8 @@ static int plan_read(struct unix_channel *c, struct net_message *m, u64 *ret_sto
 
 		if (mark->position >= reach)
 			break;
+		if (m->control && m->control->has_cred && mark->position > known)
+			break;
 		if ((mark->position > c->received || m->control) && !same_cred(m->control, mark)) {
 			*ret_stop = mark->position;
 			break;
@@ -167,11 +214,14 @@ static int plan_read(struct unix_channel *c, struct net_message *m, u64 *ret_sto
 		err = take_mark(mark, m);
 		if (err)
 			return err;
+		known = mark->end;
 		if (m->control && m->control->file_count) {
 			*ret_stop = MIN(reach, mark->end);
 			break;
 		}
 	}
+	if (m->control && m->control->has_cred)
+		*ret_stop = MIN(*ret_stop, known);
 	return 0;
 }
 
@@ -188,6 +238,7 @@ static void forget_marks(struct unix_channel *c)
 			break;
 		}
 		list_del(&mark->node);
+		__atomic_store_n(&c->packet_count, c->packet_count - 1, __ATOMIC_RELAXED);
 		unix_packet_free(mark);
 	}
 }
@@ -235,16 +286,6 @@ long unix_channel_get(struct unix_channel *c, struct net_message *m, bool *ret_w
 
 /* --- packets ------------------------------------------------------------------------------- */
 
-static bool has_room(const struct unix_channel *c, u64 size, u32 limit)
-{
-	u64 bytes = __atomic_load_n(&c->bytes, __ATOMIC_RELAXED) +
-		    __atomic_load_n(&c->ring.fill, __ATOMIC_RELAXED);
-	u32 count = __atomic_load_n(&c->packet_count, __ATOMIC_RELAXED);
-
-	/* One packet always fits, however large the sender's buffer is. */
-	return !count ? bytes < limit : bytes + size <= limit && count < PACKETS_MAX;
-}
-
 int unix_channel_post(struct unix_channel *c, struct unix_packet *p, u32 limit)
 {
 	int err = 0;
@@ -284,18 +325,6 @@ static struct unix_packet *packet_copy(const struct unix_packet *p)
 	return NULL;
 }
 
-/* Under the lock: a sender cannot go away, because it takes the lock to leave the list. */
-static void wake_blocked(struct unix_channel *c)
-{
-	while (!list_is_empty(&c->blocked)) {
-		struct unix_sock *u = list_first_entry(&c->blocked, struct unix_sock, blocked_node);
-
-		list_del(&u->blocked_node);
-		list_init(&u->blocked_node);
-		pollq_wake(&u->s.queue, POLLOUT | POLLWRNORM);
-	}
-}
-
 int unix_channel_take(struct unix_channel *c, bool peek, struct unix_packet **ret, bool *ret_wake)
 {
 	struct unix_packet *p = NULL;
@@ -332,10 +361,16 @@ bool unix_channel_may_read(const struct unix_channel *c)
 	       __atomic_load_n(&c->no_reader, __ATOMIC_ACQUIRE);
 }
 
-bool unix_channel_may_write(const struct unix_channel *c, u64 size, u32 limit)
+bool unix_channel_wait_room(struct unix_channel *c, u64 size, u32 limit)
 {
-	return has_room(c, size, limit) || __atomic_load_n(&c->no_writer, __ATOMIC_ACQUIRE) ||
-	       __atomic_load_n(&c->no_reader, __ATOMIC_ACQUIRE);
+	bool ok;
+
+	mutex_lock(&c->lock);
+	ok = has_room(c, size, limit) || c->no_writer || c->no_reader;
+	if (!ok)
+		c->writer_waits = true; /* whoever woke us took the last note away */
+	mutex_unlock(&c->lock);
+	return ok;
 }
 
 bool unix_channel_poll_write(struct unix_channel *c, u32 limit, struct unix_sock *sender)

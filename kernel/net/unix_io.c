@@ -23,6 +23,19 @@ static int add_cred(struct unix_sock *u, const struct unix_sock *peer, struct ne
 	return 0;
 }
 
+/* What went in so far took the control data along; who sent it is true of the rest as well. */
+static int repeat_cred(struct net_message *m, bool has_cred, const struct abi_ucred *cred)
+{
+	if (!has_cred || m->control || !m->data.left)
+		return 0;
+	m->control = net_control_new(0);
+	if (!m->control)
+		return -ENOMEM;
+	m->control->has_cred = true;
+	m->control->cred = *cred;
+	return 0;
+}
+
 /* --- streams ------------------------------------------------------------------------------- */
 
 long unix_stream_send(struct socket *s, struct net_message *m)
@@ -30,6 +43,8 @@ long unix_stream_send(struct socket *s, struct net_message *m)
 	u64 deadline = socket_deadline(s->send_timeout_ns, m->flags & MSG_DONTWAIT);
 	struct unix_sock *u = unix_of(s), *peer;
 	struct unix_channel *c;
+	struct abi_ucred cred = {0};
+	bool has_cred = false;
 	long done = 0, n;
 
 	if (m->flags & ~SEND_FLAGS)
@@ -45,15 +60,22 @@ long unix_stream_send(struct socket *s, struct net_message *m)
 		n = add_cred(u, peer, m);
 	if (n)
 		return n;
+	if (m->control && m->control->has_cred) {
+		has_cred = true;
+		cred = m->control->cred;
+	}
 	while (m->data.left) {
 		n = unix_channel_put(c, m, s->sndbuf);
 		if (n > 0) {
 			done += n;
 			pollq_wake(&peer->s.queue, POLLIN | POLLRDNORM);
+			n = repeat_cred(m, has_cred, &cred);
+			if (n)
+				break;
 			continue;
 		}
 		if (!n && deadline) {
-			n = wait_event(&s->queue.threads, unix_channel_may_write(c, 1, s->sndbuf),
+			n = wait_event(&s->queue.threads, unix_channel_wait_room(c, 1, s->sndbuf),
 				       deadline, true);
 			n = socket_wait_result(deadline, n);
 			if (!n)
@@ -199,7 +221,7 @@ static long deliver(struct unix_sock *u, struct unix_sock *target, struct net_me
 			pollq_wake(&target->s.queue, POLLIN | POLLRDNORM);
 		if (err != -EAGAIN || !deadline)
 			break;
-		err = wait_event(&room->threads, unix_channel_may_write(c, size, u->s.sndbuf),
+		err = wait_event(&room->threads, unix_channel_wait_room(c, size, u->s.sndbuf),
 				 deadline, true);
 		err = socket_wait_result(deadline, err);
 		if (err)

@@ -36,7 +36,7 @@ struct unix_channel {
 	struct byte_ring ring;	   /* lock */
 	u64 sent, received;	   /* lock: bytes of the stream so far */
 	struct list_node packets;  /* lock; struct unix_packet */
-	u32 packet_count;	   /* lock */
+	u32 packet_count;	   /* lock: in packets */
 	u64 bytes;		   /* lock: in packets */
 	bool no_reader, no_writer; /* lock; read without it by waiting conditions */
 	bool writer_waits;	   /* lock: it was told that there is no room */
@@ -67,9 +67,10 @@ struct unix_sock {
 
 	/* Datagrams. */
 	struct unix_channel inbox;
-	struct unix_sock *peer;	       /* unix_lock; counted */
-	struct list_node blocked_node; /* lock of the peer's inbox: polls for room in it */
-	bool no_send;		       /* shutdown */
+	struct unix_sock *peer; /* unix_lock; counted */
+	struct list_node
+		blocked_node; /* unix_lock and the lock of the peer's inbox: polls for room */
+	bool no_send;	      /* shutdown */
 
 	/* Name: set once, under unix_lock. */
 	struct net_address *name;   /* kmalloc'ed */
@@ -125,6 +126,8 @@ void unix_name_of(struct unix_sock *u, struct net_address *ret);
 void unix_channel_init(struct unix_channel *c);
 void unix_channel_fini(struct unix_channel *c); /* closes descriptors that were never taken */
 void unix_channel_shut(struct unix_channel *c, bool reader, bool writer);
+/* Its reader is closed: what it did not take is gone, and descriptors among it closed. */
+void unix_channel_close(struct unix_channel *c);
 /*
  * Moves bytes of a stream; takes m->control with the first. Bytes, 0 when full (the writer is then
  * noted), -EPIPE when shut, -ENOMEM, -EFAULT.
@@ -143,7 +146,8 @@ struct unix_packet *unix_packet_new(size_t size) __must_check;
 void unix_packet_free(struct unix_packet *p);
 /* Without the lock, for conditions of waits: true may be old. */
 bool unix_channel_may_read(const struct unix_channel *c);
-bool unix_channel_may_write(const struct unix_channel *c, u64 size, u32 limit);
+/* Whether a writer need not wait for room; if it must, that is noted. Takes the lock. */
+bool unix_channel_wait_room(struct unix_channel *c, u64 size, u32 limit);
 /* For poll; not writable: noted, so that the next read wakes. `sender`: a datagram socket. */
 bool unix_channel_poll_write(struct unix_channel *c, u32 limit, struct unix_sock *sender);
 /* The datagram sender does not care any more. */

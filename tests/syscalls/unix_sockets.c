@@ -578,6 +578,204 @@ static void blocking(void)
 	close(fd[1]);
 }
 
+/* What nobody can read any more is closed at once, though the sender's end stays open. */
+static void unread_descriptors(void)
+{
+	int types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
+
+	for (int i = 0; i < 3; i++) {
+		int fd[2], pipes[2];
+
+		CHECK_EQ(socketpair(AF_UNIX, types[i], 0, fd), 0);
+		CHECK_EQ(pipe(pipes), 0);
+		CHECK_EQ(send_fds(fd[0], &pipes[1], 1), 1);
+		close(pipes[1]);
+		CHECK(!ready(pipes[0], POLLIN | POLLHUP));
+		close(fd[1]);
+		CHECK(ready(pipes[0], POLLHUP));
+		close(fd[0]);
+		close(pipes[0]);
+	}
+}
+
+static long send_cred(int fd, long size, int uid, int flags)
+{
+	char control[CMSG_SPACE(sizeof(struct ucred))] = {0};
+	struct iovec vec = {big, size};
+	struct msghdr m = {.msg_iov = &vec,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+	struct ucred cred = {getpid(), uid, uid};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_len = CMSG_LEN(sizeof(cred));
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_CREDENTIALS;
+	memcpy(CMSG_DATA(c), &cred, sizeof(cred));
+	return sendmsg(fd, &m, flags);
+}
+
+static long receive_cred(int fd, long size, struct ucred *cred)
+{
+	char control[CMSG_SPACE(sizeof(*cred))];
+	struct iovec vec = {back, size};
+	struct msghdr m = {.msg_iov = &vec,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+	long n = recvmsg(fd, &m, 0);
+
+	memset(cred, 0, sizeof(*cred));
+	if (n > 0 && CMSG_FIRSTHDR(&m))
+		memcpy(cred, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(*cred));
+	return n;
+}
+
+static void *send_much(void *arg)
+{
+	CHECK_EQ(send(*(int *)arg, big, sizeof(big), 0), sizeof(big));
+	return NULL;
+}
+
+/* No byte comes with another sender's credentials. */
+static void credentials_and_bytes(void)
+{
+	pthread_t thread;
+	struct ucred cred;
+	long total, n;
+	int fd[2], on = 1;
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	CHECK_EQ(send_cred(fd[0], 10, 7, 0), 10);
+	CHECK_EQ(write(fd[0], big, 10), 10);
+	CHECK_EQ(setsockopt(fd[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
+	CHECK_EQ(receive_cred(fd[1], 100, &cred), 10);
+	CHECK_EQ(cred.uid, 7);
+	CHECK_EQ(receive_cred(fd[1], 100, &cred), 10);
+	CHECK_EQ(cred.uid, 65534);
+	CHECK_EQ(cred.pid, 0);
+
+	/* More than fits at once: it is one sender's all the same. */
+	pthread_create(&thread, NULL, send_much, &fd[0]);
+	for (total = 0; total < (long)sizeof(big); total += n) {
+		n = receive_cred(fd[1], 50000, &cred);
+		REQUIRE(n > 0);
+		CHECK_EQ(cred.pid, getpid());
+		CHECK_EQ(cred.uid, getuid());
+	}
+	pthread_join(thread, NULL);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* What a message costs beside its bytes counts too. */
+static void many_small_messages(void)
+{
+	int fd[2], count = 0;
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	while (count < 20000 && send_cred(fd[0], 1, 0, MSG_DONTWAIT) == 1)
+		count++;
+	CHECK_EQ(errno, EAGAIN);
+	CHECK(count > 100 && count < 20000);
+	CHECK(!ready(fd[0], POLLOUT));
+	for (int i = 0; i < count; i++)
+		CHECK_EQ(read(fd[1], back, 1), 1);
+	CHECK(ready(fd[0], POLLOUT));
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void *send_three(void *arg)
+{
+	int fd = *(int *)arg;
+
+	CHECK_EQ(send(fd, big, 80000, 0), 80000);
+	CHECK_EQ(send(fd, big, 80000, 0), 80000);
+	CHECK_EQ(send(fd, big, 200000, 0), 200000);
+	return NULL;
+}
+
+/* A record that has to wait for two others to be read. */
+static void room_in_steps(void)
+{
+	int types[] = {SOCK_SEQPACKET, SOCK_DGRAM};
+
+	for (int i = 0; i < 2; i++) {
+		struct timespec pause = {0, 20000000};
+		pthread_t thread;
+		int fd[2];
+
+		CHECK_EQ(socketpair(AF_UNIX, types[i], 0, fd), 0);
+		pthread_create(&thread, NULL, send_three, &fd[0]);
+		CHECK_EQ(recv(fd[1], back, 1, MSG_PEEK), 1);
+		nanosleep(&pause, NULL); /* it may wait by now; it is right in any order */
+		CHECK_EQ(recv(fd[1], back, sizeof(back), 0), 80000);
+		nanosleep(&pause, NULL);
+		CHECK_EQ(recv(fd[1], back, sizeof(back), 0), 80000);
+		CHECK_EQ(recv(fd[1], back, sizeof(back), 0), 200000);
+		pthread_join(thread, NULL);
+		close(fd[0]);
+		close(fd[1]);
+	}
+}
+
+static volatile int moving_done;
+
+static void *move_about(void *arg)
+{
+	int *fd = arg; /* the sender, then two full inboxes' names */
+	struct sockaddr none = {AF_UNSPEC};
+	struct sockaddr_un a;
+	socklen_t size;
+
+	for (int i = 0; i < 20000; i++) {
+		size = address_of(&a, i & 1 ? "full1" : "full2");
+		connect(fd[0], (void *)&a, size);
+		if (i % 3 == 0)
+			connect(fd[0], &none, sizeof(none));
+	}
+	moving_done = 1;
+	return NULL;
+}
+
+/* Polls for room at a peer while another thread changes the peer, and everything goes. */
+static void poll_while_moving(void)
+{
+	int full[2], fd, filler;
+	struct sockaddr_un a;
+	pthread_t thread;
+	socklen_t size;
+
+	for (int round = 0; round < 3; round++) {
+		full[0] = bound(SOCK_DGRAM, "full1");
+		full[1] = bound(SOCK_DGRAM, "full2");
+		for (int i = 0; i < 2; i++) {
+			filler = socket(AF_UNIX, SOCK_DGRAM, 0);
+			size = address_of(&a, i ? "full2" : "full1");
+			while (sendto(filler, big, 50000, MSG_DONTWAIT, (void *)&a, size) > 0)
+				;
+			close(filler);
+		}
+		fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+		moving_done = 0;
+		pthread_create(&thread, NULL, move_about, &fd);
+		while (!moving_done)
+			ready(fd, POLLOUT);
+		pthread_join(thread, NULL);
+		close(fd);
+		/* Whoever is left on a list of those who wait is looked at here. */
+		for (int i = 0; i < 2; i++) {
+			while (recv(full[i], back, sizeof(back), MSG_DONTWAIT) > 0)
+				;
+			close(full[i]);
+		}
+		unlink("full1");
+		unlink("full2");
+	}
+}
+
 static void start(void)
 {
 	enter_fresh_folder("/tmp");
@@ -586,4 +784,5 @@ static void start(void)
 }
 
 CHECK_MAIN(start, stream_pair, bad_calls, options, names, abstract_names, records, datagrams,
-	   descriptors, chains, credentials, many_messages, blocking)
+	   descriptors, chains, credentials, many_messages, blocking, unread_descriptors,
+	   credentials_and_bytes, many_small_messages, room_in_steps, poll_while_moving)
