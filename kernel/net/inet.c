@@ -205,6 +205,9 @@ static long send_all(struct inet_sock *i, struct net_message *m, u8 *buf, size_t
 			return done ? done : -EFAULT;
 		do {
 			n = send_chunk(i, m, buf + at, part - at, deadline);
+			/* A datagram goes whole; of a stream nothing taken is no way to get on. */
+			if (n >= 0 && (i->s.type == SOCK_DGRAM ? (size_t)n < part : !n && part))
+				n = -EIO;
 			if (n < 0)
 				return done ? done : n;
 			at += n;
