@@ -143,9 +143,8 @@ static s64 now_ms(void)
 }
 
 /* Reads to the end or the deadline; what is longer than a reply is none. */
-static int read_reply(int fd, char *text, size_t size, int timeout_ms, size_t *ret_len)
+static int read_reply(int fd, char *text, size_t size, s64 end, size_t *ret_len)
 {
-	s64 end = now_ms() + (timeout_ms ? timeout_ms : 30000);
 	size_t len = 0;
 
 	for (;;) {
@@ -168,12 +167,30 @@ static int read_reply(int fd, char *text, size_t size, int timeout_ms, size_t *r
 	}
 }
 
+/* Its end, and no longer than that. The exit status or a negative errno. */
+static int wait_end(pid_t pid, s64 end)
+{
+	int status = 0;
+	pid_t got;
+
+	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && now_ms() < end)
+		usleep(1000);
+	if (got == 0) {
+		kill(pid, SIGKILL);
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+		return -ETIMEDOUT;
+	}
+	return got == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
+}
+
 /* Starts the program with its output in a pipe; returns the exit status or a negative errno. */
 static int ask(const struct anchor_command *c, char *const argv[], char *text, size_t size,
 	       size_t *ret_len)
 {
 	posix_spawn_file_actions_t actions;
-	int pipes[2], status = 0, err;
+	s64 end = now_ms() + (c->timeout_ms ? c->timeout_ms : 30000);
+	int pipes[2], err, status;
 	pid_t pid;
 
 	if (pipe2(pipes, O_CLOEXEC))
@@ -184,17 +201,16 @@ static int ask(const struct anchor_command *c, char *const argv[], char *text, s
 	err = -posix_spawn(&pid, c->command, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(pipes[1]);
-	if (!err) {
-		err = read_reply(pipes[0], text, size, c->timeout_ms, ret_len);
-		if (err)
-			kill(pid, SIGKILL);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-		if (!err)
-			err = WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
+	if (err) {
+		close(pipes[0]);
+		return err;
 	}
-	close(pipes[0]);
-	return err;
+	err = read_reply(pipes[0], text, size, end, ret_len);
+	if (err)
+		kill(pid, SIGKILL);
+	close(pipes[0]); /* first: who has more to say than a reply does not wait for us for ever */
+	status = wait_end(pid, end);
+	return err ? err : status;
 }
 
 static int check_reply(const struct anchor_command *c, const u8 id[32], const u8 nonce[32],

@@ -185,6 +185,16 @@ static void a_command_holds_the_state(void **state)
 	assert_int_equal(session("x"), -EPROTO);
 	command.command = "/nonexistent";
 	assert_int_equal(session("x"), -EIO);
+	/* One that talks without end, and one that says nothing and stays. */
+	command.command = "/usr/bin/yes";
+	assert_int_equal(session("x"), -EIO);
+	command.command = path;
+	command.timeout_ms = 200;
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("#!/bin/sh\nexec >/dev/null\nexec sleep 600\n", file);
+	fclose(file);
+	assert_int_equal(session("x"), -EIO);
 	end();
 	free(path);
 }
