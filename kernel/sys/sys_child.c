@@ -361,12 +361,9 @@ long sys_pidfd_getfd(int pidfd, int fd, u32 flags)
 	err = pidfd_process(pidfd, &p);
 	if (err)
 		return err;
-	if (!process_may_inspect(p)) {
-		process_put(p);
-		return -EPERM;
-	}
+	/* With the lock: what it becomes by exec may be another user's. */
 	mutex_lock(&p->exec_lock);
-	err = p->files ? 0 : -ESRCH;
+	err = !process_may_inspect(p) ? -EPERM : p->files ? 0 : -ESRCH;
 	if (!err)
 		f = fd_lookup(p->files, fd);
 	mutex_unlock(&p->exec_lock);
