@@ -207,6 +207,7 @@ def measure(fs, size, tree):
     r["random read 4 KiB, cold"] = timed(lambda: random_io(p + "/f", size, 2000, False))
     r["append 4 KiB + fsync"] = timed(lambda: append(p + "/log", 60))
     r["create file"] = timed(lambda: create(p + "/many", 2000))
+    stat_all(p + "/many", 2000)
     r["stat warm"] = timed(lambda: stat_all(p + "/many", 2000))
     fs.remount()
     r["stat cold"] = timed(lambda: stat_all(p + "/many", 2000))

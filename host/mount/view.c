@@ -17,6 +17,7 @@
 #include "host/occlum/file.h"
 #include "host/occlum/instance.h"
 #include "host/occlum/report.h"
+#include "kernel/core/kmem.h"
 #include "lib/base/string.h"
 #include "lib/crypto/sha256.h"
 
@@ -196,20 +197,23 @@ int view_open(struct view *v, const struct built *b, const struct view_options *
 {
 	struct files *lowers[CONFIG_LAYERS_MAX - 1] = {0};
 	u32 count = b->root->layer_count - 1;
-	u8 key[IMAGE_KEY_SIZE];
-	const u8 *given = NULL;
+	u8 *key = NULL; /* on the heap that children do not inherit: a sign tool is started below */
 	int err;
 
 	memset(v, 0, sizeof(*v));
 	if (o->image_key) {
+		key = kmalloc(IMAGE_KEY_SIZE);
+		if (!key)
+			return complain("out of memory");
 		if (image_key_load(o->image_key, key))
 			return 1;
-		given = key;
 	}
-	err = o->layer != VIEW_UPPER && open_lowers(v, b, o, given, lowers, count);
+	err = o->layer != VIEW_UPPER && open_lowers(v, b, o, key, lowers, count);
 	if (!err && o->layer != VIEW_IMAGE)
-		err = open_upper(v, b, o, given);
-	mem_wipe(key, sizeof(key));
+		err = open_upper(v, b, o, key);
+	if (key)
+		mem_wipe(key, IMAGE_KEY_SIZE);
+	kfree(key);
 	if (err)
 		return 1; /* the process ends: nothing was written that a commit would have to save */
 	if (o->layer == VIEW_UPPER) {

@@ -476,6 +476,24 @@ def run_all(report, build, work, fuse):
         with mounted(instance, point):
             line = next(l for l in open("/proc/self/mountinfo") if f" {point} " in l)
             expect("nosuid" in line and "nodev" in line and "allow_other" not in line, line)
+    with report.case("the memory for keys is wiped on fork and in no dump"):
+        m = Mounted(instance, point)
+        try:
+            holder = read(instance.dir + "/.__occlum_lock").split()[0].decode()
+            flags = [l.split()[1:] for l in open(f"/proc/{holder}/smaps") if l.startswith("VmFlags:")]
+            expect(any("wf" in f and "dd" in f for f in flags), "no such mapping")
+            expect(not any("wf" in f and "dd" not in f for f in flags), "some of it is dumped")
+        finally:
+            m.end()
+    with report.case("a mount point that a killed server left is named"):
+        m = Mounted(instance, point)
+        m.process.kill()
+        m.process.communicate()
+        refused(occlum(instance, "mount", point), "fusermount3 -u")
+        subprocess.run(["umount", "-l", point], check=True)
+    with report.case("no point to mount at, and a file"):
+        refused(occlum(instance, "mount", f"{work}/nowhere"), "nowhere")
+        refused(occlum(instance, "mount", f"{work}/other.pem"), "not a directory")
     with report.case("--read-only and --layer"):
         with mounted(instance, point, "--read-only"):
             raises(errno.EROFS, write, f"{point}/root/no", b"")
