@@ -464,7 +464,8 @@ int sv_base_put(struct secvol *v, struct sv_tree *t, const struct sv_key *key, c
 	i = path.idx[path.depth - 1];
 	if (equal) {
 		if (leaf->items[i].size == size) {
-			memmove(sv_node_value(leaf, i), val, size);
+			if (size)
+				memmove(sv_node_value(leaf, i), val, size);
 			return 0;
 		}
 		sv_node_remove(leaf, i);
