@@ -69,6 +69,7 @@ enum lock_nesting {
 	X(LOCK_RAMFS_NODE, "ramfs_node.meta_lock", LOCK_ALONE)                                       \
 	X(LOCK_ANON_FILE, "an eventfd or timerfd", LOCK_ALONE)                                       \
 	X(LOCK_FILE_WATCH, "file.watch_lock", LOCK_ALONE)                                            \
+	X(LOCK_POLL_DETACH, "who watches which poll queue", LOCK_ALONE)                              \
 	/* A file's, then those of the epoll sets that watch it. */                                  \
 	X(LOCK_POLL, "poll_queue.lock", LOCK_NESTS)                                                  \
 	X(LOCK_EPOLL_READY, "epoll.ready_lock", LOCK_ALONE)                                          \

@@ -11,6 +11,12 @@
 #include "kernel/time/clock.h"
 #include "kernel/vfs/file_ops.h"
 
+/*
+ * A queue may end while who watches it is about to leave it: a signalfd's queue is that of a process,
+ * which ends when it likes. So w->queue changes, and is followed, under one lock for all.
+ */
+static struct spinlock detach_lock = SPINLOCK_INIT(LOCK_POLL_DETACH);
+
 void pollq_init(struct pollq *q)
 {
 	spin_init(&q->lock, LOCK_POLL);
@@ -31,6 +37,7 @@ void pollq_wake(struct pollq *q, u32 events)
 
 void pollq_fini(struct pollq *q)
 {
+	spin_lock(&detach_lock);
 	spin_lock(&q->lock);
 	while (!list_is_empty(&q->watches)) {
 		struct poll_watch *w = list_first_entry(&q->watches, struct poll_watch, node);
@@ -40,6 +47,7 @@ void pollq_fini(struct pollq *q)
 		w->queue = NULL;
 	}
 	spin_unlock(&q->lock);
+	spin_unlock(&detach_lock);
 	waitq_wake_all(&q->threads);
 }
 
@@ -53,14 +61,17 @@ void poll_watch_add(struct pollq *q, struct poll_watch *w)
 
 void poll_watch_remove(struct poll_watch *w)
 {
-	struct pollq *q = w->queue;
+	struct pollq *q;
 
-	if (!q)
-		return;
-	spin_lock(&q->lock);
-	list_del(&w->node);
-	spin_unlock(&q->lock);
-	w->queue = NULL;
+	spin_lock(&detach_lock);
+	q = w->queue;
+	if (q) {
+		spin_lock(&q->lock);
+		list_del(&w->node);
+		spin_unlock(&q->lock);
+		w->queue = NULL;
+	}
+	spin_unlock(&detach_lock);
 }
 
 #define ENTRIES_INLINE 8
