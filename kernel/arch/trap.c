@@ -12,6 +12,7 @@
 #include "kernel/arch/patch.h"
 #include "kernel/arch/patch_priv.h"
 #include "kernel/mm/mm.h"
+#include "kernel/mm/turn.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/thread.h"
@@ -207,9 +208,15 @@ bool arch_exit_work(struct user_regs *regs)
 	struct thread *t = current_thread();
 	u32 old;
 
-	while (thread_has_work(t)) {
-		regs->rip = patch_normalise(regs->rip);
-		signal_deliver(regs);
+	for (;;) {
+		if (thread_has_work(t)) {
+			regs->rip = patch_normalise(regs->rip);
+			signal_deliver(regs);
+		} else if (__atomic_load_n(&t->work, __ATOMIC_ACQUIRE) & WORK_TURN) {
+			turn_checkpoint();
+		} else {
+			break;
+		}
 	}
 	old = __atomic_fetch_and(&t->work, ~(u32)WORK_RESTORE, __ATOMIC_ACQ_REL);
 	return old & WORK_RESTORE;

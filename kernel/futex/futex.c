@@ -13,6 +13,7 @@
 #include "abi/errno.h"
 #include "abi/futex.h"
 #include "kernel/futex/futex_priv.h"
+#include "kernel/mm/mm.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/park.h"
@@ -71,8 +72,12 @@ static void bucket_unlock_two(struct futex_bucket *a, struct futex_bucket *b)
 
 struct futex_key futex_key_of(u64 address, bool is_private)
 {
-	return (struct futex_key){.mm = is_private ? current_process()->mm : NULL,
-				  .address = address};
+	struct mm *mm = current_process()->mm;
+
+	/* After fork() an address that is not shared memory is something else in a relative. */
+	if (!is_private && !mm_is_private_at(mm, address))
+		mm = NULL;
+	return (struct futex_key){.mm = mm, .address = address};
 }
 
 static bool key_matches(const struct futex_key *a, const struct futex_key *b)

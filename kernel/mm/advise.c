@@ -6,6 +6,7 @@
  */
 #include "abi/errno.h"
 #include "abi/mman.h"
+#include "kernel/mm/family_priv.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/zone.h"
@@ -34,6 +35,12 @@ static int forget_pages(struct vma *v, u64 start, u64 end)
 	/* Text that jumps to stubs is not read anew: it would only trap. */
 	if (v->patch)
 		return 0;
+	if (mm_has_relatives(v->mm)) {
+		int err = family_preserve(v->mm, start, end);
+
+		if (err)
+			return err;
+	}
 	v->lazy = true;
 	mm_changed(v->mm);
 	return pages_drop(start, end);

@@ -12,6 +12,7 @@
 #include "abi/errno.h"
 #include "abi/mman.h"
 #include "kernel/core/config.h"
+#include "kernel/mm/family_priv.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/zone.h"
@@ -41,6 +42,9 @@ static u64 free_until(struct mm *mm, u64 start, u64 end)
 		return MIN(end, mm->brk_end);
 	if (zone_next_free(start, &low, &high) && low <= start)
 		return MIN(end, high);
+	/* What relatives own we may have as well: it is exchanged with the turn. */
+	if (mm_has_relatives(mm) && family_covers(mm, start, end, &high))
+		return high;
 	return 0;
 }
 
@@ -74,11 +78,21 @@ static bool gap_is_available(struct mm *mm, u64 start, u64 end, u64 *ret_until)
 	return *ret_until;
 }
 
+static bool is_relatives(struct mm *mm, u64 start, u64 end)
+{
+	u64 until;
+
+	return mm_has_relatives(mm) && family_covers(mm, start, end, &until) && until >= end;
+}
+
 static bool gap_take(struct mm *mm, u64 start, u64 end, u64 *ret_until)
 {
 	u64 until = free_until(mm, start, end);
 
-	if (!until || (!in_heap_reservation(mm, start, until) && !zone_take(start, until)))
+	if (!until)
+		return false;
+	if (!in_heap_reservation(mm, start, until) && !zone_take(start, until) &&
+	    !is_relatives(mm, start, until))
 		return false;
 	*ret_until = until;
 	return true;
@@ -115,7 +129,8 @@ bool mm_could_place(struct mm *mm, u64 start, u64 end)
 	if (start < zone_start() || end > zone_end() || start >= end)
 		return false;
 	mutex_lock(&mm->lock);
-	could = gaps_are_available(mm, start, end);
+	could = gaps_are_available(mm, start, end) &&
+		!(mm_has_relatives(mm) && family_covers_any(mm, start, end));
 	mm_unlock(mm);
 	return could;
 }
@@ -177,6 +192,11 @@ static int place_fixed(struct mm *mm, u64 start, u64 end, u32 flags)
 	err = mm_clear_objects(mm, start, end);
 	if (err)
 		return err;
+	if (mm_has_relatives(mm)) {
+		err = family_preserve(mm, start, end);
+		if (err)
+			return err;
+	}
 	if (!gaps_take(mm, start, end)) {
 		log_info(
 			"A fixed mapping was refused: another process owns part of its addresses.");
@@ -185,6 +205,8 @@ static int place_fixed(struct mm *mm, u64 start, u64 end, u32 flags)
 	err = mm_unmap_locked(mm, start, end, true);
 	if (err)
 		gaps_release(mm, start, end);
+	else if (mm_has_relatives(mm))
+		pages_release(start, end); /* what of relatives lay in place has copies now */
 	return err;
 }
 
@@ -356,7 +378,9 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 	v->end = start + r->size;
 	/* From here on a failure gives the addresses back. */
 	attach(v, r);
-	if (r->plan && !in_heap_reservation(mm, v->start, v->end))
+	/* text_load() waits for the file with pages that no mapping shows: not where relatives are. */
+	if (r->plan && !in_heap_reservation(mm, v->start, v->end) &&
+	    !(mm_has_relatives(mm) && family_covers_any(mm, v->start, v->end)))
 		err = text_load(v, r->plan, &stubs);
 	else
 		err = prepare_pages(v, r->absent);

@@ -15,6 +15,7 @@
 #include "kernel/core/config.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/panic.h"
+#include "kernel/mm/family_priv.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/zone.h"
@@ -83,9 +84,9 @@ void mm_enter(struct mm *mm)
 	__atomic_add_fetch(&mm->processes, 1, __ATOMIC_ACQ_REL);
 }
 
-void mm_leave(struct mm *mm)
+bool mm_leave(struct mm *mm)
 {
-	__atomic_sub_fetch(&mm->processes, 1, __ATOMIC_ACQ_REL);
+	return !__atomic_sub_fetch(&mm->processes, 1, __ATOMIC_ACQ_REL);
 }
 
 bool mm_is_shared(struct mm *mm)
@@ -93,7 +94,7 @@ bool mm_is_shared(struct mm *mm)
 	return __atomic_load_n(&mm->processes, __ATOMIC_ACQUIRE) > 1;
 }
 
-static void release_heap(struct mm *mm)
+void mm_release_heap(struct mm *mm)
 {
 	u64 start = mm->brk_start, end = mm->brk_end;
 
@@ -102,7 +103,7 @@ static void release_heap(struct mm *mm)
 	mm->brk_start = 0;
 	mm->brk_end = 0;
 	mm->brk = 0;
-	zone_free(start, end);
+	mm_free_addresses(mm, start, end);
 	zone_unreserve_node();
 }
 
@@ -120,8 +121,10 @@ void mm_put(struct mm *mm)
 	/* No thread uses the mm any more, but a reader of /proc may be about to leave. */
 	while (!list_is_empty(&mm->limbo))
 		mm_drain_limbo(mm);
-	release_heap(mm);
+	mm_release_heap(mm);
 	mm_unlock(mm);
+	if (mm->family)
+		family_forget(mm);
 	kfree(mm);
 }
 
@@ -220,7 +223,7 @@ static int grow_heap(struct mm *mm, u64 new_break)
 	if (end > mm->brk_end) {
 		/* The limit was raised, or the reservation was short. */
 		if (end > zone_end() || !zone_take(mm->brk_end, end))
-			return -ENOMEM;
+			return -ENOMEM; /* relatives that have it as well keep it */
 		mm->brk_end = end;
 	}
 	v = vma_find(mm, r.address);
@@ -254,6 +257,20 @@ long mm_brk(struct mm *mm, u64 new_break)
 }
 
 /* --- questions --- */
+
+bool mm_is_private_at(struct mm *mm, u64 address)
+{
+	struct vma *v;
+	bool is_private;
+
+	if (likely(!__atomic_load_n(&mm->family, __ATOMIC_ACQUIRE)))
+		return false;
+	mutex_lock(&mm->lock);
+	v = vma_find(mm, address);
+	is_private = v && v->start <= address && v->kind != VMA_OBJECT;
+	mm_unlock(mm);
+	return is_private;
+}
 
 static const char *name_of(const struct vma *v)
 {
@@ -318,22 +335,38 @@ void mm_system_totals(u64 *ret_total, u64 *ret_free)
 
 long mm_read_foreign(struct mm *mm, void *to, u64 address, size_t size)
 {
+	struct mm *own;
+	bool borrowed = turn_borrow(mm, &own);
 	size_t done = uaccess_read(mm, to, address, size);
 
+	if (borrowed)
+		turn_return(own);
 	return done || !size ? (long)done : -EFAULT;
+}
+
+static int write_foreign(struct mm *mm, u64 address, const void *from, size_t size)
+{
+	/* First, because a copy only knows -EFAULT. */
+	int err = mm_populate(mm, address, address + size, PAGE_WRITE);
+
+	if (err)
+		return err == -EACCES ? -EFAULT : err;
+	return uaccess_write(mm, address, from, size);
 }
 
 int mm_write_foreign(struct mm *mm, u64 address, const void *from, size_t size)
 {
+	struct mm *own;
+	bool borrowed;
 	int err;
 
 	if (address + size < address)
 		return -EFAULT;
-	/* First, because a copy only knows -EFAULT. */
-	err = mm_populate(mm, address, address + size, PAGE_WRITE);
-	if (err)
-		return err == -EACCES ? -EFAULT : err;
-	return uaccess_write(mm, address, from, size);
+	borrowed = turn_borrow(mm, &own);
+	err = write_foreign(mm, address, from, size);
+	if (borrowed)
+		turn_return(own);
+	return err;
 }
 
 /* --- exec --- */

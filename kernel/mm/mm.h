@@ -22,8 +22,17 @@ void mm_put(struct mm *mm); /* the last put unmaps all */
  * runs in its parent's. Each says so when it begins and, before its put, when it ends.
  */
 void mm_enter(struct mm *mm);
-void mm_leave(struct mm *mm);
+bool mm_leave(struct mm *mm);	  /* true: it was the last */
 bool mm_is_shared(struct mm *mm); /* more than one process runs in it */
+/*
+ * fork: a copy of the current address space, at the same addresses; turn.h. mm_retire_member() is
+ * the end of it: by its last thread, or by its parent when it never ran. What has no family is left
+ * alone. -ENOMEM, or -EAGAIN: too many.
+ */
+int __must_check mm_fork(struct mm *mm, struct mm **ret);
+void mm_retire_member(struct mm *mm);
+/* Memory at `address` is private to mm, so that the same address in a relative is another thing. */
+bool mm_is_private_at(struct mm *mm, u64 address);
 
 /* The bodies of the system calls: Linux flags and results (address or -errno). */
 long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct file *file,

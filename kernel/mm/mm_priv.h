@@ -21,6 +21,7 @@
 #define STACK_GUARD	   MIB(1)  /* below the first stack, as Linux keeps it free */
 #define MAPPINGS_MAX	   65530   /* per process, as Linux's vm.max_map_count */
 
+struct family;
 struct text_patch;
 
 enum vma_kind {
@@ -69,6 +70,10 @@ struct mm {
 	struct list_node dead_patches; /* struct text_patch, see text.c */
 	struct list_node dead_vmas;    /* freed by mm_unlock(); empty whenever the lock is free */
 	struct list_node limbo;	       /* ranges that a thread in uaccess may still touch */
+	u32 inside;		       /* atomic: threads that run in it and are not parked */
+	struct family *family;	       /* atomic; NULL until the first fork; counted, then stays */
+	struct list_node member_node;  /* family.members */
+	struct rb_root image;	       /* of the family: its pages while it is not resident */
 };
 
 static inline struct vma *vma_of(struct rb_node *n)
@@ -112,6 +117,7 @@ int __must_check mm_unmap_locked(struct mm *mm, u64 start, u64 end, bool keep);
 /* Frees [start, end) less what brk has reserved. */
 void mm_free_addresses(struct mm *mm, u64 start, u64 end);
 void mm_drain_limbo(struct mm *mm);
+void mm_release_heap(struct mm *mm); /* mm.c */
 /* v is out of the tree, its pages released. Frees it and its addresses, now or later. */
 void mm_retire(struct vma *v);
 
@@ -185,6 +191,9 @@ void text_patch_put(struct text_patch *p); /* the last one leaves its stubs to m
 void text_unmapped(struct vma *v);	   /* v is leaving the tree */
 /* Removes the stubs of texts that are gone. */
 void text_collect(struct mm *mm);
+/* fork: what the child's text has instead of p, counted. 0 or -ENOMEM. */
+int __must_check text_patch_copy(struct mm *child, struct text_patch *p, struct text_patch **ret);
+void text_forget_all(struct mm *mm); /* the mappings are gone, and the stubs with them */
 
 /* Reads what the file holds at offset; zeroes behind its end. *ret_valid: bytes before that. */
 int __must_check read_file(struct file *file, void *buf, size_t size, u64 offset,

@@ -494,6 +494,27 @@ int pages_protect(u64 start, u64 end, u32 prot)
 	return 0;
 }
 
+int pages_put_back(u64 at, const void *bytes, u32 host_prot)
+{
+	u64 end = at + PAGE_SIZE;
+	int err = leaves_make(at, end);
+	u8 state;
+
+	if (!err)
+		err = set_protection(at, end, 0, 0, PAGE_READ | PAGE_WRITE);
+	if (err)
+		return err;
+	state = pages_state(at);
+	if (!(state & PAGE_CHARGED)) {
+		__atomic_add_fetch(&pages.charged, 1, __ATOMIC_RELAXED);
+		if (state & PAGE_DIRTY)
+			__atomic_sub_fetch(&pages.cached, 1, __ATOMIC_RELAXED);
+	}
+	memcpy((void *)at, bytes, PAGE_SIZE);
+	set_state(at, state | PAGE_CHARGED | PAGE_DIRTY | PAGE_PRESENT);
+	return set_protection(at, end, 0, 0, host_prot);
+}
+
 int pages_hide(u64 start, u64 end)
 {
 	return set_protection(start, end, PAGE_PRESENT, 0, 0);

@@ -6,6 +6,7 @@
  */
 #include "abi/errno.h"
 #include "abi/mman.h"
+#include "kernel/mm/family_priv.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/zone.h"
@@ -36,6 +37,11 @@ static int protect_vma(struct vma *v, u32 prot)
 
 	if (old == prot)
 		return 0;
+	if ((prot & PROT_WRITE) && v->kind != VMA_OBJECT && mm_has_relatives(v->mm)) {
+		err = family_preserve(v->mm, v->start, v->end);
+		if (err)
+			return err;
+	}
 	switch (v->kind) {
 	case VMA_ANON: err = protect_anon(v, prot); break;
 	case VMA_FILE: err = pages_protect(v->start, v->end, prot); break;

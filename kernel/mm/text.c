@@ -16,6 +16,7 @@
 #include "kernel/arch/commit.h"
 #include "kernel/arch/patch.h"
 #include "kernel/core/kmem.h"
+#include "kernel/mm/family_priv.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/zone.h"
@@ -37,6 +38,9 @@ struct text_patch {
 	struct list_node node; /* mm->dead_patches */
 	struct mm *mm;
 	u64 stubs; /* address of the mapping of stubs */
+	/* During fork: the child's, and the child. Not looked at later. */
+	struct text_patch *copy;
+	u64 copy_of; /* what is unique in its generation */
 };
 
 /* --- the table --- */
@@ -217,6 +221,9 @@ int mm_stub_area(struct mm *mm, u64 near_start, u64 near_end, u64 size, u64 *ret
 	int err;
 
 	size = ALIGN_UP(size, PAGE_SIZE);
+	/* Relatives run the same text in place and would not have these stubs: it goes on trapping. */
+	if (mm_has_relatives(mm))
+		return -ENOMEM;
 	mutex_lock(&mm->lock);
 	err = stubs_new(mm, near_start, near_end, size, &v);
 	if (!err) {
@@ -256,7 +263,8 @@ int mm_patch_text(struct mm *mm, u64 address, const void *old, const void *bytes
 	int err = -EFAULT;
 
 	mutex_lock(&mm->lock);
-	if (is_text_locked(mm, address, size) && pages_accessible(address, size, PAGE_READ) &&
+	if (!mm_has_relatives(mm) && is_text_locked(mm, address, size) &&
+	    pages_accessible(address, size, PAGE_READ) &&
 	    (!old || memcmp((const void *)address, old, size) == 0))
 		err = commit_patch(address, bytes, size);
 	mm_unlock(mm);
@@ -347,6 +355,8 @@ void text_patch_put(struct text_patch *p)
 
 void text_unmapped(struct vma *v)
 {
+	if (mm_has_relatives(v->mm) && family_covers_any(v->mm, v->start, v->end))
+		return; /* relatives run the same text */
 	if (v->prot & PROT_EXEC || v->patch)
 		patch_forget(v->start, vma_size(v));
 }
@@ -361,9 +371,41 @@ void text_collect(struct mm *mm)
 		if (v && v->start == p->stubs && v->name == VMA_STUBS) {
 			vma_remove(v);
 			text_unmapped(v);
-			pages_release(v->start, v->end);
+			if (mm_has_relatives(mm))
+				family_release(mm, v->start, v->end);
+			else
+				pages_release(v->start, v->end);
 			mm_retire(v);
 		}
+		kfree(p);
+	}
+}
+
+int text_patch_copy(struct mm *child, struct text_patch *p, struct text_patch **ret)
+{
+	struct text_patch *copy = p->copy;
+
+	/* Pieces of one text share one here too; what an earlier child had is not looked at. */
+	if (!copy || p->copy_of != child->generation >> 32) {
+		copy = kzalloc(sizeof(*copy));
+		if (!copy)
+			return -ENOMEM;
+		copy->mm = child;
+		copy->stubs = p->stubs;
+		p->copy = copy;
+		p->copy_of = child->generation >> 32;
+	}
+	copy->refs++;
+	*ret = copy;
+	return 0;
+}
+
+void text_forget_all(struct mm *mm)
+{
+	while (!list_is_empty(&mm->dead_patches)) {
+		struct text_patch *p = list_first_entry(&mm->dead_patches, struct text_patch, node);
+
+		list_del(&p->node);
 		kfree(p);
 	}
 }

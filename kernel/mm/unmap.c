@@ -7,6 +7,7 @@
  */
 #include "kernel/core/kmem.h"
 #include "kernel/core/panic.h"
+#include "kernel/mm/family_priv.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/zone.h"
@@ -21,17 +22,29 @@ struct limbo {
 	struct vma *vma; /* keeps the zone bookkeeping; already dropped from the tree */
 };
 
+/* What relatives have mapped as well stays theirs. */
+static void free_part(struct mm *mm, u64 start, u64 end)
+{
+	if (likely(!mm_has_relatives(mm))) {
+		zone_free(start, end);
+		return;
+	}
+	for (u64 at = start, until; at < end; at = until)
+		if (!family_covers(mm, at, end, &until))
+			zone_free(at, until);
+}
+
 /* The heap's reserved addresses stay the process's own. */
 void mm_free_addresses(struct mm *mm, u64 start, u64 end)
 {
 	u64 low = MAX(start, mm->brk_start), high = MIN(end, mm->brk_end);
 
 	if (low >= high) {
-		zone_free(start, end);
+		free_part(mm, start, end);
 		return;
 	}
-	zone_free(start, low);
-	zone_free(high, end);
+	free_part(mm, start, low);
+	free_part(mm, high, end);
 }
 
 void mm_drain_limbo(struct mm *mm)
@@ -61,6 +74,9 @@ void mm_retire(struct vma *v)
 	struct mm *mm = v->mm;
 	struct limbo *l;
 
+	/* In a family nothing waits in limbo: whose those addresses are can change. */
+	if (mm_has_relatives(mm))
+		wait_for_uaccess(mm, epoch);
 	if (likely(!uaccess_is_busy(mm, epoch))) {
 		mm_free_addresses(mm, v->start, v->end);
 		vma_free(v);
@@ -98,7 +114,10 @@ int mm_unmap_locked(struct mm *mm, u64 start, u64 end, bool keep)
 			vma_free(v);
 			continue;
 		}
-		pages_release(v->start, v->end);
+		if (mm_has_relatives(mm))
+			family_release(mm, v->start, v->end);
+		else
+			pages_release(v->start, v->end);
 		if (keep)
 			vma_free(v);
 		else

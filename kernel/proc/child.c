@@ -95,12 +95,17 @@ static int copy_program(struct process *child, struct process *p)
 	return err;
 }
 
-/* Where a child with memory of its own will get it; until then clone.c refuses such calls. */
 static int memory_from_parent(struct process *child, struct process *p, u64 flags)
 {
-	if (!(flags & CLONE_VM))
-		return -ENOSYS;
-	child->mm = mm_get(p->mm);
+	int err;
+
+	if (flags & CLONE_VM) {
+		child->mm = mm_get(p->mm);
+	} else {
+		err = mm_fork(p->mm, &child->mm);
+		if (err)
+			return err;
+	}
 	mm_enter(child->mm);
 	return 0;
 }

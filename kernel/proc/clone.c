@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * clone in the forms that libcs use: threads, and processes that run in their parent's memory until
- * they exec (vfork, posix_spawn). A child with memory of its own (fork) is refused with ENOSYS and
- * one line per process, so that a user of a shell sees why its pipeline does not run.
+ * clone in the forms that libcs use: threads, processes that run in their parent's memory until
+ * they exec (vfork, posix_spawn), and processes with a copy of it (fork, kernel/mm/family.c).
  *
  * The child starts where the parent's call returns, with the parent's registers but for rax and
  * the stack pointer, and with a copy of its extended state, as on Linux.
@@ -33,17 +32,6 @@
 	 CLONE_NEWPID | CLONE_NEWNET)
 #define USER_ADDRESS_END (1ull << 47)
 #define XSTATE_ALIGNMENT 64
-
-void process_tell_enosys(const char *call)
-{
-	struct process *p = current_process();
-
-	if (__atomic_exchange_n(&p->enosys_told, true, __ATOMIC_RELAXED))
-		return;
-	log_always("%s (process %d) called %s, which this version does not support yet: it fails "
-		   "with ENOSYS.",
-		   p->comm, p->pid, call);
-}
 
 static int check(const struct clone_request *r)
 {
@@ -80,10 +68,6 @@ static int check_process(const struct clone_request *r)
 		log_warn("clone of a process with flags 0x%llx is not supported.",
 			 (unsigned long long)r->flags);
 		return -EINVAL;
-	}
-	if (!(r->flags & CLONE_VM)) {
-		process_tell_enosys("fork");
-		return -ENOSYS;
 	}
 	return 0;
 }
@@ -122,6 +106,8 @@ static void copy_state(struct thread *t, const struct clone_request *r)
 		t->altstack_size = self->altstack_size;
 		t->altstack_flags = self->altstack_flags;
 	}
+	if ((r->flags & CLONE_CHILD_SETTID) && !(r->flags & CLONE_VM))
+		t->set_child_tid = r->child_tid;
 	if (r->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = r->child_tid;
 }
@@ -131,8 +117,9 @@ static int store_tids(const struct clone_request *r, s32 tid)
 	if ((r->flags & CLONE_PARENT_SETTID) &&
 	    put_user_u32((void __user *)r->parent_tid, (u32)tid))
 		return -EFAULT;
-	/* The child shares our memory: storing for it here is the same, and can still fail. */
-	if ((r->flags & CLONE_CHILD_SETTID) && put_user_u32((void __user *)r->child_tid, (u32)tid))
+	/* A child that shares our memory: storing for it here is the same, and can still fail. */
+	if ((r->flags & CLONE_CHILD_SETTID) && (r->flags & CLONE_VM) &&
+	    put_user_u32((void __user *)r->child_tid, (u32)tid))
 		return -EFAULT;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "kernel/core/panic.h"
 #include "kernel/futex/futex.h"
 #include "kernel/ipc/shm.h"
+#include "kernel/mm/turn.h"
 #include "kernel/proc/proc_priv.h"
 #include "kernel/signal/signal.h"
 #include "kernel/sys/restart.h"
@@ -322,6 +323,9 @@ void thread_exit(s32 status)
 	futex_thread_exit(t);
 	signal_flush_thread(t);
 	id_set_thread(t->tid, NULL);
+	/* Once another one is the last, the memory goes; the last must be inside when that happens. */
+	if (__atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) > 1)
+		turn_detach();
 
 	process_lock(p);
 	list_del(&t->process_node);
@@ -342,8 +346,11 @@ void thread_exit(s32 status)
 
 	id_release(t->tid);
 	thread_count_down(); /* before anybody who waits for us asks for the next */
-	if (is_last)
+	if (is_last) {
+		if (!t->turn_mm && p->mm)
+			turn_attach(p->mm);
 		finish_process(p);
+	}
 	thread_put(t); /* the list's; thread_leave() drops the runner's */
 	thread_leave();
 }

@@ -13,6 +13,7 @@
 #include "kernel/core/config.h"
 #include "kernel/core/kmem.h"
 #include "kernel/mm/mm.h"
+#include "kernel/mm/turn.h"
 #include "kernel/proc/proc_priv.h"
 #include "kernel/time/clock.h"
 #include "kernel/vfs/file.h"
@@ -226,7 +227,10 @@ void process_leave_memory(struct process *p, struct mm *mm)
 		mm_totals(mm, &totals);
 		p->max_rss = MAX(p->max_rss, totals.committed);
 	}
-	mm_leave(mm);
+	if (mm_leave(mm))
+		mm_retire_member(mm);
+	if (current_thread()->turn_mm == mm)
+		turn_detach();
 	mm_put(mm);
 }
 

@@ -61,7 +61,6 @@ struct process {
 	struct waitq stop_wait; /* its threads, while stopped */
 	/* lock: what process_unlock() does */
 	bool wake_stopped, wake_exit, wake_signal_poll, kicks_pending;
-	bool enosys_told; /* the one line about fork was written */
 	bool has_execed;
 	bool zombie;	      /* also process_tree_lock */
 	bool is_taken;	      /* process_tree_lock; a zombie without a waiter: somebody reaps it */
@@ -157,7 +156,6 @@ struct clone_request {
 	u64 tls, parent_tid, child_tid, pidfd;
 };
 long process_clone(const struct clone_request *request);
-void process_tell_enosys(const char *call); /* the one line about fork, once per process */
 
 /*
  * Replaces the image of the current process by the program at `path`, which is `file` when that is

@@ -10,6 +10,7 @@
 #include "kernel/futex/futex.h"
 #include "kernel/ipc/shm.h"
 #include "kernel/mm/mm.h"
+#include "kernel/mm/turn.h"
 #include "kernel/proc/exec.h"
 #include "kernel/proc/proc_priv.h"
 #include "kernel/signal/signal.h"
@@ -76,6 +77,7 @@ static void swap_image(struct process *p, struct exec_image *image)
 	p->exit_signal = SIGCHLD;
 	mutex_unlock(&p->exec_lock);
 	process_leave_memory(p, old_mm);
+	turn_attach(p->mm);
 	child_leave_parent(p);
 	file_put(old_exe);
 	kfree(old_path);

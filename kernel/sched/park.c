@@ -24,6 +24,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/core/kmem.h"
 #include "kernel/host/host_call.h"
+#include "kernel/mm/turn.h"
 #include "kernel/sched/sched_priv.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
@@ -84,11 +85,25 @@ static bool spin_for_token(struct thread *t)
 int thread_park(u64 deadline, bool interruptible)
 {
 	struct thread *t = current_thread();
-	u64 now;
-	int ret = 0;
+	struct mm *mm = t->turn_mm;
+	int ret;
 
 	if (spin_for_token(t) && take_token(t))
 		return 0;
+	if (mm)
+		turn_pause(mm);
+	ret = thread_park_raw(deadline, interruptible);
+	if (mm)
+		turn_resume(mm);
+	return ret;
+}
+
+int thread_park_raw(u64 deadline, bool interruptible)
+{
+	struct thread *t = current_thread();
+	u64 now;
+	int ret = 0;
+
 	now = clock_monotonic_ns();
 	if (deadline <= now)
 		return take_token(t) ? 0 : -ETIMEDOUT;
@@ -180,6 +195,7 @@ static int poll_host(struct thread *t, struct host_pollfd *polled, size_t count,
 int thread_park_poll(struct host_pollfd *fds, size_t count, u64 deadline, bool interruptible)
 {
 	struct thread *t = current_thread();
+	struct mm *mm = t->turn_mm;
 	struct host_pollfd on_stack[POLL_FDS_ON_STACK], *polled = on_stack;
 	int ready = 0, ret;
 
@@ -193,7 +209,11 @@ int thread_park_poll(struct host_pollfd *fds, size_t count, u64 deadline, bool i
 			return -ENOMEM;
 	}
 	memcpy(polled, fds, count * sizeof(*fds));
+	if (mm)
+		turn_pause(mm);
 	ret = poll_host(t, polled, count, deadline, interruptible);
+	if (mm)
+		turn_resume(mm);
 	/* How many are ready is counted here, from what may be believed. */
 	for (size_t i = 0; ret > 0 && i < count; i++) {
 		fds[i].revents = polled[i].revents & (fds[i].events | POLL_ALWAYS);

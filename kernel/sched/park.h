@@ -28,6 +28,9 @@ struct host_pollfd {
 	s16 revents;
 };
 
+/* The same for those that wait for the turn itself. */
+int thread_park_raw(u64 deadline, bool interruptible);
+
 /*
  * Like thread_park(), and also returns when the host says that one of its descriptors is ready
  * (count of ready ones, revents masked by events|POLLERR|POLLHUP|POLLNVAL). At most 512.

@@ -12,6 +12,8 @@
 #include "kernel/core/boot.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/random.h"
+#include "kernel/mm/turn.h"
+#include "kernel/mm/uaccess.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/park.h"
 #include "kernel/sync/spinlock.h"
@@ -108,6 +110,10 @@ s64 thread_run(u64 token)
 		t->kernel_main(t->kernel_arg);
 		thread_exit(0);
 	}
+	turn_attach(t->process->mm);
+	/* As on Linux, a place that cannot be written is the program's own affair. */
+	if (t->set_child_tid && put_user_u32((void __user *)t->set_child_tid, (u32)t->tid))
+		t->set_child_tid = 0;
 	if (t->start_xstate) {
 		arch_xstate_restore(t->start_xstate);
 		kfree(t->start_xstate_block);

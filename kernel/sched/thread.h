@@ -27,6 +27,7 @@ struct restart_block {
 enum thread_work {
 	WORK_SIGNAL = 1 << 0,  /* a signal may be deliverable */
 	WORK_EXIT = 1 << 1,    /* the thread must end (exit_group, exec, kill) */
+	WORK_TURN = 1 << 3,    /* others may want the turn: kernel/mm/turn.h */
 	WORK_RESTORE = 1 << 2, /* full register restore needed (sigreturn, exec): slow exit path */
 };
 
@@ -54,6 +55,9 @@ struct thread {
 	u64 start_fs;
 	void *start_xstate;	  /* 64-byte aligned copy for clone, or NULL: initial state */
 	void *start_xstate_block; /* what it lies in, kmalloc'ed, freed with the thread */
+
+	struct mm *turn_mm; /* inside of which it is unless parked (kernel/mm/turn.h), or NULL */
+	u64 set_child_tid;  /* clone: where the new thread stores its id first; 0: nowhere */
 
 	/* Signals (kernel/signal). blocked/pending under process.lock. */
 	sigset_k blocked;

@@ -77,6 +77,7 @@ enum lock_nesting {
 	X(LOCK_STATISTICS, "figures of /proc", LOCK_ALONE)                                           \
 	X(LOCK_ZONE, "addresses of programs", LOCK_ALONE)                                            \
 	X(LOCK_TIMER, "the queue of timers", LOCK_ALONE)                                             \
+	X(LOCK_FAMILY, "whose turn it is in a family", LOCK_ALONE)                                   \
 	X(LOCK_WAITQ, "waitq.lock", LOCK_ALONE)                                                      \
 	X(LOCK_MUTEX_GUARD, "the waiters of a mutex", LOCK_ALONE)                                    \
 	X(LOCK_PATCH, "the table of call sites", LOCK_ALONE)                                         \

@@ -68,6 +68,11 @@ int thread_park(u64 deadline, bool interruptible)
 	return ret;
 }
 
+int thread_park_raw(u64 deadline, bool interruptible)
+{
+	return thread_park(deadline, interruptible);
+}
+
 void thread_unpark(struct thread *t)
 {
 	pthread_mutex_lock(&lock);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of kernel/mm: families of address spaces that use the same addresses after fork().
+ * family.c keeps the pages, turn.c decides whose are in place.
+ *
+ * What holds for the private pages of a family:
+ *   - The live pages and their state bytes are the resident's, and those of pages that only one
+ *     member has mapped stay in place whoever is resident.
+ *   - A member that is not resident has an image: an entry for each page present in it. An entry
+ *     with a copy holds the page; one without says that what lies in place is the same.
+ *   - So before a page in place is changed, dropped or made writable, every entry without a copy
+ *     gets one: family_preserve().
+ *   - Mappings of a member change only by threads that are inside it: while it is resident. So the
+ *     resident may look at the mappings of all others.
+ */
+#pragma once
+
+#include "kernel/mm/mm_priv.h"
+#include "kernel/mm/turn.h"
+#include "kernel/sync/spinlock.h"
+
+#define FAMILY_MEMBERS_MAX 4096 /* processes that share addresses since fork() */
+
+struct turn_waiter;
+
+struct family {
+	u32 refs; /* atomic: address spaces that have ever belonged to it */
+
+	/* Who is resident, and who wants to be; turn.c. */
+	struct spinlock lock;
+	struct mm *resident;	  /* lock; NULL: it ended */
+	struct thread *stopper;	  /* lock; forks: it alone may be inside the resident */
+	bool closing;		  /* lock; the resident admits nobody until the turn has moved */
+	bool is_switching;	  /* lock; one thread exchanges pages, nobody is inside */
+	struct list_node waiters; /* lock; struct turn_waiter, in order of arrival */
+	u64 since;		  /* lock; when the turn moved last */
+
+	/* Of whoever is inside the resident with its mm->lock, or exchanges pages. */
+	struct list_node members; /* struct mm.member_node; also lock */
+	u32 member_count;
+	struct list_node extents; /* room for copies */
+	void *scratch;		  /* a page */
+};
+
+/* --- family.c --- */
+
+/* With one member, resident; mm->family is set by the caller. */
+struct family *family_new(struct mm *mm) __must_check;
+void family_put(struct family *f);
+void family_forget(struct mm *mm); /* mm is about to be freed */
+
+/* More than one address space uses these addresses: what follows matters. */
+static inline bool mm_has_relatives(const struct mm *mm)
+{
+	return unlikely(mm->family) && mm->family->member_count > 1;
+}
+
+/* Some other member has private mappings or heap at `at`; that is so (or not so) up to *ret_until. */
+bool family_covers(struct mm *mm, u64 at, u64 end, u64 *ret_until);
+bool family_covers_any(struct mm *mm, u64 start, u64 end);
+
+/* mm is resident, its lock held. What lies in place there may be changed afterwards. */
+int __must_check family_preserve(struct mm *mm, u64 start, u64 end);
+/* mm unmaps these pages: they go unless another member has them in place too. */
+void family_release(struct mm *mm, u64 start, u64 end);
+
+/*
+ * The pages in place become those of `to` instead of `from` (NULL: nobody's). -ENOMEM: some of the
+ * pages of `from` could not be kept and are lost; what is in place is right. Nobody is inside.
+ */
+int __must_check family_exchange(struct family *f, struct mm *from, struct mm *to);
+
+/* --- turn.c --- */
+
+/* Nobody else is inside the current address space until turn_resume_siblings(). */
+void turn_stop_siblings(struct mm *mm);
+void turn_resume_siblings(struct mm *mm);
+/* The resident is no member any more; the current thread is no longer inside it. */
+void turn_give_up(struct mm *mm);
+void turn_count_fork(void);
+void turn_count_held(s64 pages);
+void turn_count_exchanged(u64 pages);
