@@ -75,7 +75,7 @@ struct futex_key futex_key_of(u64 address, bool is_private)
 	struct mm *mm = current_process()->mm;
 
 	/* After fork() an address that is not shared memory is something else in a relative. */
-	if (!is_private && !mm_is_private_at(mm, address))
+	if (!is_private && mm && !mm_is_private_at(mm, address))
 		mm = NULL;
 	return (struct futex_key){.mm = mm, .address = address};
 }

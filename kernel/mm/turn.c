@@ -163,7 +163,7 @@ static int kill_process(struct process *p, void *arg)
 	if (__atomic_load_n(&p->mm, __ATOMIC_RELAXED) != arg)
 		return 0;
 	log_always("Process %d (%s) is killed: no memory for its pages beside those of the "
-		   "processes it shares addresses with since fork(); raise "
+		   "processes it shares addresses with since it forked; raise "
 		   "resource_limits.user_space_size.",
 		   p->pid, p->comm);
 	(void)signal_send_process(p, &info);

@@ -10,10 +10,10 @@
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define PAGE 4096
+#define PAGE		     4096
 #define CHILD_END(condition) (fflush(stdout), _exit((condition) && !check_failures ? 0 : 1))
 
 static int status_of(pid_t pid)
@@ -43,13 +43,13 @@ static void memory_is_separate(void)
 {
 	int to_child[2], to_parent[2], local = 1;
 	volatile int *heap = malloc(100000);
-	volatile char *map, *before = sbrk(0);
+	volatile char *map, *before = (char *)syscall(SYS_brk, 0); /* musl has no sbrk() */
 	char c;
 	pid_t pid;
 
 	map = mmap(NULL, 8 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(map != MAP_FAILED);
-	CHECK(sbrk(3 * PAGE) == before);
+	CHECK_EQ(syscall(SYS_brk, before + 3 * PAGE), (long)before + 3 * PAGE);
 	before[100] = 1;
 	heap[20000] = 1;
 	map[5 << 20] = 1;
@@ -64,7 +64,8 @@ static void memory_is_separate(void)
 		global = 2, local = 2, heap[20000] = 2, before[100] = 2, map[5 << 20] = 2;
 		map[6 << 20] = 2;
 		untouched[PAGE / 2] = 2;
-		mine = mmap(NULL, 40 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mine = mmap(NULL, 40 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
 		mine[39 * PAGE] = 2;
 		CHECK_EQ(write(to_parent[1], "1", 1), 1);
 		CHECK_EQ(read(to_child[0], &c, 1), 1);
@@ -186,8 +187,8 @@ static void mappings_are_separate(void)
 
 static void shared_memory_is_shared(void)
 {
-	volatile int *shared = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
-				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile int *shared =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid;
 
 	CHECK(shared != MAP_FAILED);
@@ -507,5 +508,5 @@ static void set_alarm(void)
 }
 
 CHECK_MAIN(set_alarm, returns_twice, memory_is_separate, ping_pong, mappings_are_separate,
-	   shared_memory_is_shared, private_file_mappings, descriptors, signals, execs, with_threads,
-	   nested, double_fork, many_at_once, vfork_beside, a_thousand)
+	   shared_memory_is_shared, private_file_mappings, descriptors, signals, execs,
+	   with_threads, nested, double_fork, many_at_once, vfork_beside, a_thousand)

@@ -6,6 +6,7 @@
 #include "kernel/core/random.h"
 #include "kernel/fs/procfs/proc_priv.h"
 #include "kernel/mm/mm.h"
+#include "kernel/mm/turn.h"
 #include "kernel/sys/cpus.h"
 #include "kernel/sys/hostname.h"
 #include "kernel/time/clock.h"
@@ -156,6 +157,7 @@ static int render_loadavg(struct proc_text *t, struct process *p, struct proc_no
 
 static int render_stat(struct proc_text *t, struct process *p, struct proc_node *n)
 {
+	struct turn_counts turns;
 	u64 up = clock_monotonic_ns() - clock_boot_ns();
 	struct counts c;
 	int err = count_all(&c);
@@ -167,6 +169,13 @@ static int render_stat(struct proc_text *t, struct process *p, struct proc_node 
 			 (unsigned long long)(up / (NSEC / 100)));
 	proc_add(t, "intr 0\nctxt 0\nbtime %llu\nprocesses %d\nprocs_running 1\nprocs_blocked 0\n",
 		 (unsigned long long)((clock_realtime_ns() - up) / NSEC), c.last);
+	/* docs/fork.md: whose memory was where. */
+	turn_counts(&turns);
+	proc_add(t,
+		 "fork_count %llu\nfork_switches %llu\nfork_pages_exchanged %llu\n"
+		 "fork_pages_held %llu\n",
+		 (unsigned long long)turns.forks, (unsigned long long)turns.switches,
+		 (unsigned long long)turns.pages_exchanged, (unsigned long long)turns.pages_held);
 	return err;
 }
 
