@@ -221,4 +221,71 @@ static void every_request_can_fail(void **state)
 	}
 }
 
-UNIT_TESTS(every_allocation_can_fail, every_request_can_fail)
+#define MANY 1200u
+
+static bool all_there(struct secvol *v, u32 obj_count)
+{
+	struct secvol_attr a;
+	char name[32];
+
+	for (u32 i = 0; i < obj_count; i++) {
+		snprintf(name, sizeof(name), "a-name-of-many-%u", i);
+		if (secvol_lookup(v, SECVOL_ROOT_OBJ, name, strlen(name), &a.obj, NULL))
+			return false;
+	}
+	return true;
+}
+
+/* A group that takes several blocks of the log: what a later commit promises is there. */
+static void a_group_of_many_blocks_keeps_its_word(void **state)
+{
+	bool done = false;
+
+	for (long n = 0; !done; n++) {
+		struct secvol_attr b;
+		struct secvol *v, *after;
+		int first, second;
+
+		begin();
+		assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+		assert_int_equal(
+			secvol_create(v, SECVOL_ROOT_OBJ, "first", 5, 0100644, 0, 0, 0, false, &b),
+			0);
+		assert_int_equal(secvol_commit(v), 0);
+		for (u32 i = 0; i < MANY; i++) {
+			char name[32];
+
+			snprintf(name, sizeof(name), "a-name-of-many-%u", i);
+			assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, name, strlen(name),
+						       0100644, 0, 0, 0, false, &b),
+					 0);
+		}
+		store.for_good = false;
+		store.err = n % 2 ? -ENOSPC : -EIO;
+		store.fail_at = store.seen + n / 2;
+		first = secvol_commit(v);
+		done = store.seen <= store.fail_at;
+		store.fail_at = -1;
+		second = secvol_create(v, SECVOL_ROOT_OBJ, "later", 5, 0100644, 0, 0, 0, false, &b);
+		if (!second)
+			second = secvol_commit(v);
+		/* As after a cut of the power: the first is never closed. */
+		f.params.bs = f.bs;
+		assert_int_equal(secvol_open(&f.params, &after, NULL), 0);
+		first_damage = NULL;
+		if (secvol_check(after, on_damage, NULL))
+			fail_msg("request %ld: %s", n, first_damage ? first_damage : "check");
+		if ((!first || !second) && !all_there(after, MANY))
+			fail_msg("request %ld: commits gave %d, %d, and names are missing", n,
+				 first, second);
+		if (!second && secvol_lookup(after, SECVOL_ROOT_OBJ, "later", 5, &b.obj, NULL))
+			fail_msg("request %ld: what came later is missing", n);
+		assert_int_equal(secvol_close(after), 0);
+		f.params.bs = &store.bs;
+		(void)secvol_close(v);
+		f.params.bs = f.bs;
+		fixture_fini(&f);
+	}
+}
+
+UNIT_TESTS(every_allocation_can_fail, every_request_can_fail, a_group_of_many_blocks_keeps_its_word)

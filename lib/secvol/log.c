@@ -224,9 +224,11 @@ static int block_seal(struct secvol *v, u32 len, bool commit)
 		sha256(l->buf, blocks * SV_BLOCK, v->making.sha256);
 	}
 	if (v->queue.blocks + blocks > SV_IO_BLOCKS + SV_LOG_BLOCKS || !commit) {
+		/* Its blocks are referred to, and this block is chained to one of them: there is
+		   no way on without them. Not ENOSPC, which a checkpoint would cure. */
 		err = sv_queue_run(v);
 		if (err)
-			return err;
+			return sv_fail(v, err) == -ENOSPC ? -EIO : err;
 	}
 	memcpy(v->queue.io + v->queue.blocks * SV_BLOCK, l->buf, blocks * SV_BLOCK);
 	v->queue.req[v->queue.reqs++] =
