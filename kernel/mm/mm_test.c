@@ -723,10 +723,12 @@ static u64 race_at;
 
 static void *race_copier(void *arg)
 {
-	struct thread self = {.refs = 1, .process = p, .slot = (u32)(u64)arg};
+	static struct thread threads[3];
+	struct thread *self = &threads[(u64)arg];
 	u8 buf[3000];
 
-	fake_attach_thread(&self);
+	*self = (struct thread){.refs = 1, .process = p, .slot = (u32)(u64)arg};
+	fake_attach_thread(self);
 	memset(buf, 0x77, sizeof(buf));
 	while (!__atomic_load_n(&race_stop, __ATOMIC_RELAXED)) {
 		u64 at = __atomic_load_n(&race_at, __ATOMIC_RELAXED);
@@ -810,9 +812,12 @@ static void spoil_once(u64 kind)
 
 static void *spoiler(void *arg)
 {
-	struct thread self = {.refs = 1, .process = p, .slot = 1 + (u32)(u64)arg};
+	/* Who wakes it may hold a reference for a moment longer than it runs. */
+	static struct thread threads[SPOILERS];
+	struct thread *self = &threads[(u64)arg];
 
-	fake_attach_thread(&self);
+	*self = (struct thread){.refs = 1, .process = p, .slot = 1 + (u32)(u64)arg};
+	fake_attach_thread(self);
 	while (!__atomic_load_n(&spoil.stop, __ATOMIC_RELAXED)) {
 		spoil_once((u64)arg);
 		__atomic_add_fetch(&spoil.turns[(u64)arg], 1, __ATOMIC_RELAXED);
