@@ -104,6 +104,10 @@ static void sanitise_leaf7(struct cpuid_hint *e)
 {
 	bool has_avx512 = (arch_xstate_mask() & 0xe0) == 0xe0;
 
+	if (e->subleaf > 1) { /* more than leaf 7 says that it has */
+		e->eax = e->ebx = e->ecx = e->edx = 0;
+		return;
+	}
 	if (e->subleaf) {
 		e->eax &= EAX71_SHOWN | (has_avx512 ? EAX71_AVX512 : 0);
 		e->ebx = e->ecx = e->edx = 0;
