@@ -212,9 +212,9 @@ ecall_return:	/* RSI = result; the kernel stack is given up */
 	jne	.Lrefuse_exception
 	movq	slot_cookie(%rip), %r8
 	testq	%r8, %r8
-	jz	.Lrefuse_exception
+	jz	.Lrefuse_early
 	cmpq	%r8, %gs:TB_COOKIE
-	jne	.Lrefuse_exception
+	jne	.Lrefuse_early
 	movq	%gs:TB_EXCEPTION_SP, %rsp
 	CLEAN_FLAGS
 	RESET_XSTATE
@@ -228,12 +228,16 @@ ecall_return:	/* RSI = result; the kernel stack is given up */
 	xorl	%esi, %esi
 	LEAVE_TO_RBX
 
+.Lrefuse_early:
+	movl	$ABORT_EARLY_EXCEPTION, %r13d
+	jmp	1f
 .Lrefuse_exception:
-	CLEAN_FLAGS_OF_HOST
+	movl	$ABORT_BAD_EXCEPTION, %r13d
+1:	CLEAN_FLAGS_OF_HOST
+	movl	%r13d, %esi
 	movq	%r12, %rsp
 	movq	%r14, %rbx
 	movl	$EXIT_ABORT_NR, %edi
-	movl	$ABORT_BAD_EXCEPTION, %esi
 	LEAVE_TO_RBX
 
 /* void arch_abort(u64 reason): the instance is dead (the cookie has been taken away). */

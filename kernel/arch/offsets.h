@@ -70,6 +70,7 @@
 
 /* RSI of EXIT_ABORT. */
 #define ABORT_BAD_ENTRY	       1 /* an entry that the state of the slot does not allow */
-#define ABORT_BAD_EXCEPTION    2 /* an exception while one was being handled, or on a fresh slot */
+#define ABORT_BAD_EXCEPTION    2 /* an exception while one was being handled */
 #define ABORT_PANIC	       3
 #define ABORT_RELOCATION       4 /* the image carries a relocation that it must not */
+#define ABORT_EARLY_EXCEPTION  5 /* an exception on a slot that the kernel has not prepared yet */

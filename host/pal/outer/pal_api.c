@@ -51,6 +51,7 @@ static const char *abort_text(u64 reason)
 	case INNER_ABORT_NESTED: return "an exception came while another was being handled";
 	case 3: return "the kernel found an error in itself";
 	case 4: return "the kernel image is damaged";
+	case 5: return "an exception came on a thread that had not started yet";
 	case INNER_ABORT_LOST:
 		return "its memory is lost (the machine was suspended, or moved to another host): "
 		       "start it again";
