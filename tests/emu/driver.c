@@ -99,6 +99,26 @@ static u64 xsave_size(u64 xfrm)
 	return xfrm & SGX_XFRM_AVX ? 832 : 576;
 }
 
+/* What the backend itself looks at (SGX, launch control) stays true. */
+static void lie(u32 leaf, u32 subleaf, u32 ret[4])
+{
+	u32 kept_ebx = leaf == 7 && subleaf == 0 ? 1u << 2 : 0;
+	u32 kept_ecx = leaf == 7 && subleaf == 0 ? 1u << 30 : 0;
+	u32 sgx[2] = {ret[1] & kept_ebx, ret[2] & kept_ecx};
+
+	if (leaf == 1 && emu_config.lie_in_cpuid == EMU_LIE_MORE)
+		return;
+	for (u32 i = 0; i < 4; i++) {
+		switch (emu_config.lie_in_cpuid) {
+		case EMU_LIE_NONE: ret[i] = 0; break;
+		case EMU_LIE_NOISE: ret[i] = (u32)emu_random_shared(); break;
+		default: ret[i] = ~0u; break;
+		}
+	}
+	ret[1] = (ret[1] & ~kept_ebx) | sgx[0];
+	ret[2] = (ret[2] & ~kept_ecx) | sgx[1];
+}
+
 static void emu_cpuid(u32 leaf, u32 subleaf, u32 ret[4])
 {
 	u64 xfrm = supported_xfrm();
@@ -126,6 +146,10 @@ static void emu_cpuid(u32 leaf, u32 subleaf, u32 ret[4])
 			ret[0] = 0x80000001;
 			ret[2] = 0x40000001;
 		}
+	}
+	if (emu_config.lie_in_cpuid && (leaf == 1 || leaf == 7 || leaf == 0xd)) {
+		lie(leaf, subleaf, ret);
+		emu_stats.scenario_done = 1;
 	}
 }
 
@@ -353,6 +377,8 @@ static s64 ioctl_create(struct emu_enclave *e, u64 argument)
 		return err;
 	if (!IS_POWER_OF_2(e->secs.size))
 		return -EINVAL;
+	if (emu_config.launch_debug)
+		e->secs.attributes.flags |= SGX_ATTR_DEBUG;
 	if (!secs_is_good(&e->secs))
 		return -EIO;
 	memset(e->secs.mrenclave, 0, sizeof(e->secs.mrenclave));
@@ -552,7 +578,8 @@ static s64 emu_ioctl(s32 fd, u64 command, void *argument)
 	emu_count(&emu_stats.ioctls[command & 7]);
 	if (__atomic_exchange_n(&e->is_in_ioctl, 1, __ATOMIC_ACQUIRE))
 		return -EBUSY;
-	if (emu_happens(emu_config.busy)) {
+	if (emu_happens(command == SGX_IOC_ADD_PAGES ? MAX(emu_config.busy, emu_config.busy_adding)
+						     : emu_config.busy)) {
 		ret = -EBUSY;
 	} else {
 		emu_lock();

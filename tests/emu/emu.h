@@ -23,12 +23,23 @@ enum emu_scenario {
 	EMU_UNMAP,	  /* a committed page of the program zone loses its mapping, for ever */
 	EMU_UNMAP_ONCE,	  /* ... until the first fault */
 	EMU_REPLACE,	  /* ... is removed: the next access finds a fresh page */
-	EMU_UNMAP_KERNEL, /* a committed page of the kernel's heap loses its mapping */
+	EMU_UNMAP_KERNEL, /* the kernel's heap loses its mapping, for ever */
 	EMU_ECALL,	  /* the entry asks for scenario_value instead of what it was made for */
 	EMU_STORM,	  /* each exit by an interrupt is followed by an entry with CSSA > 0 */
-	EMU_DELAY,	  /* the thread that enters is stopped for ever */
-	EMU_WRONG_TCS,	  /* the entry goes to the TCS of slot scenario_value */
+	EMU_DELAY,     /* a thread that enters is stopped for ever: scenario_value or a later one */
+	EMU_WRONG_TCS, /* the entry goes to TCS number scenario_value of the enclave */
+	EMU_BUSY_TCS,  /* ... to one that another thread is in */
+	EMU_EARLY,     /* an exception is claimed on a slot that has not been entered before */
 	EMU_SCENARIO_COUNT,
+};
+
+/* What the host says about leaves 1, 7 and 0xd of CPUID. */
+enum emu_lie {
+	EMU_NO_LIE = 0,
+	EMU_LIE_ALL,   /* every bit is set */
+	EMU_LIE_NONE,  /* no bit is */
+	EMU_LIE_NOISE, /* chance */
+	EMU_LIE_MORE,  /* leaf 1 is right, the others have every bit set */
 };
 
 /* Written before the driver is first opened. */
@@ -41,11 +52,13 @@ struct emu_config {
 	bool no_device, old_names, no_provision_device, device_is_locked;
 	bool no_sgx2, no_exinfo, no_entry_function, no_launch_control;
 	bool trap_rdtsc;
-	bool lie_in_cpuid;
-	u64 xfrm; /* what enclaves may use; 0: all of XCR0 */
+	u32 lie_in_cpuid;  /* enum emu_lie */
+	bool launch_debug; /* the loader asks for DEBUG, whatever the image is signed for */
+	u64 xfrm;	   /* what enclaves may use; 0: all of XCR0 */
 
 	/* what goes wrong, in 1/1000 of the occasions */
 	u32 short_counts, interrupted, busy, again;
+	u32 busy_adding; /* EBUSY of ADD_PAGES alone */
 
 	/* interrupts while inside; 0: none */
 	u32 aex_min_ns, aex_max_ns; /* time from one to the next */

@@ -37,12 +37,14 @@ static const struct {
 	{"NO_ENTRY_FUNCTION", BOOL, &emu_config.no_entry_function},
 	{"NO_LAUNCH_CONTROL", BOOL, &emu_config.no_launch_control},
 	{"TRAP_RDTSC", BOOL, &emu_config.trap_rdtsc},
-	{"LIE_IN_CPUID", BOOL, &emu_config.lie_in_cpuid},
+	{"LIE_IN_CPUID", U32, &emu_config.lie_in_cpuid},
+	{"LAUNCH_DEBUG", BOOL, &emu_config.launch_debug},
 	{"XFRM", U64, &emu_config.xfrm},
 	{"SHORT_COUNTS", U32, &emu_config.short_counts},
 	{"INTERRUPTED", U32, &emu_config.interrupted},
 	{"BUSY", U32, &emu_config.busy},
 	{"AGAIN", U32, &emu_config.again},
+	{"BUSY_ADDING", U32, &emu_config.busy_adding},
 	{"AEX_MIN_NS", U32, &emu_config.aex_min_ns},
 	{"AEX_MAX_NS", U32, &emu_config.aex_max_ns},
 	{"STEP_PERMILLE", U32, &emu_config.step_permille},
@@ -62,6 +64,8 @@ static const char *const scenarios[EMU_SCENARIO_COUNT] = {
 	[EMU_STORM] = "storm",
 	[EMU_DELAY] = "delay",
 	[EMU_WRONG_TCS] = "wrong-tcs",
+	[EMU_BUSY_TCS] = "busy-tcs",
+	[EMU_EARLY] = "early-exception",
 };
 
 static void refuse(const char *name, const char *value)

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,6 +234,84 @@ static void hold(long seconds)
 	puts("held");
 }
 
+/* ---- what a host may lie about --------------------------------------------------------------- */
+
+static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	__asm__ volatile("cpuid"
+			 : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+			 : "a"(leaf), "c"(subleaf));
+}
+
+/* Leaves 1, 7 and 0xd as they are whatever the host says. */
+static void leaves(void)
+{
+	uint32_t r[4], xcr0, high;
+	bool has_avx512;
+
+	cpuid(1, 0, r);
+	if (!(r[2] & 1u << 27) || !(r[2] & 1u << 28) || !(r[2] & 1u << 25))
+		fail("leaf 1: no OSXSAVE, AVX or AES");
+	if (r[2] & (1u << 3 | 1u << 5 | 1u << 21 | 1u << 31))
+		fail("leaf 1: MONITOR, VMX, x2APIC or a hypervisor");
+	if (r[1] >> 24 || r[3] & (1u << 11 | 1u << 18 | 1u << 21))
+		fail("leaf 1: an APIC id, SYSENTER, a serial number or the debug store");
+	__asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+	has_avx512 = (xcr0 & 0xe0) == 0xe0;
+	cpuid(7, 0, r);
+	if (r[0] > 1 || r[1] & (1u << 0 | 1u << 2 | 1u << 4 | 1u << 11 | 1u << 14))
+		fail("leaf 7: FSGSBASE, SGX, HLE, RTM or MPX");
+	if (!has_avx512 && (r[1] & (1u << 16 | 1u << 31) || r[2] & 1u << 1 || r[3] & 1u << 23))
+		fail("leaf 7: AVX-512 without its state");
+	if (r[2] & (1u << 3 | 1u << 30) || r[3] & (1u << 22 | 1u << 24 | 1u << 25))
+		fail("leaf 7: PKU, SGX_LC or AMX");
+	cpuid(7, 5, r);
+	if (r[0] | r[1] | r[2] | r[3])
+		fail("leaf 7: a subleaf that does not exist");
+	cpuid(0xd, 0, r);
+	if (r[0] & ~xcr0 || (r[0] & 7) != 7 || r[3] || r[1] != r[2] || r[1] < 832 || r[1] > 2696)
+		fail("leaf 0xd: size or mask");
+	cpuid(0xd, 1, r);
+	if (r[0] | r[1] | r[2] | r[3])
+		fail("leaf 0xd: XSAVE in other formats");
+	cpuid(0xd, 2, r);
+	if (r[0] != 256 || r[1] != 576)
+		fail("leaf 0xd: the place of AVX");
+	puts("sane");
+}
+
+/* One thread writes until it is told to stop; the other goes on without it. */
+static volatile int is_over;
+
+static void *write_on(void *arg)
+{
+	while (!is_over) {
+		if (write(2, ".", 1) != 1)
+			fail("write");
+	}
+	return NULL;
+}
+
+static void alone(long rounds)
+{
+	pthread_t thread;
+	double x = 1;
+
+	if (pthread_create(&thread, NULL, write_on, NULL))
+		fail("no thread");
+	for (long i = 0; i < rounds; i++) {
+		for (int k = 0; k < 1000; k++)
+			x = x * 0.9999 + 1;
+		printf("%ld %.0f\n", i, x);
+		fflush(stdout);
+	}
+	puts("worked");
+	fflush(stdout);
+	is_over = 1;
+	pthread_join(thread, NULL);
+	puts("joined");
+}
+
 /* ---- counted by the emulator ----------------------------------------------------------------- */
 
 static char buffer[1 << 20];
@@ -341,6 +420,10 @@ int main(int argc, char **argv)
 		faults(count);
 	else if (strcmp(what, "memory") == 0)
 		memory(count);
+	else if (strcmp(what, "leaves") == 0)
+		leaves();
+	else if (strcmp(what, "alone") == 0)
+		alone(count);
 	else if (strcmp(what, "hold") == 0)
 		hold(count);
 	else if (strcmp(what, "speed") == 0 && argc > 3)

@@ -6,8 +6,9 @@
 
 Programs give the same output as in the simulation, with everything poisoned that hardware leaves to
 the host; a million asynchronous exits at arbitrary instructions change nothing; hosts that unmap,
-replace, delay and enter at the wrong time get no secret and make no program fault. At the end a
-table: how often what leaves the enclave. Ends with "N passed, N failed, N skipped".
+replace, delay, lie and enter at the wrong time get no secret and make no program fault. What was sealed
+under newer versions stays closed to older ones, releases are not launched for debugging, and two
+enclaves attest to each other. At the end a table: how often what leaves the enclave. Ends with "N passed, N failed, N skipped".
 """
 import argparse
 import os
@@ -46,6 +47,7 @@ PROGRAMS = [
     ["/bin/inside", "faults", "5"],
     ["/bin/inside", "memory", "4"],
     ["/bin/inside", "work", "20000"],
+    ["/bin/inside", "leaves"],
 ]
 
 
@@ -54,6 +56,7 @@ class Machine(Instance):
 
     def __init__(self, build, work):
         super().__init__(build, work + "/hw", emu=True)
+        self.occlum_build = build
         self.stats_file = work + "/stats"
         self.stats = {}
         self.interrupts = 0
@@ -72,7 +75,8 @@ class Machine(Instance):
     def fill(self, work):
         compile_c(f"{TOP}/tests/programs/src/hello.c", f"{work}/hello")
         compile_c(f"{HERE}/inside.c", f"{work}/inside", "-pthread")
-        for name in ("hello", "inside"):
+        compile_c(f"{HERE}/attest.c", f"{work}/attest")
+        for name in ("hello", "inside", "attest"):
             put_program(self.image, "/bin/" + name, f"{work}/{name}")
         for name in ("busybox", "python3.11", "sqlite3"):
             path = host_path(name)
@@ -177,6 +181,12 @@ def no_secret(done):
            "a fault reached the program: " + describe(done))
 
 
+def one_line(done, word):
+    """Refused in one line that says why."""
+    text = done.stderr.decode()
+    expect(done.returncode not in (0, None) and text.count("\n") == 1 and word in text, describe(done))
+
+
 # ---- programs ------------------------------------------------------------------------------------
 
 def same_output(machine, argv, **settings):
@@ -223,14 +233,29 @@ def machines(machine, report, long_run):
         "no SGX2": (dict(no_sgx2=1), "SGX2"),
         "no EXINFO": (dict(no_exinfo=1), "EXINFO"),
         "a busy driver": (dict(busy=1000), "EBUSY"),
+        "a driver that is busy from the first page on": (dict(busy_adding=1000), "EBUSY"),
+        "a driver that gets busy": (dict(busy_adding=100, seed=3), "EBUSY"),
         "XFRM that the registers contradict": (dict(xfrm=3), "extended state"),
         "no launch control": (dict(no_launch_control=1), "launch control"),
     }
     for name, (settings, word) in lines.items():
         with report.case("one clear line: " + name):
-            done = machine.emulate("/bin/hello", **settings)
-            text = done.stderr.decode()
-            expect(done.returncode == 1 and text.count("\n") == 1 and word in text, describe(done))
+            one_line(machine.emulate("/bin/hello", **settings), word)
+    # 1: all bits, 2: none, 3: chance, 4: all bits but those of leaf 1
+    for lie, name in ((1, "all bits set"), (4, "more than there is"), (2, "no bit set")):
+        with report.case(f"a host that lies in CPUID: {name}"):
+            done = machine.emulate("/bin/inside", "leaves", lie_in_cpuid=lie)
+            expect(machine.count("scenario_done") == 1, "no lie was told")
+            if lie == 2:
+                one_line(done, "this CPU lacks")
+            else:
+                clean(machine, done)
+                expect(done.stdout == b"sane\n", describe(done))
+    with report.case("a host that lies in CPUID: chance"):
+        for seed in range(8):
+            done = machine.emulate("/bin/inside", "leaves", lie_in_cpuid=3, seed=seed)
+            if done.returncode or b"sane" not in done.stdout:
+                one_line(done, "this CPU lacks")
 
 
 # ---- asynchronous exits --------------------------------------------------------------------------
@@ -295,6 +320,7 @@ def stops(machine, done, why):
 
 def hosts(machine, report, long_run):
     hold = ("/bin/inside", "hold", "1")
+    alone = machine.simulation.run("/bin/inside", "alone", "20").stdout
     with report.case("committed pages are unmapped"):
         stops(machine, machine.emulate(*hold, scenario="unmap:250"), "unmapped")
     with report.case("committed pages are replaced"):
@@ -304,6 +330,38 @@ def hosts(machine, report, long_run):
         expect(machine.count("scenario_done") == 1, describe(done))
         clean(machine, done)
         expect(done.stdout == b"holding\nheld\n", describe(done))
+    with report.case("the kernel's heap is unmapped"):
+        stops(machine, machine.emulate(*hold, scenario="unmap-kernel:250"), "unmapped")
+    # The thread that was to be entered never goes on: the host can have that at any time.
+    with report.case("an entry goes to a slot that was never used"):
+        done = machine.emulate(*hold, scenario="wrong-tcs:250:25", timeout=8)
+        expect(done.stdout == b"holding\n" and done.returncode != 0, describe(done))
+        no_secret(done)
+    with report.case("entries go to a slot that waits for the host"):
+        for at in range(300, 330, 10):
+            done = machine.emulate("/bin/inside", "alone", "20", scenario=f"wrong-tcs:{at}:0", timeout=4)
+            expect(alone.startswith(done.stdout) and (done.returncode != 0 or done.stdout == alone),
+                   describe(done))
+            no_secret(done)
+    with report.case("an entry goes to a slot that another thread is in"):
+        done = machine.emulate("/bin/inside", "work", "100000000", scenario="busy-tcs:300", timeout=60)
+        stops(machine, done, "busy slot")
+        expect(machine.count("host_faults") >= 1, "the CPU took it")
+    with report.case("a thread is stopped for ever, the first one works"):
+        done = machine.emulate("/bin/inside", "alone", "200", scenario="delay:300:2", timeout=8)
+        expect(b"worked\n" in done.stdout and
+               b"joined" not in done.stdout, describe(done))
+        no_secret(done)
+    with report.case("the first thread is stopped for ever, the other works"):
+        done = machine.emulate("/bin/inside", "alone", "200", scenario="delay:300:1", timeout=5)
+        # 300 entries are not enough for that many
+        expect(b"worked" not in done.stdout and done.stderr.count(b".") > 1000, describe(done))
+        no_secret(done)
+    with report.case("an exception is claimed on a slot that was never entered"):
+        done = machine.emulate(*hold, scenario="early-exception:0", step_permille=1000, step_length=50,
+                               timeout=30)
+        stops(machine, done, "early")
+        expect(b"on a thread that had not started yet" in done.stderr, describe(done))
     for number, name in enumerate(("boot", "thread", "new process", "exec", "kill", "shutdown",
                                    "host return", "unknown")):
         for at in (0, 3, 250):
@@ -312,6 +370,123 @@ def hosts(machine, report, long_run):
             with report.case(f"out of order: ecall {name} as entry {at}"):
                 done = machine.emulate(*hold, scenario=f"ecall:{at}:{number}", timeout=30)
                 stops(machine, done, name)
+
+
+# ---- keys and reports ----------------------------------------------------------------------------
+
+def rebuild(machine, *options, **fields):
+    machine.configure(**fields)
+    machine.build(*options)
+
+
+WRITE = ("/bin/busybox", "sh", "-c", "echo sealed > /root/sealed")
+READ = ("/bin/busybox", "cat", "/root/sealed")
+
+
+def stays_closed(machine, **settings):
+    done = machine.emulate(*READ, **settings)
+    expect(done.returncode not in (0, None) and b"sealed\n" not in done.stdout and
+           b"does not open with this enclave's key" in done.stderr, describe(done))
+
+
+def keys(machine, report, long_run):
+    """What was written under a newer version of CPU or enclave stays closed to an older one."""
+    new, old = "02" * 16, "02" * 15 + "01"
+
+    def opens(**settings):
+        done = machine.emulate(*READ, **settings)
+        clean(machine, done)
+        expect(done.stdout == b"sealed\n", describe(done))
+
+    machine.fresh()
+    with report.case("written under the older CPUSVN, read under the newer"):
+        clean(machine, machine.emulate(*WRITE, cpusvn=old))
+        opens(cpusvn=new)
+    machine.fresh()
+    with report.case("written under the newer CPUSVN, refused to the older"):
+        clean(machine, machine.emulate(*WRITE, cpusvn=new))
+        stays_closed(machine, cpusvn=old)
+        opens(cpusvn=new)
+    with report.case("another processor does not open it"):
+        other = machine.emu_key + ".other"
+        with open(other, "wb") as f:
+            f.write(os.urandom(32))
+        stays_closed(machine, cpusvn=new, key=other)
+    rebuild(machine, version_number=2)
+    with report.case("written under ISVSVN 0, read under 2"):
+        opens(cpusvn=new)
+    machine.fresh()
+    with report.case("written under ISVSVN 2, refused to 1"):
+        clean(machine, machine.emulate(*WRITE))
+        rebuild(machine, version_number=1)
+        stays_closed(machine)
+        rebuild(machine, version_number=2)
+        opens()
+    rebuild(machine, version_number=0)
+    machine.fresh()
+
+
+def releases(machine, report, long_run):
+    key = machine.dir + ".release.pem"
+    sh("openssl", "genrsa", "-3", "-out", key, "3072", stderr=subprocess.DEVNULL)
+    machine.fresh()
+    rebuild(machine, "--sign-key", key, debuggable=False)
+    with report.case("a release runs"):
+        clean(machine, machine.emulate(*WRITE))
+        done = machine.emulate(*READ)
+        clean(machine, done)
+        expect(done.stdout == b"sealed\n", describe(done))
+    with report.case("one clear line: a release that the loader launches for debugging"):
+        one_line(machine.emulate("/bin/hello", launch_debug=1), "EINIT refuses it")
+    rebuild(machine, "--sign-key", key, debuggable=True)
+    with report.case("a debug enclave of the same signer does not open what the release wrote"):
+        stays_closed(machine)
+    rebuild(machine, debuggable=True)
+    machine.fresh()
+
+
+def attestation(machine, report, long_run):
+    """Two enclaves of one machine: `machine` tells `other` who it is."""
+    other = Instance(machine.occlum_build, machine.dir + "-other", emu=True)
+    shutil.rmtree(other.image)
+    sh("cp", "-al", machine.image, other.image)
+    other.configure(product_id=7)
+    other.build()
+    shutil.copy(machine.emu_key, other.emu_key)
+    data = os.urandom(64).hex()
+
+    def attest(instance, *argv, **env):
+        done = instance.run("/bin/attest", *argv, timeout=60, env=env)
+        expect(done.returncode == 0 or done.stdout == b"refused\n", describe(done))
+        return done.stdout.decode().strip()
+
+    def mrenclave(instance):
+        return subprocess.run([machine.occlum, "print", "mrenclave"], cwd=instance.dir, check=True,
+                              capture_output=True, text=True).stdout.strip().lower()
+
+    with report.case("a report says who made it, and the other enclave believes it"):
+        target = attest(other, "target")
+        expect(target[:64] == mrenclave(other) and target[:64] != mrenclave(machine), target)
+        made = attest(machine, "report", target, data)
+        expect(made[128:192] == mrenclave(machine) and made[640:768] == data, made)
+        expect(attest(other, "verify", made) == "genuine", "refused")
+    with report.case("a report with a changed byte is refused"):
+        for at in (0, 64, 258, 320, 383, 384, 431):
+            changed = bytearray.fromhex(made)
+            changed[at] ^= 1
+            expect(attest(other, "verify", changed.hex()) == "refused", f"byte {at}")
+    with report.case("a report for somebody else is refused"):
+        expect(attest(machine, "verify", made) == "refused", "its maker takes it")
+        own = attest(machine, "report", attest(machine, "target"), data)
+        expect(attest(machine, "verify", own) == "genuine", "its target refuses it")
+        expect(attest(other, "verify", own) == "refused", "another takes it")
+    with report.case("a report of another processor is refused"):
+        foreign = machine.emu_key + ".foreign"
+        with open(foreign, "wb") as f:
+            f.write(os.urandom(32))
+        shutil.rmtree(other.dir + "/run", ignore_errors=True)
+        other.build("-f")
+        expect(attest(other, "verify", made, EMU_KEY=foreign) == "refused", "taken")
 
 
 def table(machine, report, long_run):
@@ -340,7 +515,7 @@ def table(machine, report, long_run):
         expect(not leaving, f"calls that need not leave do: {leaving}")
 
 
-PARTS = [measurements, programs, machines, storms, hosts, million, table]
+PARTS = [measurements, programs, machines, storms, hosts, keys, releases, attestation, million, table]
 
 
 def main():

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A host with bad intentions: one act against the enclave, at a time that the test chose. */
 #include "edge/enclave.h"
+#include "host/pal/inner/inner.h"
 #include "lib/base/string.h"
 #include "tests/emu/emu_priv.h"
 
@@ -29,6 +30,57 @@ static void remove_all(struct emu_enclave *e, u64 start, u64 end)
 	emu_stats.scenario_done = 1;
 }
 
+/* The longest stretch of writable pages in the kernel zone is its heap. */
+static void hide_heap(struct emu_enclave *e)
+{
+	u64 at = emu_page_next(e, e->size - KERNEL_ZONE_SIZE, e->size);
+	u64 start = at, best = at, best_size = 0;
+
+	while (at < e->size) {
+		const struct emu_page *page = emu_page_of(e, at);
+		u64 next = emu_page_next(e, at + PAGE_SIZE, e->size);
+
+		if (page->type != EMU_TYPE_REG || page->rights != (EMU_READ | EMU_WRITE)) {
+			start = next;
+		} else if (at + PAGE_SIZE - start > best_size) {
+			best = start;
+			best_size = at + PAGE_SIZE - start;
+		}
+		if (next != at + PAGE_SIZE)
+			start = next;
+		at = next;
+	}
+	hide(e, best, best + best_size);
+}
+
+static const struct sgx_tcs *tcs_at(struct emu_enclave *e, u64 offset)
+{
+	return (const struct sgx_tcs *)(e->epc + offset);
+}
+
+/* TCS number `n`, or with `busy` the first that a thread is in; 0: there is none. */
+static u64 find_tcs(struct emu_enclave *e, u64 n, bool busy)
+{
+	u64 start = e->size - KERNEL_ZONE_SIZE;
+
+	for (u64 at = emu_page_next(e, start, e->size); at < e->size;
+	     at = emu_page_next(e, at + PAGE_SIZE, e->size)) {
+		if (emu_page_of(e, at)->type != EMU_TYPE_TCS)
+			continue;
+		if (busy ? tcs_at(e, at)->state : !n--)
+			return at;
+	}
+	return 0;
+}
+
+static void go_to_tcs(struct emu_enclave *e, struct linux_ucontext *uc, u64 tcs)
+{
+	if (!tcs)
+		return;
+	uc->rbx = e->secs.base + tcs;
+	emu_stats.scenario_done = 1;
+}
+
 void emu_scenario_at_entry(struct emu_thread *t, struct linux_ucontext *uc)
 {
 	struct emu_enclave *e = emu_enclave_at(uc->rbx);
@@ -40,16 +92,17 @@ void emu_scenario_at_entry(struct emu_thread *t, struct linux_ucontext *uc)
 	if (is_due(EMU_UNMAP) || is_due(EMU_UNMAP_ONCE)) {
 		hide(e, USER_RANGE_START, user_end);
 	} else if (is_due(EMU_UNMAP_KERNEL)) {
-		hide(e, emu_config.scenario_value, e->size);
+		hide_heap(e);
 	} else if (is_due(EMU_REPLACE)) {
 		remove_all(e, USER_RANGE_START, user_end);
 	} else if (is_due(EMU_ECALL)) {
 		uc->rdi = emu_config.scenario_value;
 		emu_stats.scenario_done = 1;
 	} else if (is_due(EMU_WRONG_TCS)) {
-		uc->rbx = e->secs.base + emu_config.scenario_value;
-		emu_stats.scenario_done = 1;
-	} else if (is_due(EMU_DELAY)) {
+		go_to_tcs(e, uc, find_tcs(e, emu_config.scenario_value, false));
+	} else if (is_due(EMU_BUSY_TCS)) {
+		go_to_tcs(e, uc, find_tcs(e, 0, true));
+	} else if (is_due(EMU_DELAY) && t->key->slot >= emu_config.scenario_value) {
 		emu_stats.scenario_done = 1;
 		emu_unlock();
 		for (;;)
@@ -74,9 +127,15 @@ bool emu_scenario_storms(struct emu_thread *t, const struct linux_ucontext *uc)
 	struct emu_enclave *e = emu_enclave_at(uc->rbx);
 	const u8 *tcs;
 
-	if (emu_config.scenario != EMU_STORM || !e || emu_stats.eenter < emu_config.scenario_at)
+	if (!e || emu_stats.eenter < emu_config.scenario_at)
 		return false;
 	tcs = e->epc + uc->rbx - e->secs.base;
+	if (is_due(EMU_EARLY) && !((const struct emu_tcs_state *)(tcs + EMU_TCS_STATE))->exits) {
+		emu_stats.scenario_done = 1;
+		return true;
+	}
+	if (emu_config.scenario != EMU_STORM)
+		return false;
 	return ((const struct emu_tcs_state *)(tcs + EMU_TCS_STATE))->exits &&
 	       ((const struct sgx_tcs *)tcs)->cssa <= emu_config.scenario_value;
 }
