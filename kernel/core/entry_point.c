@@ -79,6 +79,18 @@ static int check(const char *path, struct file *file, const struct exec_args *ar
 	return err ? err : check_arguments(path, args);
 }
 
+/*
+ * Nothing was found, or nothing to run. Outside the entry points the host learns only that: which
+ * names there are in an encrypted image is not for it to try out.
+ */
+static int refuse_lookup(const char *path, int err)
+{
+	if (config_stage_allows(&kernel_config()->app, path))
+		return err;
+	refuse_entry_point(path);
+	return -EPERM;
+}
+
 int entry_point_create(const char *path, struct exec_args *args, const s32 stdio[3],
 		       struct process **ret_process)
 {
@@ -91,7 +103,7 @@ int entry_point_create(const char *path, struct exec_args *args, const s32 stdio
 	err = vfs_open_exec(ctx, path, &file);
 	fs_context_put(ctx);
 	if (err)
-		return err;
+		return err == -ENOMEM ? err : refuse_lookup(path, err);
 	err = check(path, file, args);
 	if (!err)
 		err = process_create(path, file, args, stdio, ret_process);

@@ -144,6 +144,19 @@ static void the_object_counts_not_its_name(void **state)
 	assert_null(p);
 }
 
+/* What is not there and what may not be started look the same outside the entry points. */
+static void names_are_not_for_trying_out(void **state)
+{
+	static const char *const outside[] = {"/secret/none", "/bin/../secret/none", "/binary"};
+	struct process *p = NULL;
+
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(create(outside[i], NULL, &p), -EPERM);
+		assert_non_null(strstr(fake_last_log(), "entry_points"));
+	}
+	assert_int_equal(create("/bin/none", NULL, &p), -ENOENT);
+}
+
 static void arguments_hold_for_either_name(void **state)
 {
 	static const char *const names[] = {"/bin/good", "/bin/link"};
@@ -170,6 +183,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_ZONE(what_was_checked_is_loaded),
 		WITH_ZONE(the_object_counts_not_its_name),
+		WITH_ZONE(names_are_not_for_trying_out),
 		WITH_ZONE(arguments_hold_for_either_name),
 	};
 

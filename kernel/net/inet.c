@@ -241,7 +241,8 @@ static long send_(struct socket *s, struct net_message *m)
 static long receive_once(struct inet_sock *i, struct net_message *m, u8 *buf, size_t room,
 			 u64 deadline)
 {
-	u32 flags = m->flags & (MSG_PEEK | MSG_TRUNC);
+	/* Of a stream MSG_TRUNC would make the host throw bytes away and give none. */
+	u32 flags = m->flags & (i->s.type == SOCK_DGRAM ? MSG_PEEK | MSG_TRUNC : MSG_PEEK);
 	struct host_net_info info;
 	long n;
 	int err;
