@@ -340,20 +340,20 @@ def hosts(machine, report, long_run):
     with report.case("entries go to a slot that waits for the host"):
         for at in range(300, 330, 10):
             done = machine.emulate("/bin/inside", "alone", "20", scenario=f"wrong-tcs:{at}:0", timeout=4)
-            expect(alone.startswith(done.stdout) and (done.returncode != 0 or done.stdout == alone),
-                   describe(done))
+            # A write that the host answers before it was made is made again: a line twice.
+            expect(set(done.stdout.splitlines()) <= set(alone.splitlines()), describe(done))
             no_secret(done)
     with report.case("an entry goes to a slot that another thread is in"):
         done = machine.emulate("/bin/inside", "work", "100000000", scenario="busy-tcs:300", timeout=60)
         stops(machine, done, "busy slot")
         expect(machine.count("host_faults") >= 1, "the CPU took it")
     with report.case("a thread is stopped for ever, the first one works"):
-        done = machine.emulate("/bin/inside", "alone", "200", scenario="delay:300:2", timeout=8)
+        done = machine.emulate("/bin/inside", "alone", "1000", scenario="delay:300:2", timeout=6)
         expect(b"worked\n" in done.stdout and
                b"joined" not in done.stdout, describe(done))
         no_secret(done)
     with report.case("the first thread is stopped for ever, the other works"):
-        done = machine.emulate("/bin/inside", "alone", "200", scenario="delay:300:1", timeout=5)
+        done = machine.emulate("/bin/inside", "alone", "1000000", scenario="delay:300:1", timeout=5)
         # 300 entries are not enough for that many
         expect(b"worked" not in done.stdout and done.stderr.count(b".") > 1000, describe(done))
         no_secret(done)

@@ -102,7 +102,7 @@ void emu_scenario_at_entry(struct emu_thread *t, struct linux_ucontext *uc)
 		go_to_tcs(e, uc, find_tcs(e, emu_config.scenario_value, false));
 	} else if (is_due(EMU_BUSY_TCS)) {
 		go_to_tcs(e, uc, find_tcs(e, 0, true));
-	} else if (is_due(EMU_DELAY) && t->key->slot >= emu_config.scenario_value) {
+	} else if (is_due(EMU_DELAY) && t->key->slot == emu_config.scenario_value) {
 		emu_stats.scenario_done = 1;
 		emu_unlock();
 		for (;;)
