@@ -21,7 +21,8 @@ static void copy_words(void *to, const void *from, size_t count)
 #else
 static void copy_words(void *to, const void *from, size_t count)
 {
-	memcpy(to, from, count * 8);
+	if (count) /* an optional buffer that is not there is NULL */
+		memcpy(to, from, count * 8);
 }
 #endif
 

@@ -14,9 +14,6 @@ $ occlum run /bin/nothing
 $ occlum run busybox
 ! occlum: run: 'busybox' is not an absolute path inside the instance
 [127]
-$ occlum run /bin/nothing
-! occlum: run: cannot run '/bin/nothing': No such file or directory
-[127]
 $ occlum run /sbin/nothing
 ! occlum: '/sbin/nothing' is not under any of the entry_points in Occlum.json: /bin
 [127]
