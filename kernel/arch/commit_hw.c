@@ -17,7 +17,9 @@
  * The page tables are set first, since the instructions have to reach the page; the EPCM follows,
  * and it is what counts. A host that does not do what it answered is asked again a few times (a
  * page may be on its way to the disk); then the instance stops. A page that is not what was asked
- * for stops it at once: only an attack makes one.
+ * for stops it at once: only an attack makes one. A host that refuses is none: it may be out of
+ * memory, and have done a part before. What the CPU confirmed of that part is recorded, so that
+ * the same or another call goes on from there.
  *
  * Locks: none. The caller owns the addresses; leaves of the table appear by compare-and-swap.
  */
@@ -41,7 +43,8 @@
 #define EPC_X		 4
 #define EPC_ACCEPTED	 8
 #define EPC_NEW		 16 /* accepted by the operation under way: still zeroes */
-#define EPC_TRIMMED	 32 /* accepted as such, on its way out */
+#define EPC_TRIMMED	 32 /* accepted as such, to be removed */
+#define EPC_LEAVING	 64 /* perhaps trimmed: the host refused half-way, and it cannot be reached */
 
 #define HOST_TRIES	 16
 
@@ -167,6 +170,17 @@ static int accept_range(u64 *at, u64 end, u64 flags, u8 state)
 	return 0;
 }
 
+/* The operation is over: its new pages are like others. */
+static void forget_new(u64 start, u64 end)
+{
+	for (u64 i = start; i < end; i += PAGE_SIZE) {
+		u8 *state = byte_at(i);
+
+		if (state)
+			*state &= ~EPC_NEW;
+	}
+}
+
 /* Pages of [start, end) that are not there become new ones. The page tables end up as `prot`. */
 static int add_pages(u64 start, u64 end, u32 prot)
 {
@@ -200,31 +214,32 @@ static int add_pages(u64 start, u64 end, u32 prot)
 }
 
 /* Takes rights away from a run of pages with equal state. */
-static void restrict_run(u64 start, u64 end, u8 rights, u8 state, u32 prot)
+static int restrict_run(u64 start, u64 end, u8 rights, u8 state, u32 prot)
 {
+	int refused = 0, err = 0;
 	u64 at = start;
 
 	for (u32 tries = 0; tries < HOST_TRIES; tries++) {
-		int err = host_mem_restrict(at, end - at, rights);
-
-		if (err)
-			continue;
+		refused = host_mem_restrict(at, end - at, rights);
 		err = accept_range(&at, end, SECINFO_REG | SECINFO_PR | rights, state);
 		if (!err)
-			return;
-		if (err > 0)
+			return 0;
+		if (err > 0 && !refused)
 			host_lied("rights were not restricted", at, (u32)err);
 		/* Not reachable: perhaps by the page tables. */
-		if (host_mem_protect(at, end - at, prot))
-			continue;
+		if (err < 0)
+			refused = host_mem_protect(at, end - at, prot);
 	}
+	if (refused && refused != -EPROTO)
+		return refusal(refused);
 	host_lied("rights stay", at, 0);
 }
 
 /* EMODPE needs nobody's help once the page can be read. */
-static void extend_run(u64 start, u64 end, u8 rights, u8 state, u32 prot)
+static int extend_run(u64 start, u64 end, u8 rights, u8 state, u32 prot)
 {
 	u32 tries = 0;
+	int refused = 0;
 
 	for (u64 at = start; at < end;) {
 		u32 code = page_leaf(ENCLU_EMODPE, SECINFO_REG | rights, at, 0);
@@ -234,15 +249,22 @@ static void extend_run(u64 start, u64 end, u8 rights, u8 state, u32 prot)
 			at += PAGE_SIZE;
 			continue;
 		}
-		if (++tries > HOST_TRIES || host_mem_protect(at, end - at, prot) == -EPROTO)
+		if (++tries <= HOST_TRIES)
+			refused = host_mem_protect(at, end - at, prot);
+		else if (refused && refused != -EPROTO)
+			return refusal(refused);
+		if (tries > HOST_TRIES || refused == -EPROTO)
 			host_lied("a page cannot be reached", at, code);
 	}
+	return 0;
 }
 
 /* Brings the EPCM of accepted pages to `prot`. */
-static void set_rights(u64 start, u64 end, u32 prot)
+static int set_rights(u64 start, u64 end, u32 prot)
 {
-	for (u64 at = start; at < end;) {
+	int err = 0;
+
+	for (u64 at = start; !err && at < end;) {
 		u8 old = commit_state(at), rights = old & EPC_RIGHTS, too_many;
 		u64 until = run_end(at, end, 0xff);
 
@@ -251,17 +273,16 @@ static void set_rights(u64 start, u64 end, u32 prot)
 			too_many &= ~EPC_W; /* zeroes, which nobody is to execute */
 		if (too_many) {
 			rights &= ~too_many;
-			restrict_run(at, until, rights, EPC_ACCEPTED | rights, prot);
+			err = restrict_run(at, until, rights, EPC_ACCEPTED | rights, prot);
 		}
-		if (prot & ~rights) {
+		if (!err && prot & ~rights) {
 			rights |= prot;
-			extend_run(at, until, rights, EPC_ACCEPTED | rights, prot);
+			err = extend_run(at, until, rights, EPC_ACCEPTED | rights, prot);
 		}
-		if (old & EPC_NEW)
-			for (u64 i = at; i < until; i += PAGE_SIZE)
-				*byte_at(i) &= ~EPC_NEW;
 		at = until;
 	}
+	forget_new(start, end);
+	return err;
 }
 
 static bool all_accepted(u64 start, u64 end)
@@ -270,6 +291,77 @@ static bool all_accepted(u64 start, u64 end)
 		if (!(commit_state(start) & EPC_ACCEPTED))
 			return false;
 	return true;
+}
+
+/* A run of accepted pages leaves the enclave. */
+static int remove_run(u64 start, u64 end)
+{
+	int refused = 0, err = -EAGAIN;
+	u64 at = start;
+
+	for (u32 tries = 0; tries < HOST_TRIES && err == -EAGAIN; tries++) {
+		/* Of what it trimmed before it refused, EACCEPT must reach the pages. */
+		if (refused)
+			(void)!host_mem_protect(at, end - at, PAGES_READ);
+		else
+			refused = host_mem_trim(at, end - at);
+		err = accept_range(&at, end, SECINFO_TRIM | SECINFO_MODIFIED, EPC_TRIMMED);
+		if (err > 0 && !refused)
+			host_lied("a page was not trimmed", at, (u32)err);
+	}
+	if (at < end && (!refused || refused == -EPROTO))
+		host_lied("pages cannot be trimmed", at, 0);
+	for (u64 i = at; i < end; i += PAGE_SIZE)
+		*byte_at(i) = (*byte_at(i) & ~EPC_LEAVING) | (err == -EAGAIN ? EPC_LEAVING : 0);
+	if (at > start) {
+		err = host_mem_remove(start, at - start);
+		if (err == -ENOMEM)
+			return err;
+		if (err)
+			host_lied("trimmed pages stay", start, 0);
+	}
+	for (u64 i = start; i < at; i += PAGE_SIZE)
+		*byte_at(i) = 0;
+	return at < end ? refusal(refused) : 0;
+}
+
+/* Trimmed pages that the host had no memory to remove, unless it did and lacked it later. */
+static int remove_trimmed(u64 start, u64 end)
+{
+	for (u64 at = start; at < end; at += PAGE_SIZE) {
+		int err = host_mem_remove(at, PAGE_SIZE);
+
+		if (err == -ENOMEM)
+			return err;
+		if (err && err != -EFAULT)
+			host_lied("a trimmed page stays", at, 0);
+		*byte_at(at) = 0;
+	}
+	return 0;
+}
+
+/* Removes pages of [start, end): all, or those alone whose removal was begun. */
+static int remove_pages(u64 start, u64 end, bool all)
+{
+	for (u64 at = start; at < end;) {
+		u8 state = commit_state(at);
+		u64 until = run_end(at, end, EPC_ACCEPTED | EPC_LEAVING | EPC_TRIMMED);
+		int err = 0;
+
+		if (state & EPC_TRIMMED)
+			err = remove_trimmed(at, until);
+		else if (state & EPC_LEAVING || (all && state & EPC_ACCEPTED))
+			err = remove_run(at, until);
+		if (err)
+			return err;
+		at = until;
+	}
+	return 0;
+}
+
+int commit_discard(u64 start, u64 end)
+{
+	return remove_pages(start, end, true);
 }
 
 int commit_protect(u64 start, u64 end, u32 prot)
@@ -281,6 +373,8 @@ int commit_protect(u64 start, u64 end, u32 prot)
 		return err ? refusal(err) : 0;
 	}
 	err = leaves_make(start, end);
+	if (!err)
+		err = remove_pages(start, end, false);
 	if (err)
 		return err;
 	if (all_accepted(start, end)) {
@@ -289,56 +383,22 @@ int commit_protect(u64 start, u64 end, u32 prot)
 			return refusal(err);
 	} else {
 		err = add_pages(start, end, prot);
-		if (err)
+		if (err) {
+			forget_new(start, end);
 			return err;
+		}
 	}
-	set_rights(start, end, prot);
-	return 0;
+	return set_rights(start, end, prot);
 }
 
-/* A run of accepted pages leaves the enclave. */
-static int remove_run(u64 start, u64 end)
-{
-	u64 at = start;
-	int refused = 0, err;
-
-	for (u32 tries = 0; tries < HOST_TRIES && at < end && !refused; tries++) {
-		refused = host_mem_trim(at, end - at);
-		err = accept_range(&at, end, SECINFO_TRIM | SECINFO_MODIFIED, EPC_TRIMMED);
-		if (err > 0 && !refused)
-			host_lied("a page was not trimmed", at, (u32)err);
-	}
-	if (at < end && !refused)
-		host_lied("pages cannot be trimmed", at, 0);
-	if (at > start && host_mem_remove(start, at - start))
-		host_lied("trimmed pages stay", start, 0);
-	for (u64 i = start; i < at; i += PAGE_SIZE)
-		*byte_at(i) = 0;
-	return at < end ? refusal(refused) : 0;
-}
-
-int commit_discard(u64 start, u64 end)
-{
-	for (u64 at = start; at < end;) {
-		u64 until = run_end(at, end, EPC_ACCEPTED);
-		int err = 0;
-
-		if (commit_state(at) & EPC_ACCEPTED)
-			err = remove_run(at, until);
-		if (err)
-			return err;
-		at = until;
-	}
-	return 0;
-}
-
-static void copy_pages(u64 start, u64 end, const u8 *bytes, u8 rights)
+static int copy_pages(u64 start, u64 end, const u8 *bytes, u8 rights)
 {
 	u32 tries = 0;
 
 	for (u64 at = start; at < end;) {
 		u32 code = page_leaf(ENCLU_EACCEPTCOPY, SECINFO_REG | rights, at,
 				     (u64)(bytes + (at - start)));
+		int err;
 
 		if (!code) {
 			*byte_at(at) = EPC_ACCEPTED | rights;
@@ -347,18 +407,22 @@ static void copy_pages(u64 start, u64 end, const u8 *bytes, u8 rights)
 		}
 		if (code != ENCLU_FAULT && code != ERROR_CONFLICT)
 			host_lied("a page is not new", at, code);
-		if (++tries > HOST_TRIES ||
-		    host_mem_commit(at, end - at, PAGES_READ_WRITE) == -EPROTO)
+		err = host_mem_commit(at, end - at, PAGES_READ_WRITE);
+		if (++tries > HOST_TRIES || err == -EPROTO)
 			host_lied("pages are missing", at, 0);
+		if (err)
+			return refusal(err);
 	}
+	return 0;
 }
 
 int commit_copy(u64 start, u64 end, const void *bytes, u32 prot)
 {
-	int err = leaves_make(start, end);
+	int err;
 
 	if (!IS_ALIGNED((u64)bytes, PAGE_SIZE))
 		return -EINVAL;
+	err = leaves_make(start, end);
 	if (!err)
 		err = commit_discard(start, end);
 	if (err)
@@ -368,9 +432,9 @@ int commit_copy(u64 start, u64 end, const void *bytes, u32 prot)
 		host_lied("mem_commit", start, 0);
 	if (err)
 		return refusal(err);
-	copy_pages(start, end, bytes, prot & EPC_RIGHTS);
-	if (prot == PAGES_READ_WRITE)
-		return 0;
+	err = copy_pages(start, end, bytes, prot & EPC_RIGHTS);
+	if (err || prot == PAGES_READ_WRITE)
+		return err;
 	err = host_mem_protect(start, end - start, prot);
 	return err ? refusal(err) : 0;
 }

@@ -34,7 +34,7 @@
 #define WINDOW_SIZE   KIB(64) /* where pages are filled that must appear at once */
 
 /* What a page loses with its bytes: where they are the CPU's to give, also that it can be reached. */
-#define DISCARD_TAKES (COMMIT_IS_HARDWARE ? PAGE_PROT : 0)
+#define DISCARD_TAKES (COMMIT_IS_HARDWARE ? PAGE_PROT | PAGE_UNKNOWN : 0)
 
 struct pages_index pages_index;
 
@@ -159,6 +159,22 @@ u64 pages_run(u64 start, u64 end, u8 mask, u8 *ret_bits)
 	return next_run(&at, end, mask, bits, &run) ? at : end;
 }
 
+/*
+ * A change of these pages failed on the way: some are there or reachable now, and some are not.
+ * All of them count as used, so that their next owner finds them zeroed; and the next change asks
+ * for each of them.
+ */
+static void lost_track(u64 start, u64 end)
+{
+	for (u64 i = start; i < end; i += PAGE_SIZE) {
+		u8 state = pages_state(i);
+
+		if (!(state & (PAGE_DIRTY | PAGE_CHARGED)))
+			__atomic_add_fetch(&pages.cached, 1, __ATOMIC_RELAXED);
+		set_state(i, (state & ~PAGE_PROT) | PAGE_DIRTY | PAGE_UNKNOWN);
+	}
+}
+
 static int host_protect(u64 start, u64 end, u32 prot)
 {
 	int err = commit_protect(start, end, prot);
@@ -166,6 +182,14 @@ static int host_protect(u64 start, u64 end, u32 prot)
 	if (err)
 		log_err("The host refused to change the protection of user pages: error %d.", err);
 	return err == -EACCES ? -ENOMEM : err;
+}
+
+/* The host has been told, and knows it. */
+static void shows(u64 address, u32 prot, u8 flags)
+{
+	u8 state = pages_state(address) & ~(PAGE_PROT | PAGE_UNKNOWN);
+
+	set_state(address, state | prot | flags);
 }
 
 /* Brings those pages of [start, end) that have (state & mask) == want to `prot`. */
@@ -181,7 +205,7 @@ static int set_protection(u64 start, u64 end, u8 mask, u8 want, u32 prot)
 		u64 last = 0;
 
 		for (i = run; i < at; i += PAGE_SIZE) {
-			if ((pages_state(i) & PAGE_PROT) == prot) {
+			if ((pages_state(i) & (PAGE_PROT | PAGE_UNKNOWN)) == prot) {
 				if (!leaf_at(i))
 					i = leaf_end(i, at) - PAGE_SIZE;
 				continue;
@@ -192,12 +216,15 @@ static int set_protection(u64 start, u64 end, u8 mask, u8 want, u32 prot)
 		if (!last)
 			continue;
 		err = leaves_make(first, last);
-		if (!err)
-			err = host_protect(first, last, prot);
 		if (err)
 			return err;
+		err = host_protect(first, last, prot);
+		if (err) {
+			lost_track(first, last);
+			return err;
+		}
 		for (i = first; i < last; i += PAGE_SIZE)
-			set_state(i, (pages_state(i) & ~PAGE_PROT) | prot);
+			shows(i, prot, 0);
 	}
 	return 0;
 }
@@ -242,8 +269,10 @@ static void trim(void)
 			continue;
 		at = start;
 		while (next_run(&at, end, PAGE_DIRTY, PAGE_DIRTY, &run)) {
-			if (commit_discard(run, at))
+			if (commit_discard(run, at)) {
+				lost_track(run, at);
 				break;
+			}
 			for (u64 i = run; i < at; i += PAGE_SIZE)
 				set_state(i, pages_state(i) & ~(PAGE_DIRTY | DISCARD_TAKES));
 			__atomic_sub_fetch(&pages.cached, (at - run) >> PAGE_SHIFT,
@@ -317,6 +346,9 @@ static void uncharge_range(u64 start, u64 end)
 		for (u64 i = run; i < at; i += PAGE_SIZE) {
 			u8 state = pages_state(i);
 
+			/* Nobody's, and whoever strays there can write to it. */
+			if (state & PAGE_WRITE)
+				state |= PAGE_DIRTY;
 			set_state(i, state & ~PAGE_CHARGED);
 			if (state & PAGE_DIRTY)
 				__atomic_add_fetch(&pages.cached, 1, __ATOMIC_RELAXED);
@@ -380,8 +412,9 @@ static int window_make(void)
 {
 	int err;
 
-	if (pages.window)
-		return 0;
+	if (pages.window) /* writable, unless the host refused to move it */
+		return set_protection(pages.window, pages.window + WINDOW_SIZE, 0, 0,
+				      PAGE_READ | PAGE_WRITE);
 	err = zone_reserve_node();
 	if (err)
 		return err;
@@ -405,9 +438,13 @@ static int fill_accepted(u64 start, u64 end, const u8 *bytes, u32 host)
 {
 	int err = commit_copy(start, end, bytes, host);
 
-	for (u64 i = start; !err && i < end; i += PAGE_SIZE)
-		set_state(i, (pages_state(i) & ~PAGE_PROT) | host | PAGE_DIRTY);
-	return err;
+	if (err) {
+		lost_track(start, end);
+		return err;
+	}
+	for (u64 i = start; i < end; i += PAGE_SIZE)
+		shows(i, host, PAGE_DIRTY);
+	return 0;
 }
 
 /* Fills in a window that no program has and lets the host move the pages. */
@@ -424,10 +461,13 @@ static int fill_atomic(u64 start, u64 end, const u8 *bytes, u32 host)
 
 		memcpy((void *)pages.window, bytes + (at - start), size);
 		err = commit_move(at, pages.window, size, host);
-		if (err)
+		if (err) {
+			lost_track(at, at + size);
+			lost_track(pages.window, pages.window + WINDOW_SIZE);
 			break;
+		}
 		for (u64 i = at; i < at + size; i += PAGE_SIZE)
-			set_state(i, (pages_state(i) & ~PAGE_PROT) | host | PAGE_DIRTY);
+			shows(i, host, PAGE_DIRTY);
 	}
 	mutex_unlock(&pages.window_lock);
 	return err == -EINVAL || err == -EACCES ? -ENOMEM : err;
@@ -528,8 +568,10 @@ static int discard_dirty(u64 start, u64 end)
 	while (next_run(&at, end, PAGE_PRESENT | PAGE_DIRTY, PAGE_DIRTY, &run)) {
 		int err = commit_discard(run, at);
 
-		if (err)
+		if (err) {
+			lost_track(run, at);
 			return err == -EINVAL ? -ENOMEM : err;
+		}
 		for (u64 i = run; i < at; i += PAGE_SIZE) {
 			u8 state = pages_state(i);
 
@@ -603,6 +645,11 @@ void pages_mark_changed(u64 start, u64 end, bool changed)
 u64 pages_charged(void)
 {
 	return __atomic_load_n(&pages.charged, __ATOMIC_RELAXED) << PAGE_SHIFT;
+}
+
+u64 pages_cached(void)
+{
+	return __atomic_load_n(&pages.cached, __ATOMIC_RELAXED) << PAGE_SHIFT;
 }
 
 u64 pages_limit(void)

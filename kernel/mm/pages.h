@@ -20,6 +20,8 @@ enum page_state {
 	PAGE_CHARGED = 16, /* counts against user_space_size */
 	PAGE_DIRTY = 32,   /* may hold bytes of a former owner, or of this one */
 	PAGE_CHANGED = 64, /* shared objects: must be written back */
+	PAGE_UNKNOWN =
+		128, /* the host refused half-way: PAGE_PROT, which is 0 then, says nothing */
 };
 
 int __must_check pages_init(u64 start, u64 end, u64 limit, bool strict);
@@ -110,6 +112,7 @@ bool pages_can_never_pay(u64 size);
 /* The line that names the limit of memory or addresses; once until usage falls well below it. */
 void pages_log_exhaustion(bool of_addresses);
 
-/* Bytes that live mappings pay for, and the limit. */
+/* Bytes that live mappings pay for, those of free pages that the host keeps for us, and the limit. */
 u64 pages_charged(void);
+u64 pages_cached(void);
 u64 pages_limit(void);
