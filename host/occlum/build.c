@@ -34,6 +34,13 @@ static int digest_tree(const char *path, u8 digest[32])
 	return err < 0 ? complain_errno(err, "cannot look at all of '%s'", path) : 0;
 }
 
+static int look_at_tree(const char *path, u8 digest[32])
+{
+	int err = tree_look(path, digest);
+
+	return err < 0 ? complain_errno(err, "cannot look at all of '%s'", path) : 0;
+}
+
 /* Whoever changes how volumes are made raises this, so that old ones are made anew. */
 #define BUILDER_VERSION "2"
 
@@ -418,7 +425,8 @@ static int read_inputs(struct build *b)
 		return complain("there is no directory 'image' to build from");
 	if (!dir_exists("initfs"))
 		return complain("there is no directory 'initfs' to build from");
-	if (digest_tree("image", b->now.image_tree) || digest_tree("initfs", b->now.initfs_tree))
+	if (digest_tree("image", b->now.image_tree) || digest_tree("initfs", b->now.initfs_tree) ||
+	    look_at_tree("image", b->now.image_look) || look_at_tree("initfs", b->now.initfs_look))
 		return 1;
 	stamp_image(b);
 	if (!stamp_read(&b->before, INSTANCE_STAMP))
@@ -441,17 +449,12 @@ static void say_inputs(const struct build *b)
 	inform("SGX mode: %s", sgx_mode_name(b->mode));
 }
 
-/* The template's; any other value is somebody's wish. */
-#define DEFAULT_MMAP_SIZE MIB(100)
-
 static void warn_of_choices(const struct build *b)
 {
 	const struct config_stage *app = &b->config.app;
 
 	if (b->options.buildin_image_key)
 		warn("the image key is built into the initfs, which the host can read");
-	if (b->config.default_mmap_size != DEFAULT_MMAP_SIZE)
-		warn("process.default_mmap_size is obsolete and limits nothing");
 	if (b->config.debuggable)
 		return;
 	for (u32 i = 0; i < app->entry_point_count; i++)

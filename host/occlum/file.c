@@ -398,6 +398,11 @@ struct seen {
 	le32 mode, uid, gid, mtime_nsec, ctime_nsec, depth;
 };
 
+struct digester {
+	struct sha256 s;
+	bool is_look; /* leave out what a faithful copy of the tree has not */
+};
+
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -448,9 +453,9 @@ static int list_names(DIR *dir, char ***ret_names, size_t *ret_count)
 	return 0;
 }
 
-static int digest_at(struct sha256 *s, int at, const char *name, int depth);
+static int digest_at(struct digester *d, int at, const char *name, int depth);
 
-static int digest_dir(struct sha256 *s, int at, const char *name, int depth)
+static int digest_dir(struct digester *d, int at, const char *name, int depth)
 {
 	DIR *dir = open_dir(at, name);
 	size_t count = 0;
@@ -461,14 +466,41 @@ static int digest_dir(struct sha256 *s, int at, const char *name, int depth)
 		return -errno;
 	err = list_names(dir, &names, &count);
 	for (size_t i = 0; err == 0 && i < count; i++)
-		err = digest_at(s, dirfd(dir), names[i], depth + 1);
+		err = digest_at(d, dirfd(dir), names[i], depth + 1);
 	if (count)
 		free_names(names, count);
 	closedir(dir);
 	return err;
 }
 
-static int digest_at(struct sha256 *s, int at, const char *name, int depth)
+/*
+ * A copy has other inodes and change times, perhaps other owners; times of folders and links say
+ * nothing new.
+ */
+static void forget_place(struct seen *seen, bool is_file)
+{
+	const le64 none = le64_put(0);
+
+	seen->dev = seen->ino = seen->ctime_sec = none;
+	seen->uid = seen->gid = seen->ctime_nsec = le32_put(0);
+	if (!is_file) {
+		seen->mtime_sec = none;
+		seen->mtime_nsec = le32_put(0);
+	}
+}
+
+static int digest_link(struct digester *d, int at, const char *name)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(at, name, target, sizeof(target));
+
+	if (n < 0)
+		return -errno;
+	sha256_update(&d->s, target, (size_t)n);
+	return 0;
+}
+
+static int digest_at(struct digester *d, int at, const char *name, int depth)
 {
 	struct stat st;
 	struct seen seen;
@@ -491,22 +523,36 @@ static int digest_at(struct sha256 *s, int at, const char *name, int depth)
 		.ctime_nsec = le32_put((u32)st.st_ctim.tv_nsec),
 		.depth = le32_put((u32)depth),
 	};
-	sha256_update(s, &seen, sizeof(seen));
-	sha256_update(s, name, strlen(name) + 1);
+	if (d->is_look)
+		forget_place(&seen, S_ISREG(st.st_mode));
+	sha256_update(&d->s, &seen, sizeof(seen));
+	sha256_update(&d->s, name, strlen(name) + 1);
 	if (S_ISDIR(st.st_mode))
-		return digest_dir(s, at, name, depth);
+		return digest_dir(d, at, name, depth);
+	if (d->is_look && S_ISLNK(st.st_mode))
+		return digest_link(d, at, name);
 	return 0; /* a link's target cannot change without its inode */
+}
+
+static int digest_whole(const char *path, bool is_look, u8 digest[32])
+{
+	struct digester d = {.is_look = is_look};
+	int err;
+
+	sha256_init(&d.s);
+	err = digest_at(&d, AT_FDCWD, path, 0);
+	if (err == -ENOENT && !file_exists(path))
+		err = 0;
+	sha256_final(&d.s, digest);
+	return err;
 }
 
 int tree_digest(const char *path, u8 digest[32])
 {
-	struct sha256 s;
-	int err;
+	return digest_whole(path, false, digest);
+}
 
-	sha256_init(&s);
-	err = digest_at(&s, AT_FDCWD, path, 0);
-	if (err == -ENOENT && !file_exists(path))
-		err = 0;
-	sha256_final(&s, digest);
-	return err;
+int tree_look(const char *path, u8 digest[32])
+{
+	return digest_whole(path, true, digest);
 }

@@ -43,7 +43,11 @@ int __must_check tree_link(const char *from, const char *to);
 int __must_check file_copy_tree(const char *from, const char *to);
 
 /*
- * Says what a tree looks like without reading its files: SHA-256 over names, types, modes, owners,
- * sizes, times and link targets, in sorted order. A tree that is not there has a digest too.
+ * Says which files a tree is made of without reading them: SHA-256 over names, inodes, types, modes,
+ * owners, sizes and times, in sorted order. Any change changes it. A tree that is not there has a digest
+ * too.
  */
 int __must_check tree_digest(const char *path, u8 digest[32]);
+
+/* Likewise, but a faithful copy (cp -a, rsync -a) looks the same: no inodes, owners, change times. */
+int __must_check tree_look(const char *path, u8 digest[32]);

@@ -140,6 +140,39 @@ static void trees_are_copied_with_modes_and_links(void **state)
 	chmod("same/sub", 0755);
 }
 
+static void copies_look_the_same(void **state)
+{
+	const struct timespec times[2] = {{.tv_sec = 1000, .tv_nsec = 5},
+					  {.tv_sec = 1000, .tv_nsec = 5}};
+	u8 first[32], now[32];
+
+	assert_int_equal(dir_make("one/sub", 0755), 0);
+	assert_int_equal(dir_make("two/sub", 0755), 0);
+	for (int i = 0; i < 2; i++) {
+		const char *const top = i ? "two" : "one";
+		char path[32];
+
+		snprintf(path, sizeof(path), "%s/sub/a", top);
+		put(path, "text");
+		assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+		snprintf(path, sizeof(path), "%s/link", top);
+		assert_int_equal(symlink("sub/a", path), 0);
+		assert_int_equal(rename(top, "tree"), 0); /* the top's name is part of it */
+		assert_int_equal(tree_look("tree", i ? now : first), 0);
+		assert_int_equal(rename("tree", top), 0);
+	}
+	assert_memory_equal(first, now, 32);
+	assert_int_equal(rename("one", "tree"), 0);
+	assert_int_equal(unlink("tree/link"), 0);
+	assert_int_equal(symlink("sub/b", "tree/link"), 0);
+	assert_int_equal(tree_look("tree", now), 0);
+	assert_memory_not_equal(first, now, 32);
+	memcpy(first, now, 32);
+	put("tree/sub/a", "text"); /* written again: a later time */
+	assert_int_equal(tree_look("tree", now), 0);
+	assert_memory_not_equal(first, now, 32);
+}
+
 static void digests_notice_every_change(void **state)
 {
 	u8 first[32], now[32];
@@ -213,6 +246,7 @@ int main(void)
 		IN_SCRATCH(large_files_are_read_and_copied),
 		IN_SCRATCH(links_are_not_followed),
 		IN_SCRATCH(trees_are_copied_with_modes_and_links),
+		IN_SCRATCH(copies_look_the_same),
 		IN_SCRATCH(digests_notice_every_change),
 		IN_SCRATCH(directories_are_made_as_needed),
 		IN_SCRATCH(closed_streams_are_occupied),

@@ -2,6 +2,7 @@
 /* What the user gives a build: Occlum.json, the image key, the development signing key. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,34 +119,55 @@ int sign_key_check(const char *path)
 		path);
 }
 
-/* Where the development key of this user lies or would lie. 0 or -errno. */
-static int find_dev_key(char *path, size_t size)
+/* Where the development key may lie, in the order in which it is looked for. */
+enum dev_key_place { BY_STATE_HOME, BY_HOME, BY_PASSWD, DEV_KEY_PLACES };
+
+/* 0; -ENOENT: this user has no such place. */
+static int dev_key_at(enum dev_key_place place, char *path, size_t size)
 {
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	const char *folder = NULL, *below = place == BY_STATE_HOME ? "" : "/.local/state";
+	const struct passwd *user;
 	int n;
 
-	if (state && state[0] == '/')
-		n = snprintf(path, size, "%s/occlum/" DEV_KEY, state);
-	else if (home && home[0] == '/')
-		n = snprintf(path, size, "%s/.local/state/occlum/" DEV_KEY, home);
-	else
+	switch (place) {
+	case BY_STATE_HOME: folder = getenv("XDG_STATE_HOME"); break;
+	case BY_HOME: folder = getenv("HOME"); break;
+	default:
+		user = getpwuid(geteuid());
+		folder = user ? user->pw_dir : NULL;
+		break;
+	}
+	if (!folder || folder[0] != '/')
 		return -ENOENT;
+	n = snprintf(path, size, "%s%s/occlum/" DEV_KEY, folder, below);
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
+/* Where the development key lies or is made: where the environment says so. 0 or -errno. */
+static int find_dev_key(char *path, size_t size)
+{
+	int err = dev_key_at(BY_STATE_HOME, path, size);
+
+	return err == -ENOENT ? dev_key_at(BY_HOME, path, size) : err;
+}
+
+/* Looked for in all places: another environment does not make another key of it. */
 bool dev_key_is(const char *path)
 {
-	char dev[PATH_MAX];
-	EVP_PKEY *key, *dev_key;
-	bool equal;
+	EVP_PKEY *key = read_private_key(path);
+	bool equal = false;
 
-	if (find_dev_key(dev, sizeof(dev)) < 0)
-		return false;
-	key = read_private_key(path);
-	dev_key = read_private_key(dev);
-	equal = key && dev_key && EVP_PKEY_eq(key, dev_key) == 1;
+	for (int place = 0; key && place < DEV_KEY_PLACES && !equal; place++) {
+		char dev[PATH_MAX];
+		EVP_PKEY *dev_key;
+
+		if (dev_key_at(place, dev, sizeof(dev)) < 0)
+			continue;
+		dev_key = read_private_key(dev);
+		equal = dev_key && EVP_PKEY_eq(key, dev_key) == 1;
+		EVP_PKEY_free(dev_key);
+	}
 	EVP_PKEY_free(key);
-	EVP_PKEY_free(dev_key);
 	return equal;
 }
 

@@ -44,11 +44,11 @@ static void warn_if_stale(void)
 			add_word(list, sizeof(list), INSTANCE_SETTINGS);
 	}
 	/* A packed instance has no image/ any more; that is no change. */
-	if (dir_exists("image") && tree_digest("image", digest) == 0 &&
-	    memcmp(digest, stamp.image_tree, 32) != 0)
+	if (dir_exists("image") && tree_look("image", digest) == 0 &&
+	    memcmp(digest, stamp.image_look, 32) != 0)
 		add_word(list, sizeof(list), "image");
-	if (dir_exists("initfs") && tree_digest("initfs", digest) == 0 &&
-	    memcmp(digest, stamp.initfs_tree, 32) != 0)
+	if (dir_exists("initfs") && tree_look("initfs", digest) == 0 &&
+	    memcmp(digest, stamp.initfs_look, 32) != 0)
 		add_word(list, sizeof(list), "initfs");
 	if (list[0])
 		warn("changed since the last `occlum build`: %s; running what was built then",

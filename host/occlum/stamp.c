@@ -24,6 +24,8 @@ static const struct {
 	{"enclave", offsetof(struct build_stamp, enclave)},
 	{"image-made", offsetof(struct build_stamp, image_made)},
 	{"initfs-made", offsetof(struct build_stamp, initfs_made)},
+	{"image-look", offsetof(struct build_stamp, image_look)},
+	{"initfs-look", offsetof(struct build_stamp, initfs_look)},
 };
 
 int stamp_write(const struct build_stamp *stamp, const char *path)

@@ -31,6 +31,7 @@ enum { TOP_ENTRY_POINTS = SECTION_COUNT, TOP_ENTRY_ARGS, TOP_MOUNT };
 
 enum kind {
 	KIND_SIZE,
+	KIND_TEMPLATE_SIZE, /* obsolete: what templates of Occlum have had */
 	KIND_NUMBER,
 	KIND_BOOL,
 	KIND_OFF_NUMBER, /* a number: `min` or `max`, both meaning off; anything else later */
@@ -99,7 +100,7 @@ static const struct row rows[FIELD_COUNT] = {
 			LIMIT_STACK_MAX, MIB(4)},
 	[HEAP_SIZE] = {SECTION_PROCESS, "default_heap_size", KIND_SIZE, 0, LIMIT_USER_SPACE_MAX,
 		       MIB(32)},
-	[MMAP_SIZE] = {SECTION_PROCESS, "default_mmap_size", KIND_SIZE, 0, LIMIT_USER_SPACE_MAX,
+	[MMAP_SIZE] = {SECTION_PROCESS, "default_mmap_size", KIND_TEMPLATE_SIZE, MIB(32), MIB(100),
 		       MIB(100)},
 	[ENV_DEFAULT] = {SECTION_ENV, "default", KIND_STRINGS},
 	[ENV_UNTRUSTED] = {SECTION_ENV, "untrusted", KIND_STRINGS},
@@ -164,6 +165,20 @@ static int read_off_number(struct reader *r, const struct json_token *at, const 
 			   row->max ? "are 0 (off) and 2 (where available)" : "is 0 (off)");
 }
 
+/* Nothing obeys the field; a value that somebody chose would be taken for a limit that holds. */
+static int read_template_size(struct reader *r, const struct json_token *at, const char *name,
+			      const struct row *row, u64 *ret)
+{
+	int err = reader_size(r, at, name, 0, LIMIT_USER_SPACE_MAX, ret);
+
+	if (err < 0 || *ret == row->min || *ret == row->max)
+		return err;
+	return reader_fail(r, at, name,
+			   "is obsolete and not supported: user_space_size limits all memory and "
+			   "`ulimit -v` a program's; accepted are \"32MB\" and \"100MB\", the "
+			   "values of Occlum's templates, without effect");
+}
+
 /* A string "0x..." of up to 16 digits. */
 static int read_hex64(struct reader *r, const struct json_token *at, const char *name, u8 *to)
 {
@@ -223,6 +238,7 @@ static int read_value(struct reader *r, const struct row *row, const char *name,
 
 	switch (row->kind) {
 	case KIND_SIZE: return reader_size(r, at, name, row->min, row->max, &slot->number);
+	case KIND_TEMPLATE_SIZE: return read_template_size(r, at, name, row, &slot->number);
 	case KIND_NUMBER: return read_number(r, at, name, row->min, row->max, &slot->number);
 	case KIND_OFF_NUMBER: return read_off_number(r, at, name, row, &slot->number);
 	case KIND_ID: return read_id(r, at, name, slot->id);

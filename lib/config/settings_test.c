@@ -90,7 +90,7 @@ static void limits_are_read(void **state)
 	       " \"64MB\", \"kernel_space_stack_size\": \"65536B\", \"max_num_of_threads\": 100,"
 	       " \"init_num_of_threads\": 10, \"marshal_buffer_size\": \"1MB\"}, \"process\":"
 	       " {\"default_stack_size\": \"100000B\", \"default_heap_size\": \"0B\","
-	       " \"default_mmap_size\": \"1TB\"}}");
+	       " \"default_mmap_size\": \"32MB\"}}");
 	assert_int_equal(config.user_space_size, GIB(1));
 	assert_int_equal(config.kernel_heap_size, MIB(64));
 	assert_int_equal(config.kernel_stack_size, KIB(64));
@@ -123,6 +123,9 @@ static void wrong_limits_name_line_field_and_values(void **state)
 	       "must not be above max_num_of_threads (4)");
 	refuse("{\"resource_limits\": {\"marshal_buffer_size\": \"2MB\"}}", 1,
 	       "marshal_buffer_size");
+	refuse("{\"process\": {\"default_mmap_size\": \"1GB\"}}", 1,
+	       "process.default_mmap_size: is obsolete and not supported");
+	refuse("{\"process\": {\"default_mmap_size\": 7}}", 1, "expected a size");
 }
 
 static void unknown_and_repeated_fields_are_refused(void **state)

@@ -91,6 +91,14 @@ $ occlum build --sgx-mode SIM --image-key ../key --buildin-image-key
 ! occlum: build: --buildin-image-key puts the key where the host can read it and is refused for a release (metadata.debuggable: false)
 [1]
 
+# Neither another environment nor another name makes another key of it.
+$ sed -i 's/"debuggable": false/"debuggable": true/' Occlum.json; occlum build --sgx-mode SIM >/dev/null; rm -rf build; mkdir build
+$ cp ~/.local/state/occlum/development-sign.key ../mine.pem; sed -i 's/"debuggable": true/"debuggable": false/' Occlum.json
+$ XDG_STATE_HOME=/nowhere occlum build --sgx-mode SIM --sign-key ../mine.pem
+! occlum: build: a release (metadata.debuggable: false) is not signed with the development key; make one for releases: occlum-sign genkey -out KEY.pem
+[1]
+$ rm ~/.local/state/occlum/development-sign.key
+
 # The development key is the user's own.
 $ sed -i 's/"debuggable": false/"debuggable": true/' Occlum.json
 $ mkdir -p ~/.local/state/occlum && touch ~/.local/state/occlum/development-sign.key

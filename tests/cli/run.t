@@ -74,6 +74,10 @@ $ echo '// changed' >> Occlum.json && occlum run /bin/busybox true
 $ occlum build --sgx-mode SIM >/dev/null && occlum run /bin/busybox true
 ! occlum: build: the image below run/ has changed; the files that earlier runs wrote are kept (`occlum build --reset` deletes them)
 
+# A copied instance is no older than its sources.
+$ cp -a . ../copy; (cd ../copy; occlum run /bin/busybox echo copied); rm -r ../copy
+copied
+
 # One at a time.
 $ mkfifo go && (occlum run /bin/busybox cat < go > out &) ; exec 3> go; while ! [ "$(occlum status)" = running ]; do sleep 0.1; done; occlum run /bin/busybox true; occlum build --sgx-mode SIM 2>&1; echo passed >&3; exec 3>&-; while ! [ "$(occlum status)" = built ]; do sleep 0.1; done; cat out
 Error: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.

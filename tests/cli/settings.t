@@ -40,6 +40,9 @@ $ sed 's/"product_id": 0/"product_id": 70000/' good > Occlum.json; occlum build 
 $ sed 's/"debuggable": true/"debuggable": "yes"/' good > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:50: metadata.debuggable: expected true or false, found "yes"
 [1]
+$ sed 's/"100MB"/"1GB"/' good > Occlum.json; occlum build --sgx-mode SIM
+! occlum: build: Occlum.json:20: process.default_mmap_size: is obsolete and not supported: user_space_size limits all memory and `ulimit -v` a program's; accepted are "32MB" and "100MB", the values of Occlum's templates, without effect
+[1]
 $ sed 's/"amx": 0/"amx": 1/' good > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:57: feature.amx: 1 is not yet supported; accepted are 0 (off) and 2 (where available)
 [1]

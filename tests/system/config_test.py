@@ -142,19 +142,6 @@ def check_features(report, configured):
             expect(done.stdout == said, describe(done))
 
 
-def check_obsolete(report, configured):
-    with report.case("process.default_mmap_size"):
-        for value, is_told in (("100MB", False), ("1GB", True)):
-            config = json.loads(json.dumps(configured.base))
-            section("process", default_mmap_size=value)(config)
-            with open(configured.path, "w") as f:
-                json.dump(config, f)
-            done = subprocess.run([configured.instance.occlum, "build", "--sgx-mode", "SIM"],
-                                  cwd=configured.instance.dir, capture_output=True)
-            told = b"process.default_mmap_size is obsolete" in done.stderr
-            expect(done.returncode == 0 and told == is_told, describe(done))
-
-
 def check_mounts(report, configured):
     def mounts(change):
         def apply(config):
@@ -206,8 +193,7 @@ def main():
     work = scratch()
     try:
         configured = Configured(sys.argv[1] if len(sys.argv) > 1 else "build", work)
-        for check in (check_limits, check_start, check_metadata, check_features,
-                      check_obsolete, check_mounts):
+        for check in (check_limits, check_start, check_metadata, check_features, check_mounts):
             check(report, configured)
     finally:
         shutil.rmtree(work, ignore_errors=True)
