@@ -27,16 +27,6 @@ int path_join(char *to, size_t size, const char *dir, const char *name)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-int stdio_occupy(void)
-{
-	for (int fd = 0; fd < 3; fd++) {
-		/* Opened for the other direction, so that using it is EBADF. */
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
-			return -errno;
-	}
-	return 0;
-}
-
 bool file_exists(const char *path)
 {
 	struct stat st;

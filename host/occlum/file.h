@@ -9,12 +9,6 @@
 /* Joins "a/b"; fails with -ENAMETOOLONG. */
 int __must_check path_join(char *to, size_t size, const char *dir, const char *name);
 
-/*
- * Standard streams that the caller has closed become ones that cannot be used, as closed ones: else the
- * next file to be opened would be taken for them, and read or written by whoever means the stream.
- */
-int __must_check stdio_occupy(void);
-
 bool file_exists(const char *path); /* whatever it is, links not followed */
 bool dir_exists(const char *path);
 

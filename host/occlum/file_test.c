@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/lib/streams.h"
 #include "host/occlum/file.h"
 
 static char scratch[] = "/tmp/occlum-file-XXXXXX";
@@ -225,7 +226,7 @@ static void closed_streams_are_occupied(void **state)
 		int kept = dup(fd), seen, use;
 
 		close(fd);
-		assert_int_equal(stdio_occupy(), 0);
+		assert_int_equal(streams_occupy(), 0);
 		seen = open(".", O_RDONLY | O_DIRECTORY);
 		use = fd == 0 ? (int)read(fd, &c, 1) : (int)write(fd, "x", 1);
 		dup2(kept, fd);

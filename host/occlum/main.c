@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "host/occlum/command.h"
+#include "host/lib/streams.h"
 #include "host/occlum/file.h"
 #include "host/occlum/report.h"
 
@@ -141,7 +142,7 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	int err = stdio_occupy(), status;
+	int err = streams_occupy(), status;
 
 	if (err < 0)
 		return complain_errno(err, "cannot open /dev/null for a closed standard stream");

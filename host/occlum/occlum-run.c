@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/lib/streams.h"
 #include "host/occlum/file.h"
 #include "host/occlum/instance.h"
 #include "host/occlum/report.h"
@@ -93,7 +94,7 @@ static int run_program(char **argv)
 int main(int argc, char **argv)
 {
 	struct occlum_pal_attr attr = OCCLUM_PAL_ATTR_INITVAL;
-	int status, err = stdio_occupy();
+	int status, err = streams_occupy();
 
 	report_command = "run";
 	if (err < 0) {

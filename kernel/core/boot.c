@@ -19,6 +19,7 @@
 #include "kernel/core/kmem.h"
 #include "kernel/core/kmem_priv.h"
 #include "kernel/core/random.h"
+#include "kernel/core/reason.h"
 #include "kernel/host/host_call.h"
 #include "kernel/mm/mm.h"
 #include "kernel/proc/exec.h"
@@ -271,7 +272,8 @@ static int run_init(const struct boot_info *info, s32 *ret_status)
 		err = process_create(INIT_PATH, NULL, &args, stdio, &p);
 	exec_args_free(&args);
 	if (err) {
-		log_always("%s of initfs could not be loaded (error %d)", INIT_PATH, -err);
+		log_always("%s of initfs could not be started: %s (error %d)", INIT_PATH,
+			   error_reason(err), -err);
 		return err;
 	}
 	err = process_start(p);

@@ -64,6 +64,8 @@ static int open_stdio(struct process *p, const s32 stdio[3])
 		if (stdio[fd] < 0)
 			continue;
 		err = host_stdio_file(stdio[fd], &file);
+		if (err == -EBADF)
+			continue; /* closed outside is closed inside */
 		if (err)
 			return err;
 		err = take_terminal(p, file);

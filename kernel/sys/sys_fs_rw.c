@@ -4,6 +4,7 @@
  * one buffer first, so that its write is one write: to a pipe, with O_APPEND, to the host.
  */
 #include "kernel/core/kmem.h"
+#include "kernel/core/reason.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/net/socket.h"
 #include "kernel/sys/fs_args.h"
@@ -350,7 +351,8 @@ long sys_sync(void)
 	int err = fs_sync_all();
 
 	if (err) /* sync(2) itself cannot tell */
-		log_err("A file system could not be committed (error %d).", -err);
+		log_err("sync(2): a file system could not be written back: %s (error %d).",
+			error_reason(err), -err);
 	return 0;
 }
 

@@ -161,7 +161,7 @@ s64 vnode_file_seek(struct file *f, s64 offset, u32 whence)
 	case SEEK_END:
 		if (S_ISDIR(f->vnode->mode))
 			return -EINVAL;
-		err = vnode_getattr(f->vnode, &attr);
+		err = file_getattr(f, &attr);
 		if (err)
 			return err;
 		base = attr.size;
@@ -362,6 +362,22 @@ int file_set_flags(struct file *f, u32 flags)
 	return err;
 }
 
+/* By the open file itself: its name may stand for another one by now. */
+static int truncate_open(struct file *f, u64 size)
+{
+	struct vnode *v = f->vnode;
+	int err;
+
+	if (v->fs->flags & FS_READ_ONLY)
+		return -EROFS;
+	mutex_lock(&v->lock);
+	err = f->ops->truncate(f, size);
+	v->version++;
+	vnode_forget_attr(v);
+	mutex_unlock(&v->lock);
+	return err;
+}
+
 int file_truncate(struct file *f, u64 size)
 {
 	if (!file_can_write(f) || !S_ISREG(f->vnode->mode))
@@ -372,7 +388,7 @@ int file_truncate(struct file *f, u64 size)
 		signal_send_thread(current_thread(), &info);
 		return -EFBIG;
 	}
-	return vnode_truncate(f->vnode, size);
+	return f->ops->truncate ? truncate_open(f, size) : vnode_truncate(f->vnode, size);
 }
 
 int file_fallocate(struct file *f, u32 mode, u64 offset, u64 len)

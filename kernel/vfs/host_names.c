@@ -9,6 +9,7 @@
 #include "abi/errno.h"
 #include "abi/fs.h"
 #include "kernel/core/kmem.h"
+#include "kernel/core/reason.h"
 #include "kernel/fs/ramfs/ramfs.h"
 #include "kernel/sys/hostname.h"
 #include "kernel/vfs/context.h"
@@ -290,7 +291,8 @@ void host_names_write(void)
 		int err = texts[i] ? cover(ctx, paths[i], texts[i]) : 0;
 
 		if (err)
-			log_warn("%s could not be provided (error %d).", paths[i], -err);
+			log_warn("The host's %s could not be provided: %s (error %d).", paths[i],
+				 error_reason(err), -err);
 	}
 	fs_context_put(ctx);
 }

@@ -6,6 +6,7 @@
 #include "abi/errno.h"
 #include "kernel/core/config.h"
 #include "kernel/core/kmem.h"
+#include "kernel/core/reason.h"
 #include "kernel/fs/devfs/devfs.h"
 #include "kernel/fs/hostfs/hostfs.h"
 #include "kernel/fs/procfs/procfs.h"
@@ -108,7 +109,10 @@ static int mount_one(struct fs_context *ctx, const char *target, struct filesyst
 			err = mount_at(ctx->root, target, fs);
 	}
 	if (err) {
-		log_always("Nothing can be mounted at %s (error %d).", target, -err);
+		log_always(
+			"Nothing can be mounted at %s: %s (error %d); mount.target names a folder, "
+			"which is made where the file system below is writable.",
+			target, error_reason(err), -err);
 		fs_discard(fs);
 	}
 	return err;
@@ -120,6 +124,16 @@ static int mount_shm(struct fs_context *ctx)
 	int err = ramfs_new("tmpfs", 01777, FS_NOSUID | FS_NODEV, &fs);
 
 	return err ? err : mount_one(ctx, "/dev/shm", fs);
+}
+
+static const char *source_kind(const struct config_mount *m)
+{
+	return m->type == CONFIG_FS_HOSTFS ? "the host's folder " : "a file system in memory";
+}
+
+static const char *source_name(const struct config_mount *m)
+{
+	return m->type == CONFIG_FS_HOSTFS ? m->source : "";
 }
 
 static int mount_rest(const struct config_stage *stage, struct dentry *root, const u8 *key)
@@ -141,7 +155,9 @@ static int mount_rest(const struct config_stage *stage, struct dentry *root, con
 		if (!err)
 			err = mount_one(ctx, m->target, fs);
 		else if (m->type != CONFIG_FS_SEFS && m->type != CONFIG_FS_UNIONFS)
-			log_always("The file system for %s cannot be opened (error %d).", m->target,
+			log_always("What is to be mounted at %s (%s%s) cannot be opened: %s "
+				   "(error %d).",
+				   m->target, source_kind(m), source_name(m), error_reason(err),
 				   -err); /* volumes have said so themselves */
 		if (!err && m->type == CONFIG_FS_DEVFS)
 			err = mount_shm(ctx);

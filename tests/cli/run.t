@@ -123,7 +123,7 @@ $ echo nonsense > initfs/etc/image_key && occlum build --sgx-mode SIM --image-ke
 ! init: /etc/image_key is not 16 pairs of hexadecimal digits joined by '-'
 [1]
 $ rm initfs/etc/image_key && rm initfs/bin/init && occlum build --sgx-mode SIM >/dev/null 2>&1; occlum run /bin/busybox echo hello
-! occlum: /bin/init of initfs could not be loaded (error 2)
+! occlum: /bin/init of initfs could not be started: it is not there (error 2)
 [1]
 
 # The tool alone, as packages use it.

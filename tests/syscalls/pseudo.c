@@ -2,7 +2,9 @@
 /* /dev and /proc as programs rely on them. */
 #include "check.h"
 
+#include <cpuid.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
 static char text[70000];
@@ -103,4 +105,46 @@ static void instance(void)
 	CHECK_ERRNO(open("/proc/none", O_RDONLY), ENOENT);
 }
 
-CHECK_MAIN(devices, self, instance)
+static bool has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = strstr(list, word); at; at = strstr(at + len, word)) {
+		if (at[-1] == ' ' && (at[len] == ' ' || at[len] == '\n'))
+			return true;
+	}
+	return false;
+}
+
+/* The flags say what the cpuid instruction says. */
+static void processor_flags(void)
+{
+	static const struct {
+		unsigned leaf, reg, bit;
+		const char *name;
+	} flags[] = {
+		{1, 2, 1, "pclmulqdq"}, {1, 2, 25, "aes"},     {1, 2, 28, "avx"},
+		{7, 1, 5, "avx2"},	{7, 1, 16, "avx512f"}, {7, 1, 29, "sha_ni"},
+		{7, 2, 8, "gfni"},	{7, 2, 9, "vaes"},     {7, 2, 10, "vpclmulqdq"},
+		{7, 3, 4, "fsrm"},
+	};
+	const char *list;
+	char *end;
+
+	CHECK(slurp("/proc/cpuinfo") > 0);
+	list = strstr(text, "flags");
+	REQUIRE(list);
+	end = strchr(list, '\n');
+	REQUIRE(end);
+	end[1] = '\0';
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		unsigned r[4];
+
+		__cpuid_count(flags[i].leaf, 0, r[0], r[1], r[2], r[3]);
+		if (has_word(list, flags[i].name) != (r[flags[i].reg] >> flags[i].bit & 1))
+			printf("# %s\n", flags[i].name);
+		CHECK_EQ(has_word(list, flags[i].name), r[flags[i].reg] >> flags[i].bit & 1);
+	}
+}
+
+CHECK_MAIN(devices, self, instance, processor_flags)

@@ -29,6 +29,8 @@ enum {
 	LOCK_NB_ = 4,
 	FALLOC_PUNCH_ = 3, /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
 
+	F_DUPFD_CLOEXEC_ = 1030,
+
 	SETFL_ALLOWED = 02000 | 04000, /* O_APPEND, O_NONBLOCK */
 };
 
@@ -75,6 +77,18 @@ static s64 check_kind(s64 fd, bool wants_folder)
 	return (st.mode & 0170000) == (wants_folder ? 0040000 : 0100000) ? 0 : -ENXIO;
 }
 
+/* Whoever embeds us may close a standard stream at any time; no file of ours becomes one. */
+s64 descriptor_off_streams(s64 fd)
+{
+	s64 moved;
+
+	if (fd < 0 || fd > 2)
+		return fd;
+	moved = host_syscall(NR_fcntl, fd, F_DUPFD_CLOEXEC_, 3);
+	host_syscall(NR_close, fd);
+	return moved == -EINVAL ? -EMFILE : moved;
+}
+
 /* Never waits: not for the other end of a fifo, nor for a lease on the file. */
 s64 do_file_open(struct inner_thread *t, const void *path, size_t path_size, u32 flags, u32 mode)
 {
@@ -87,6 +101,7 @@ s64 do_file_open(struct inner_thread *t, const void *path, size_t path_size, u32
 			  (flags & OPEN_ALLOWED) | OPEN_CLOEXEC | OPEN_NOFOLLOW | OPEN_NOCTTY |
 				  OPEN_NONBLOCK,
 			  mode & 0777);
+	fd = descriptor_off_streams(fd);
 	if (fd < 0)
 		return fd == -EAGAIN ? -EBUSY : fd;
 	err = check_kind(fd, flags & OPEN_DIRECTORY);

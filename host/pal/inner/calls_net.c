@@ -31,7 +31,8 @@ s64 do_net_socket(struct inner_thread *t, u32 family, u32 type, u32 protocol)
 		return -EAFNOSUPPORT;
 	if (type != SOCK_STREAM && type != SOCK_DGRAM)
 		return -ESOCKTNOSUPPORT;
-	return host_syscall(NR_socket, family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	return descriptor_off_streams(
+		host_syscall(NR_socket, family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
 }
 
 s64 do_net_bind(struct inner_thread *t, s32 fd, const void *address, size_t address_size)
@@ -51,7 +52,8 @@ s64 do_net_connect(struct inner_thread *t, s32 fd, const void *address, size_t a
 
 s64 do_net_accept(struct inner_thread *t, s32 fd)
 {
-	return host_syscall(NR_accept4, fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	return descriptor_off_streams(
+		host_syscall(NR_accept4, fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
 s64 do_net_name(struct inner_thread *t, s32 fd, u32 of_peer, void *info, size_t info_size)

@@ -162,5 +162,8 @@ hidden u64 inner_signals_handled(void); /* bit n - 1: open in enclave threads */
 hidden s64 inner_signals_install(void);
 hidden void inner_signals_restore(void);
 
+/* calls_file.c: a new descriptor moved away from the places of standard streams; errors pass through. */
+hidden s64 descriptor_off_streams(s64 fd);
+
 hidden void futex_wait(u32 *word, u32 value);
 hidden void futex_wake(u32 *word, u32 count);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host/lib/instance_lock.h"
+#include "host/lib/streams.h"
 #include "host/pal/inner/inner.h"
 #include "host/pal/outer/enclave.h"
 #include "host/pal/outer/pal.h"
@@ -177,6 +178,12 @@ static int start(const struct occlum_pal_attr *attr, struct enclave_error *error
 
 	if (err < 0)
 		return err;
+	err = streams_occupy(); /* none of our files is a program's standard stream */
+	if (err < 0) {
+		enclave_error_set(error, "cannot open /dev/null for a closed standard stream: %s",
+				  strerror(-err));
+		return err;
+	}
 	if (!realpath(attr->instance_dir, directory)) {
 		err = -errno;
 		enclave_error_set(error, "cannot open the instance '%s': %s", attr->instance_dir,

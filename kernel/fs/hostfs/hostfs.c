@@ -498,6 +498,25 @@ static long file_write_op(struct file *f, struct uio *uio, u64 *offset)
 	return ret;
 }
 
+/* Of what is open, whatever lies under its name by now. */
+static int file_getattr_op(struct file *f, struct vattr *ret)
+{
+	struct abi_stat st;
+	int err = host_fd_stat(fd_of(f), &st, sizeof(st));
+
+	if (err)
+		return err;
+	if (!stat_is_sane(&st) || (st.mode & S_IFMT) != (f->vnode->mode & S_IFMT))
+		return -ESTALE;
+	to_attr(&st, ret);
+	return 0;
+}
+
+static int file_truncate_op(struct file *f, u64 size)
+{
+	return host_file_truncate(fd_of(f), size);
+}
+
 static int file_sync_op(struct file *f, bool data_only)
 {
 	return host_file_sync(fd_of(f), data_only);
@@ -558,6 +577,8 @@ static const struct file_ops hostfs_file_ops = {
 	.read = file_read_op,
 	.write = file_write_op,
 	.seek = vnode_file_seek,
+	.getattr = file_getattr_op,
+	.truncate = file_truncate_op,
 	.sync = file_sync_op,
 };
 
@@ -566,6 +587,7 @@ static const struct file_ops hostfs_dir_ops = {
 	.read = vnode_file_read,
 	.seek = vnode_file_seek,
 	.readdir = dir_readdir,
+	.getattr = file_getattr_op,
 	.sync = file_sync_op,
 };
 

@@ -56,6 +56,9 @@ static s64 answer(u64 number, u64 *args, u8 *data, void *context)
 	case HOSTCALL_HOSTFS_OPEN:
 		return result_of(openat((int)args[0], path_at(data, args + 1, a),
 					(int)args[3] | O_NOFOLLOW, (int)args[4]));
+	case HOSTCALL_FD_STAT:
+		return result_of(fstat((int)args[0], (struct stat *)(data + args[1])));
+	case HOSTCALL_FILE_TRUNCATE: return result_of(ftruncate((int)args[0], (off_t)args[1]));
 	case HOSTCALL_HOSTFS_MKDIR:
 		return result_of(mkdirat((int)args[0], path_at(data, args + 1, a), (int)args[3]));
 	case HOSTCALL_HOSTFS_RENAME:
@@ -182,6 +185,26 @@ static void exchanged_folders_take_theirs_along(void **state)
 	dentry_put(y);
 }
 
+/* What is open stays what it is when another file takes its name. */
+static void an_overwritten_file_keeps_its_attributes(void **state)
+{
+	struct file *held;
+	struct vattr attr;
+
+	put_text("/old", "old content");
+	put_text("/new", "new");
+	assert_int_equal(vfs_open(ctx, "/old", O_RDWR, 0, &held), 0);
+	assert_int_equal(rename_to("/new", "/old", 0), 0);
+	assert_int_equal(file_getattr(held, &attr), 0);
+	assert_int_equal(attr.size, 11);
+	assert_int_equal(file_seek(held, 0, SEEK_END), 11);
+	assert_int_equal(file_truncate(held, 2), 0);
+	assert_int_equal(file_getattr(held, &attr), 0);
+	assert_int_equal(attr.size, 2);
+	file_put(held);
+	expect_text(NULL, "/old", "new");
+}
+
 static void a_refused_rename_changes_nothing(void **state)
 {
 	struct dentry *a;
@@ -215,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(what_lies_below_moves_along),
 		IN_FOLDER(exchanged_folders_take_theirs_along),
+		IN_FOLDER(an_overwritten_file_keeps_its_attributes),
 		IN_FOLDER(a_refused_rename_changes_nothing),
 	};
 

@@ -8,6 +8,7 @@
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/random.h"
+#include "kernel/core/reason.h"
 #include "kernel/core/wipe.h"
 #include "kernel/fs/secvol/store.h"
 #include "kernel/fs/secvol/volume_priv.h"
@@ -164,7 +165,8 @@ void volume_say_uncommitted(struct volume *vol, int err)
 			   "there is room again soon.",
 			   vol->source);
 	else if (!say_fault(vol))
-		log_always("The volume %s could not be committed (error %d).", vol->source, -err);
+		log_always("What was written to %s could not be made durable: %s (error %d).",
+			   vol->source, error_reason(err), -err);
 }
 
 /* The kernel stops. */
@@ -214,7 +216,7 @@ static const struct fs_ops volume_ops = {
 /* Says what is wrong in words; the caller passes the code on. */
 static void explain(const struct volume *vol, int err)
 {
-	const char *why = "cannot be read";
+	const char *why = NULL;
 
 	if ((err == -EIO || err == -EACCES || err == -EROFS) && say_fault(vol))
 		return;
@@ -243,7 +245,11 @@ static void explain(const struct volume *vol, int err)
 	case ENOSPC: why = "cannot be written: the host's disk is full"; break;
 	case EBUSY: why = "is in use by another instance or tool, which has locked it"; break;
 	}
-	log_always("The file system %s %s (error %d).", vol->source, why, -err);
+	if (why)
+		log_always("The file system %s %s (error %d).", vol->source, why, -err);
+	else
+		log_always("The file system %s cannot be used: %s (error %d).", vol->source,
+			   error_reason(err), -err);
 }
 
 long volume_result(struct volume *vol, long result)
