@@ -24,7 +24,7 @@ struct file_ops {
 	int (*set_flags)(struct file *f, u32 flags); /* F_SETFL, before they take effect */
 	int (*getattr)(struct file *f, struct vattr *ret);
 	int (*truncate)(struct file *f, u64 size); /* vnode.lock; NULL: the vnode's */
-	u64 (*data_size)(struct file *f); /* FIONREAD; NULL: size - position */
+	u64 (*data_size)(struct file *f);	   /* FIONREAD; NULL: size - position */
 	/* /proc/self/fdinfo lines. */
 	void (*describe)(struct file *f, char *buf, size_t size, size_t *len);
 };
