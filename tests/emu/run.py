@@ -102,7 +102,8 @@ class Machine(Instance):
 
     def emulate(self, *argv, timeout=120, **machine):
         """Runs with EMU_<NAME> settings; the counters are in self.stats afterwards."""
-        env = {"EMU_" + k.upper(): str(v) for k, v in machine.items()}
+        env = {k.upper() if k.startswith("occlum_") else "EMU_" + k.upper(): str(v)
+               for k, v in machine.items()}
         env.update(EMU_STATS=self.stats_file, EMU_RANGES=self.ranges)
         if os.path.exists(self.stats_file):
             os.unlink(self.stats_file)
@@ -438,11 +439,92 @@ def releases(machine, report, long_run):
         expect(done.stdout == b"sealed\n", describe(done))
     with report.case("one clear line: a release that the loader launches for debugging"):
         one_line(machine.emulate("/bin/hello", launch_debug=1), "EINIT refuses it")
+    with report.case("the report of a release says so"):
+        expect(not own_report(machine)["flags"] & DEBUG, "DEBUG")
     rebuild(machine, "--sign-key", key, debuggable=True)
     with report.case("a debug enclave of the same signer does not open what the release wrote"):
         stays_closed(machine)
     rebuild(machine, debuggable=True)
     machine.fresh()
+
+
+REPORT_FIELDS = {"family": (304, 16), "product": (32, 16), "flags": (48, 8), "xfrm": (56, 8),
+                 "misc": (16, 4), "configid": (192, 64), "prodid": (256, 2), "svn": (258, 2),
+                 "configsvn": (260, 2)}
+DEBUG, PROVISIONKEY, KSS = 0x2, 0x10, 0x80
+
+
+def own_report(machine, **env):
+    """What the CPU says of the enclave, in the report that it makes for itself."""
+    def attest(*argv):
+        done = machine.run("/bin/attest", *argv, timeout=60,
+                           env={**env, "EMU_STATS": machine.stats_file})
+        expect(done.returncode == 0, describe(done))
+        return done.stdout.decode().strip()
+
+    text = bytes.fromhex(attest("report", attest("target"), "00" * 64))
+    machine.stats = read_stats(machine.stats_file)
+    return {name: int.from_bytes(text[at:at + size], "little")
+            for name, (at, size) in REPORT_FIELDS.items()}
+
+
+def attributes(machine, report, long_run):
+    """Who may be what: the provision key, KSS, debugging; as the report of the CPU has it."""
+    path = machine.dir + "/Occlum.json"
+    plain = open(path).read()
+
+    def rebuilt(**fields):
+        text = plain
+        for name, value in fields.items():
+            text, known = re.subn(rf'("{name}"\s*:\s*)[^,\s]+', rf"\g<1>{value}", text)
+            if not known:
+                text = text.replace('"metadata": {', f'"metadata": {{\n    "{name}": {value},')
+        open(path, "w").write(text)
+        machine.fresh()
+
+    try:
+        with report.case("without the setting no enclave asks for the provision key"):
+            rebuilt()
+            got = own_report(machine)
+            expect(got["flags"] & (PROVISIONKEY | KSS | DEBUG) == DEBUG and not got["configid"]
+                   and not got["configsvn"] and got["misc"] == 1, str(got))
+            expect(machine.count("ioctl_provision") == 0, "asked")
+        with report.case("one clear line: --config-id without KSS"):
+            one_line(machine.run("/bin/hello", env={"OCCLUM_CONF_ID_BASE64": "AQID"}), "enable_kss")
+        with report.case("the provision key where it is configured"):
+            rebuilt(provision_key="true")
+            got = own_report(machine)
+            expect(got["flags"] & PROVISIONKEY, str(got))
+            expect(machine.count("ioctl_provision") == 1, "not asked for")
+        with report.case("one clear line: the provision key without its device"):
+            one_line(machine.emulate("/bin/hello", no_provision_device=1), "/dev/sgx_provision")
+        with report.case("KSS: the starter's and the signer's fields are in the report"):
+            rebuilt(enable_kss="true", version_number=3, product_id=9,
+                    family_id='{"high": "0x0102030405060708", "low": "0x1112131415161718"}',
+                    ext_prod_id='{"high": "0x2122232425262728", "low": "0x3132333435363738"}')
+            got = own_report(machine, OCCLUM_CONF_ID_BASE64="AQID", OCCLUM_CONF_SVN="513")
+            expect(got["flags"] & KSS and got["configid"] == 0x030201 and got["configsvn"] == 513
+                   and got["prodid"] == 9 and got["svn"] == 3, str(got))
+            expect(got["family"] == 0x01020304050607081112131415161718
+                   and got["product"] == 0x21222324252627283132333435363738, str(got))
+        with report.case("what was written for one configuration id stays closed to others"):
+            mine = dict(occlum_conf_id_base64="AQID", occlum_conf_svn=513)
+            clean(machine, machine.emulate(*WRITE, **mine))
+            for other in ({}, {**mine, "occlum_conf_id_base64": "AQIE"}, {**mine, "occlum_conf_svn": 512}):
+                stays_closed(machine, **other)
+            for same in (mine, {**mine, "occlum_conf_svn": 514}):
+                done = machine.emulate(*READ, **same)
+                expect(done.stdout == b"sealed\n", describe(done))
+            machine.fresh()
+            got = own_report(machine)
+            expect(got["flags"] & KSS and not got["configid"] and not got["configsvn"], str(got))
+        with report.case("one clear line: a configuration id that is too long"):
+            one_line(machine.run("/bin/hello", env={"OCCLUM_CONF_ID_BASE64": "AAAA" * 22}), "64")
+        with report.case("one clear line: a debug image started as a release"):
+            one_line(machine.run("/bin/hello", env={"OCCLUM_RELEASE_ENCLAVE": "1"}), "debuggable")
+    finally:
+        open(path, "w").write(plain)
+        machine.fresh()
 
 
 def attestation(machine, report, long_run):
@@ -515,7 +597,7 @@ def table(machine, report, long_run):
         expect(not leaving, f"calls that need not leave do: {leaving}")
 
 
-PARTS = [measurements, programs, machines, storms, hosts, keys, releases, attestation, million, table]
+PARTS = [measurements, programs, machines, attributes, storms, hosts, keys, releases, attestation, million, table]
 
 
 def main():

@@ -13,17 +13,36 @@
 #include "lib/base/string.h"
 #include "lib/sgx/sgx.h"
 
-static int describe(void *arg, struct secvol_slot_info *slot)
+/*
+ * The ids are the loader's and the signer's to choose where the enclave was signed with KSS; the
+ * CPU does not know such policies elsewhere.
+ */
+static u16 policy_of(const struct sgx_report *report)
+{
+	if (!(report->body.attributes.flags & SGX_ATTR_KSS))
+		return SGX_KEYPOLICY_MRSIGNER;
+	return SGX_KEYPOLICY_MRSIGNER | SGX_KEYPOLICY_CONFIGID | SGX_KEYPOLICY_ISVFAMILYID |
+	       SGX_KEYPOLICY_ISVEXTPRODID;
+}
+
+static int own_report(struct sgx_report *ret)
 {
 	alignas(512) struct sgx_targetinfo target = {0};
 	alignas(128) u8 data[SGX_REPORTDATA_SIZE] = {0};
-	alignas(512) struct sgx_report report;
 
-	if (arch_ereport(&target, data, &report))
-		return -EIO;
+	return arch_ereport(&target, data, ret) ? -EIO : 0;
+}
+
+static int describe(void *arg, struct secvol_slot_info *slot)
+{
+	alignas(512) struct sgx_report report;
+	int err = own_report(&report);
+
+	if (err)
+		return err;
 	slot->type = SECVOL_SLOT_EGETKEY;
 	slot->flags = 0;
-	slot->policy = SGX_KEYPOLICY_MRSIGNER;
+	slot->policy = policy_of(&report);
 	slot->isvsvn = report.body.isvsvn;
 	slot->configsvn = report.body.configsvn;
 	memcpy(slot->cpusvn, report.body.cpusvn, sizeof(slot->cpusvn));
@@ -34,9 +53,13 @@ static int get(void *arg, const struct secvol_slot_info *slot, u8 ikm[64], size_
 {
 	const struct auto_key *key = arg;
 	alignas(512) struct sgx_keyrequest request = {0};
+	alignas(512) struct sgx_report report;
 	alignas(16) u8 seal[SGX_KEY_SIZE];
+	int err = own_report(&report);
 
-	if (slot->type != SECVOL_SLOT_EGETKEY || slot->policy != SGX_KEYPOLICY_MRSIGNER)
+	if (err)
+		return err;
+	if (slot->type != SECVOL_SLOT_EGETKEY || slot->policy != policy_of(&report))
 		return -ENOENT;
 	if (slot->isvsvn < key->min_isvsvn || slot->epoch < key->min_epoch)
 		return -ENOENT;

@@ -5,8 +5,9 @@
 #include "lib/secvol/secvol.h"
 
 /*
- * The autokey: EGETKEY(SEAL, MRSIGNER), which also covers product id and the machine. Key slots
- * made under a lower security version than min_isvsvn are not opened.
+ * The autokey: EGETKEY(SEAL, MRSIGNER), which also covers product id and the machine, and with KSS
+ * the configuration id, family id and extended product id. Key slots made under a lower security
+ * version than min_isvsvn are not opened.
  */
 struct auto_key {
 	u16 min_isvsvn, min_epoch;
