@@ -286,7 +286,9 @@ static long copy_range(struct file *in, void __user *in_user, struct file *out,
 		return -EBADF;
 	if (S_ISDIR(in->vnode->mode) || S_ISDIR(out->vnode->mode))
 		return -EISDIR;
-	if (!S_ISREG(in->vnode->mode) || !S_ISREG(out->vnode->mode))
+	/* A standard stream that is a file on the host has no position here. */
+	if (!S_ISREG(in->vnode->mode) || !S_ISREG(out->vnode->mode) || in->ops->is_stream ||
+	    out->ops->is_stream)
 		return -EINVAL;
 	if ((in_user && get_user_u64(&in_offset, in_user)) ||
 	    (out_user && get_user_u64(&out_offset, out_user)))

@@ -62,6 +62,35 @@ static void pipes(void)
 	CHECK_ERRNO(pipe((int *)8), EFAULT);
 }
 
+/* As a shell's <(command) does: the name of a pipe's end, opened after the other side has left. */
+static void pipe_opened_by_name(void)
+{
+	char name[64], back[8];
+	int fd[2], again;
+
+	CHECK_EQ(pipe(fd), 0);
+	CHECK_EQ(write(fd[1], "left", 4), 4);
+	close(fd[1]);
+	snprintf(name, sizeof(name), "/dev/fd/%d", fd[0]);
+	again = open(name, O_RDONLY);
+	CHECK(again >= 0);
+	CHECK_EQ(read(again, back, sizeof(back)), 4);
+	CHECK_EQ(read(again, back, sizeof(back)), 0);
+	close(again);
+	close(fd[0]);
+
+	CHECK_EQ(pipe(fd), 0);
+	close(fd[0]);
+	snprintf(name, sizeof(name), "/dev/fd/%d", fd[1]);
+	again = open(name, O_WRONLY);
+	CHECK(again >= 0);
+	close(again);
+	again = open(name, O_WRONLY | O_NONBLOCK);
+	CHECK(again >= 0);
+	close(again);
+	close(fd[1]);
+}
+
 static int channel[2];
 
 static void *slow_writer(void *arg)
@@ -456,5 +485,6 @@ static void epoll_exclusive(void)
 	close(ep);
 }
 
-CHECK_MAIN(pipes, blocking_pipe, eventfds, polls, epolls, epoll_chains, epoll_width, epoll_lattice,
-	   epoll_nested_readiness, epoll_exclusive, timerfds, timerfd_clocks)
+CHECK_MAIN(pipes, pipe_opened_by_name, blocking_pipe, eventfds, polls, epolls, epoll_chains,
+	   epoll_width, epoll_lattice, epoll_nested_readiness, epoll_exclusive, timerfds,
+	   timerfd_clocks)

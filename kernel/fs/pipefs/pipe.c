@@ -27,6 +27,7 @@ struct pipe {
 	u32 readers, writers;		/* lock */
 	u32 reader_opens, writer_opens; /* lock: ever; a fifo's open waits for one more */
 	u32 refs;			/* lock of the vnode */
+	bool has_no_name;		/* of pipe(2): an open by /proc/PID/fd never waits */
 };
 
 static struct pipe *pipe_alloc(void)
@@ -207,6 +208,7 @@ int pipe_new(u32 flags, struct file **ret_read, struct file **ret_write)
 		return -ENOMEM;
 	p->readers = p->writers = p->reader_opens = p->writer_opens = 1;
 	p->refs = 2;
+	p->has_no_name = true;
 	err = file_new_anon(&pipe_ops, "pipe:", S_IFIFO | 0600, O_RDONLY | (flags & O_NONBLOCK), p,
 			    &r);
 	if (err) {
@@ -263,7 +265,7 @@ int fifo_vnode_open(struct vnode *v, struct file *f)
 	if (!p)
 		return -ENOMEM;
 	mutex_lock(&p->lock);
-	if (writes && !reads && nonblocking && !p->readers)
+	if (writes && !reads && nonblocking && !p->readers && !p->has_no_name)
 		err = -ENXIO;
 	if (!err) {
 		p->readers += reads;
@@ -276,7 +278,9 @@ int fifo_vnode_open(struct vnode *v, struct file *f)
 	mutex_unlock(&p->lock);
 	if (!err) {
 		pollq_wake(&p->queue, POLLIN | POLLOUT);
-		if (reads && !writes && !nonblocking)
+		if (p->has_no_name)
+			err = 0;
+		else if (reads && !writes && !nonblocking)
 			err = fifo_wait(p, &p->writer_opens, &p->writers, seen_writers);
 		else if (writes && !reads)
 			err = fifo_wait(p, &p->reader_opens, &p->readers, seen_readers);
