@@ -19,8 +19,13 @@ import tempfile
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import TIMEOUT, Instance, host_path, libraries, put, put_program, sh
-from programs import FROM_HOST, MAKEFILE, MODULES_PY, PROGRAMS, ROWS_SQL, SOCKETS_PY, SUBPROCESSES_PY
+from harness import TIMEOUT, host_path, libraries, put, put_program, sh
+from programs import FROM_HOST, MAKEFILE, MODULES_PY, ROWS_SQL, SOCKETS_PY, SUBPROCESSES_PY
+from programs import PROGRAMS as SMALL_PROGRAMS
+from rooms import Room
+from session import SESSION, session_room
+
+PROGRAMS = SMALL_PROGRAMS + SESSION
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "src")
@@ -105,14 +110,13 @@ def settle(image):
             os.utime(os.path.join(folder, name), (0, 0), follow_symlinks=False)
 
 
-class Machine(Instance):
-    """One instance with all programs, and a copy of its image for the native runs."""
+class Machine(Room):
+    """One instance with all programs that need no more than their libraries."""
 
-    def __init__(self, work, build, long_run, emu):
-        programs = os.path.join(work, "programs")
+    def __init__(self, build, folder, emu, long_run):
+        programs = folder + ".programs"
         os.makedirs(programs)
-        super().__init__(build, os.path.join(work, "instance"), emu)
-        self.native = os.path.join(work, "native")
+        super().__init__(build, folder, emu)
         for name, path in compile_programs(programs).items():
             put_program(self.image, "/bin/" + name, path)
         for name in FROM_HOST:
@@ -124,24 +128,14 @@ class Machine(Instance):
         settle(self.image)
         self.configure(user_space_size="2GB", kernel_space_heap_size="256MB",
                        default_heap_size="256MB", max_num_of_threads=64)
-        sh("cp", "-a", self.image, self.native)
-        for name in ("tmp", "root", "proc", "dev"):
-            os.makedirs(f"{self.native}/{name}", exist_ok=True)
-        self.build()
+        self.finish()
 
-    def has(self, inside):
-        return os.path.exists(self.native + inside)
 
-    def run_native(self, argv, stdin):
-        script = ('mount --bind /dev "$0/dev" && mount -t proc proc "$0/proc" && root=$0 && '
-                  'exec /usr/sbin/chroot "$root" "$@"')
-        unshare = ["unshare", "-m"] + ([] if os.getuid() == 0 else ["-r", "-p", "-f"])
-        return subprocess.run(unshare + ["sh", "-c", script, self.native] + argv, input=stdin,
-                              capture_output=True, timeout=TIMEOUT,
-                              env={"OCCLUM": "yes", "PATH": "/bin:/usr/bin"})
-
-    def run_inside(self, argv, stdin):
-        return self.run(*argv, stdin=stdin, env={"OCCLUM_LOG_LEVEL": "info"})
+# Made when the first row that lives there is run.
+ROOMS = {
+    "programs": Machine,
+    "session": lambda build, folder, emu, long_run: session_room(build, folder, emu),
+}
 
 
 def brief(data):
@@ -179,7 +173,7 @@ def run_program(instance, program, counts):
     for step in program.steps:
         argv, stdin = step if isinstance(step, tuple) else (step, b"")
         if not instance.has(argv[0]):
-            return "skipped: not installed: " + argv[0]
+            return "skipped: not installed: " + (program.package or argv[0])
         try:
             native = instance.run_native(argv, stdin)
             inside = instance.run_inside(argv, stdin)
@@ -222,13 +216,16 @@ def main():
     work = args.keep or tempfile.mkdtemp(prefix="occlum-programs-")
     passed = failed = skipped = 0
     try:
-        instance = Machine(work, args.build, args.long, args.emu)
+        rooms = {}
         chosen = [p for p in PROGRAMS if not args.names or p.name in args.names]
         for program in chosen * args.times:
             if program.slow and not args.long:
                 continue
+            if program.room not in rooms:
+                rooms[program.room] = ROOMS[program.room](
+                    args.build, os.path.join(work, program.room), args.emu, args.long)
             counts = Counts()
-            error = run_program(instance, program, counts)
+            error = run_program(rooms[program.room], program, counts)
             if error and error.startswith("skipped"):
                 skipped += 1
                 print(f"SKIPPED {program.name}: {error[9:]}", flush=True)
