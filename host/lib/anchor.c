@@ -8,26 +8,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "edge/anchor.h"
+#include "host/lib/anchor_ask.h"
 #include "host/lib/bs_host.h"
-#include "lib/base/hex.h"
 #include "lib/base/le.h"
 #include "lib/base/string.h"
 #include "lib/crypto/crypto.h"
 #include "lib/crypto/sha256.h"
-
-extern char **environ;
 
 /* ---- file ------------------------------------------------------------------------------------ */
 
@@ -131,161 +125,36 @@ int anchor_file_init(struct anchor_file *f, const char *path, const u8 key[32],
 
 /* ---- command --------------------------------------------------------------------------------- */
 
-#define REPLY_BYTES (SECVOL_ANCHOR_BYTES + 32u)
-#define REPLY_HEX   (2 * REPLY_BYTES)
-
-static s64 now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (s64)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* Reads to the end or the deadline; what is longer than a reply is none. */
-static int read_reply(int fd, char *text, size_t size, s64 end, size_t *ret_len)
-{
-	size_t len = 0;
-
-	for (;;) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		s64 left = end - now_ms();
-		ssize_t n;
-
-		if (left <= 0)
-			return -ETIMEDOUT;
-		if (poll(&p, 1, (int)left) <= 0)
-			continue;
-		n = read(fd, text + len, size - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0 || len + (size_t)n == size) {
-			*ret_len = n > 0 ? size : len;
-			return n < 0 ? -EIO : 0;
-		}
-		len += (size_t)n;
-	}
-}
-
-/* Its end, and no longer than that. The exit status or a negative errno. */
-static int wait_end(pid_t pid, s64 end)
-{
-	int status = 0;
-	pid_t got;
-
-	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && now_ms() < end)
-		usleep(1000);
-	if (got == 0) {
-		kill(pid, SIGKILL);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-		return -ETIMEDOUT;
-	}
-	return got == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
-}
-
-/* Starts the program with its output in a pipe; returns the exit status or a negative errno. */
-static int ask(const struct anchor_command *c, char *const argv[], char *text, size_t size,
-	       size_t *ret_len)
-{
-	posix_spawn_file_actions_t actions;
-	s64 end = now_ms() + (c->timeout_ms ? c->timeout_ms : 30000);
-	int pipes[2], err, status;
-	pid_t pid;
-
-	if (pipe2(pipes, O_CLOEXEC))
-		return -errno;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, pipes[1], 1);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	err = -posix_spawn(&pid, c->command, &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(pipes[1]);
-	if (err) {
-		close(pipes[0]);
-		return err;
-	}
-	err = read_reply(pipes[0], text, size, end, ret_len);
-	if (err)
-		kill(pid, SIGKILL);
-	close(pipes[0]); /* first: who has more to say than a reply does not wait for us for ever */
-	status = wait_end(pid, end);
-	return err ? err : status;
-}
-
-static int check_reply(const struct anchor_command *c, const u8 id[32], const u8 nonce[32],
-		       const char *text, size_t len, struct secvol_anchored *ret)
-{
-	struct hmac_sha256 m;
-	u8 bytes[REPLY_BYTES], mac[32];
-
-	if (len == REPLY_HEX + 1 && text[REPLY_HEX] == '\n')
-		len--;
-	if (len != REPLY_HEX || hex_decode(bytes, REPLY_BYTES, text, len))
-		return -EPROTO;
-	hmac_sha256_init(&m, c->key, 32);
-	hmac_sha256_update(&m, "secvol1/anchor", 14);
-	hmac_sha256_update(&m, nonce, 32);
-	hmac_sha256_update(&m, bytes, SECVOL_ANCHOR_BYTES);
-	hmac_sha256_final(&m, mac);
-	if (!crypto_equal(mac, bytes + SECVOL_ANCHOR_BYTES, 32))
-		return -EBADMSG;
-	return secvol_anchor_decode(c->key, id, bytes, ret);
-}
-
-static int call(const struct anchor_command *c, const char *what, const u8 id[32],
+static int call(const struct anchor_command *c, const u8 id[32],
 		const struct secvol_state *expected, const struct secvol_anchored *to,
 		struct secvol_anchored *ret)
 {
-	char id_hex[65] = "", nonce_hex[65] = "", expected_hex[97] = "";
-	char record_hex[2 * SECVOL_ANCHOR_BYTES + 1] = "", text[REPLY_HEX + 2];
-	char *argv[] = {(char *)c->command, (char *)what, id_hex, nonce_hex, NULL, NULL, NULL};
-	u8 nonce[32], state[48], record[SECVOL_ANCHOR_BYTES];
-	size_t len = 0;
-	int status;
+	u8 question[ANCHOR_PUT_SIZE], reply[ANCHOR_REPLY_SIZE];
+	size_t size = ANCHOR_GET_SIZE;
+	int err;
 
-	if (getrandom(nonce, sizeof(nonce), 0) != sizeof(nonce))
+	memcpy(question, id, 32);
+	if (getrandom(question + 32, 32, 0) != 32)
 		return -EIO;
-	hex_encode(id_hex, id, 32);
-	hex_encode(nonce_hex, nonce, 32);
 	if (to) {
-		le64 gen = le64_put(expected->gen), seq = le64_put(expected->seq);
-
-		memcpy(state, &gen, 8);
-		memcpy(state + 8, &seq, 8);
-		memcpy(state + 16, expected->sha256, 32);
-		hex_encode(expected_hex, state, sizeof(state));
-		secvol_anchor_encode(c->key, id, to, record);
-		hex_encode(record_hex, record, sizeof(record));
-		argv[4] = expected_hex;
-		argv[5] = record_hex;
+		secvol_anchor_question(c->key, id, expected, to, question + ANCHOR_GET_SIZE);
+		size = ANCHOR_PUT_SIZE;
 	}
-	status = ask(c, argv, text, sizeof(text), &len);
-	if (status < 0) /* a program that is not there is not an anchor that knows nothing */
-		return status == -ENOMEM ? status : -EIO;
-	if (status == 2 && !to)
-		return -ENOENT;
-	if (status == 3 && to)
-		return -ESTALE;
-	return status ? -EIO : check_reply(c, id, nonce, text, len, ret);
+	err = anchor_ask(c->command, c->timeout_ms, question, size, reply);
+	return err ? err : secvol_anchor_reply(c->key, id, question + 32, reply, to, ret);
 }
 
 static int command_get(void *arg, const u8 id[32], struct secvol_anchored *ret)
 {
-	return call(arg, "get", id, NULL, NULL, ret);
+	return call(arg, id, NULL, NULL, ret);
 }
 
 static int command_put(void *arg, const u8 id[32], const struct secvol_state *expected,
 		       const struct secvol_anchored *to)
 {
 	struct secvol_anchored now;
-	int err = call(arg, "put", id, expected, to, &now);
 
-	/* It must say that it holds what it was given. */
-	if (!err && (!secvol_state_equal(&now.current, &to->current) ||
-		     !secvol_state_equal(&now.next, &to->next)))
-		err = -EPROTO;
-	return err;
+	return call(arg, id, expected, to, &now);
 }
 
 void anchor_command_init(struct anchor_command *c, const char *command, const u8 key[32],

@@ -5,10 +5,7 @@
  * The file anchor keeps an authenticated record in a local file. It is as good as the disk it lies on:
  * who can put the file back together with the volume is not stopped.
  *
- * The command hook asks a program, `COMMAND get ID NONCE` or `COMMAND put ID NONCE EXPECTED RECORD`, in
- * hexadecimal. It answers on standard output with one line: the record it holds now and
- * HMAC-SHA256(key, "secvol1/anchor" || nonce || record), so that an old answer fits no new question.
- * Exit status 0; 2: nothing is stored (get); 3: what is stored is not EXPECTED (put).
+ * The command hook asks a program (host/lib/anchor_ask.h).
  */
 #pragma once
 

@@ -11,6 +11,7 @@
 #include "host/occlum/file.h"
 #include "host/occlum/report.h"
 #include "lib/base/hex.h"
+#include "lib/base/string.h"
 
 static void put_string(FILE *f, const char *s)
 {
@@ -60,6 +61,16 @@ static void put_volume(FILE *f, const struct config_volume *v)
 	}
 	fprintf(f, ", \"suite\": %u, \"min_epoch\": %u, \"min_isvsvn\": %u", v->suite, v->min_epoch,
 		v->min_isvsvn);
+	if (!mem_is_zero(v->volume_id, sizeof(v->volume_id))) {
+		hex_encode(hex, v->volume_id, sizeof(v->volume_id));
+		fprintf(f, ", \"volume_id\": \"%s\"", hex);
+	}
+	if (v->anchor.policy) {
+		fprintf(f, ", \"anchor\": {\"policy\": \"%s\", \"file\": ",
+			v->anchor.policy == CONFIG_ANCHOR_STRICT ? "strict" : "mount");
+		put_string(f, v->anchor.place);
+		fprintf(f, ", \"command\": %s}", boolean(v->anchor.kind == CONFIG_ANCHOR_COMMAND));
+	}
 	fprintf(f, ", \"keep_upper\": %s, \"may_create\": %s}", boolean(v->keep_upper),
 		boolean(v->may_create));
 }

@@ -54,6 +54,19 @@ static u32 read_strings(struct cursor *c, const char **list, u32 max)
 	return count;
 }
 
+/* Only where there is a policy: "none" has no second encoding. */
+static void read_anchor(struct cursor *c, struct config_anchor *a)
+{
+	struct config_anchor_format f;
+
+	cursor_copy(c, &f, sizeof(f));
+	if (f.policy == CONFIG_ANCHOR_NONE || f.reserved[0] || f.reserved[1])
+		c->bad = true;
+	a->policy = f.policy;
+	a->kind = f.kind;
+	a->place = f.kind == CONFIG_ANCHOR_FILE ? read_string(c) : NULL;
+}
+
 static void read_volume(struct cursor *c, struct config_volume *v)
 {
 	struct config_volume_format f;
@@ -71,6 +84,8 @@ static void read_volume(struct cursor *c, struct config_volume *v)
 	v->keep_upper = f.flags & CONFIG_VOLUME_KEEP_UPPER;
 	v->may_create = f.flags & CONFIG_VOLUME_MAY_CREATE;
 	v->source = read_string(c);
+	if (f.flags & CONFIG_VOLUME_HAS_ANCHOR)
+		read_anchor(c, &v->anchor);
 }
 
 static void read_mount(struct cursor *c, struct config_mount *m)
@@ -213,6 +228,15 @@ static void write_strings(struct writer *w, const char *const *list, u32 count)
 		write_string(w, list[i]);
 }
 
+static void write_anchor(struct writer *w, const struct config_anchor *a)
+{
+	struct config_anchor_format f = {.policy = (u8)a->policy, .kind = (u8)a->kind};
+
+	write_bytes(w, &f, sizeof(f));
+	if (a->place)
+		write_string(w, a->place);
+}
+
 static void write_volume(struct writer *w, const struct config_volume *v)
 {
 	struct config_volume_format f = {
@@ -220,7 +244,8 @@ static void write_volume(struct writer *w, const struct config_volume *v)
 		.image_type = (u8)v->image_type,
 		.suite = v->suite,
 		.flags = (v->keep_upper ? CONFIG_VOLUME_KEEP_UPPER : 0) |
-			 (v->may_create ? CONFIG_VOLUME_MAY_CREATE : 0),
+			 (v->may_create ? CONFIG_VOLUME_MAY_CREATE : 0) |
+			 (v->anchor.policy ? CONFIG_VOLUME_HAS_ANCHOR : 0),
 		.min_epoch = le16_put(v->min_epoch),
 		.min_isvsvn = le16_put(v->min_isvsvn),
 	};
@@ -229,6 +254,8 @@ static void write_volume(struct writer *w, const struct config_volume *v)
 	memcpy(f.digest, v->digest, sizeof(f.digest));
 	write_bytes(w, &f, sizeof(f));
 	write_string(w, v->source);
+	if (v->anchor.policy)
+		write_anchor(w, &v->anchor);
 }
 
 static void write_mount(struct writer *w, const struct config_mount *m)

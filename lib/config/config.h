@@ -51,6 +51,25 @@ enum config_image_type {
 	CONFIG_IMAGE_ENCRYPTED = 2, /* under the image key that init hands to system call 363 */
 };
 
+/* How much of a volume's freshness an anchor outside of it watches; the numbers of secvol's policies. */
+enum config_anchor_policy {
+	CONFIG_ANCHOR_NONE = 0,
+	CONFIG_ANCHOR_MOUNT = 1,  /* at the open and the clean close */
+	CONFIG_ANCHOR_STRICT = 2, /* each commit */
+};
+
+enum config_anchor_kind {
+	CONFIG_ANCHOR_FILE = 1, /* an authenticated record in the host file `place` */
+	CONFIG_ANCHOR_COMMAND =
+		2, /* a program of the host asks someone; replies are authenticated */
+};
+
+struct config_anchor {
+	enum config_anchor_policy policy;
+	enum config_anchor_kind kind; /* 0 without a policy */
+	const char *place;	      /* FILE: path of the host, relative to the instance */
+};
+
 /* One volume: a layer of a unionfs, or the volume of a mount of type sefs. */
 struct config_volume {
 	enum config_role role;
@@ -62,7 +81,8 @@ struct config_volume {
 	const char *source;		     /* host directory, relative to the instance */
 	u8 digest[CONFIG_DIGEST_SIZE]; /* SHA-256 of the root slot of a pinned role, else zero */
 	bool keep_upper; /* ROLE_ROOT: may be bound to another image than the one it was made over */
-	bool may_create; /* may be made where none exists */
+	bool may_create;	     /* may be made where none exists */
+	struct config_anchor anchor; /* not of pinned and temporary volumes; needs a volume id */
 };
 
 struct config_mount {

@@ -93,6 +93,21 @@ static bool kss_is_ok(const struct occlum_config *config)
 		mem_is_zero(config->ext_prod_id, sizeof(config->ext_prod_id)));
 }
 
+/* An anchor knows a volume by its id: without one, two volumes would share a record. */
+static bool anchor_is_ok(const struct config_volume *v)
+{
+	const struct config_anchor *a = &v->anchor;
+
+	if (a->policy == CONFIG_ANCHOR_NONE)
+		return a->kind == 0 && !a->place;
+	if (a->policy > CONFIG_ANCHOR_STRICT || mem_is_zero(v->volume_id, sizeof(v->volume_id)) ||
+	    (v->role != CONFIG_ROLE_ROOT && v->role != CONFIG_ROLE_DATA))
+		return false;
+	if (a->kind == CONFIG_ANCHOR_FILE)
+		return string_is_ok(a->place);
+	return a->kind == CONFIG_ANCHOR_COMMAND && !a->place;
+}
+
 static bool volume_is_ok(const struct config_volume *v)
 {
 	bool pinned = !mem_is_zero(v->digest, sizeof(v->digest));
@@ -111,7 +126,7 @@ static bool volume_is_ok(const struct config_volume *v)
 		return false;
 	if (v->keep_upper && v->role != CONFIG_ROLE_ROOT)
 		return false;
-	return !(v->may_create && is_image);
+	return !(v->may_create && is_image) && anchor_is_ok(v);
 }
 
 static bool layers_are_ok(const struct config_mount *m)

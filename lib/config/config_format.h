@@ -8,7 +8,8 @@
  * string = length le32, bytes, one NUL (not counted)
  * stage  = list of mounts, list of strings (entry points)
  * mount  = fixed 24, target string, source string when CONFIG_MOUNT_HAS_SOURCE, volumes
- * volume = fixed 56, source string
+ * volume = fixed 56, source string, anchor when CONFIG_VOLUME_HAS_ANCHOR
+ * anchor = fixed 4, string
  */
 #pragma once
 
@@ -73,7 +74,8 @@ static_assert(sizeof(struct config_mount_format) == 24, "mount");
 enum config_volume_flags {
 	CONFIG_VOLUME_KEEP_UPPER = 1 << 0,
 	CONFIG_VOLUME_MAY_CREATE = 1 << 1,
-	CONFIG_VOLUME_FLAGS = (1 << 2) - 1,
+	CONFIG_VOLUME_HAS_ANCHOR = 1 << 2,
+	CONFIG_VOLUME_FLAGS = (1 << 3) - 1,
 };
 
 struct config_volume_format {
@@ -88,3 +90,10 @@ struct config_volume_format {
 };
 static_assert(sizeof(struct config_volume_format) == 56, "volume");
 static_assert(offsetof(struct config_volume_format, digest) == 24, "digest");
+
+struct config_anchor_format {
+	u8 policy;
+	u8 kind;
+	u8 reserved[2];
+};
+static_assert(sizeof(struct config_anchor_format) == 4, "anchor");

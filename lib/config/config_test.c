@@ -60,7 +60,15 @@ static struct occlum_config *sample(void)
 	fill_stage(&c.app, "build/mount/__ROOT", "run/mount/__ROOT");
 	c.app.mounts[1] =
 		(struct config_mount){.type = CONFIG_FS_HOSTFS, .target = "/host", .source = "."};
-	c.app.mount_count = 2;
+	c.app.mounts[2] =
+		(struct config_mount){.type = CONFIG_FS_SEFS, .target = "/data", .layer_count = 1};
+	c.app.mounts[2].layers[0] = (struct config_volume){
+		.role = CONFIG_ROLE_DATA,
+		.suite = 1,
+		.source = "data",
+		.volume_id = {1, 2, 3},
+		.anchor = {CONFIG_ANCHOR_STRICT, CONFIG_ANCHOR_FILE, "/var/lib/anchor"}};
+	c.app.mount_count = 3;
 	return &c;
 }
 
@@ -75,7 +83,9 @@ static void round_trip_gives_the_same_settings_and_bytes(void **state)
 	assert_true(decoded.debuggable);
 	assert_string_equal(decoded.env_default[1], "A=");
 	assert_string_equal(decoded.entry_args[0].patterns[1], "...");
-	assert_int_equal(decoded.app.mount_count, 2);
+	assert_int_equal(decoded.app.mount_count, 3);
+	assert_int_equal(decoded.app.mounts[2].layers[0].anchor.policy, CONFIG_ANCHOR_STRICT);
+	assert_string_equal(decoded.app.mounts[2].layers[0].anchor.place, "/var/lib/anchor");
 	assert_string_equal(decoded.app.mounts[1].source, ".");
 	assert_null(decoded.app.mounts[0].source);
 	assert_true(decoded.app.mounts[0].layers[1].keep_upper);
@@ -187,6 +197,15 @@ static void impossible_settings_are_refused(void **state)
 	REFUSE(c->app.mounts[0].layers[0].suite = 0);
 	REFUSE(c->app.mounts[0].layers[0].may_create = true);
 	REFUSE(c->app.mounts[0].layers[0].image_type = 0);
+	REFUSE(c->app.mounts[2].layers[0].volume_id[0] = c->app.mounts[2].layers[0].volume_id[1] =
+		       c->app.mounts[2].layers[0].volume_id[2] = 0);
+	REFUSE(c->app.mounts[2].layers[0].anchor.policy = 3);
+	REFUSE(c->app.mounts[2].layers[0].anchor.policy = CONFIG_ANCHOR_NONE);
+	REFUSE(c->app.mounts[2].layers[0].anchor.kind = CONFIG_ANCHOR_COMMAND);
+	REFUSE(c->app.mounts[2].layers[0].anchor.kind = 3);
+	REFUSE(c->app.mounts[2].layers[0].anchor.place = NULL);
+	REFUSE(c->app.mounts[2].layers[0].role = CONFIG_ROLE_TEMPORARY);
+	REFUSE(c->app.mounts[0].layers[0].anchor = c->app.mounts[2].layers[0].anchor);
 }
 
 static void a_path_is_plain_or_not(void **state)

@@ -7,6 +7,7 @@
 #include "lib/config/settings_priv.h"
 
 #include "abi/errno.h"
+#include "lib/base/hex.h"
 #include "lib/base/string.h"
 #include "lib/config/limits.h"
 #include "lib/config/path.h"
@@ -23,6 +24,11 @@ struct options {
 	const struct json_token *exec_at;
 	const struct json_token *temporary_at;
 	u64 cache_size;
+	const struct json_token *volume_id_at;
+	u8 volume_id[CONFIG_VOLUME_ID_SIZE];
+	const struct json_token *anchor_at; /* the first of the three */
+	struct config_anchor anchor;
+	bool anchor_command;
 };
 
 /* One entry of a mount list as written, before its place says what it means. */
@@ -128,10 +134,41 @@ static int read_mac(struct reader *r, const struct json_token *at, struct option
 	return 0;
 }
 
+static int read_volume_id(struct reader *r, const struct member *m, struct options *o)
+{
+	const char *name = "mount.options.volume_id";
+	const char *expected = "32 hexadecimal digits (openssl rand -hex 16 makes some)", *text;
+	int err = reader_string(r, m->value, name, expected, &text);
+
+	if (err < 0)
+		return err;
+	if (strlen(text) != 2 * sizeof(o->volume_id) ||
+	    hex_decode(o->volume_id, sizeof(o->volume_id), text, strlen(text)) ||
+	    mem_is_zero(o->volume_id, sizeof(o->volume_id)))
+		return reader_fail_value(r, m->value, name, expected);
+	o->volume_id_at = m->key;
+	return 0;
+}
+
+static int read_anchor_policy(struct reader *r, const struct member *m, struct options *o)
+{
+	static const char *const policies[] = {"none", "mount", "strict"};
+
+	for (u32 i = 0; m->value->type == JSON_STRING && i < ARRAY_SIZE(policies); i++) {
+		if (reader_key_is(r, m->value, policies[i])) {
+			o->anchor.policy = (enum config_anchor_policy)i;
+			return 0;
+		}
+	}
+	return reader_fail_value(r, m->value, "mount.options.anchor",
+				 "one of \"none\", \"mount\", \"strict\"");
+}
+
 static int read_option(struct reader *r, const struct member *m, struct options *o, u32 *seen)
 {
 	static const char *const names[] = {"MAC", "layers", "temporary", "cache_size",
-					    "keep_upper", "exec",
+					    "keep_upper", "exec", "volume_id", "anchor",
+					    "anchor_file", "anchor_command",
 					    /* known, and refused below */
 					    "disk_size", "autokey_policy", "sefs_cache_size",
 					    "async_sfs_total_size", "page_cache_size", NULL};
@@ -162,6 +199,15 @@ static int read_option(struct reader *r, const struct member *m, struct options 
 	case 5:
 		o->exec_at = m->key;
 		return reader_bool(r, m->value, "mount.options.exec", &o->exec);
+	case 6: return read_volume_id(r, m, o);
+	case 7: o->anchor_at = m->key; return read_anchor_policy(r, m, o);
+	case 8:
+		o->anchor_at = m->key;
+		return reader_string(r, m->value, "mount.options.anchor_file", "a host path",
+				     &o->anchor.place);
+	case 9:
+		o->anchor_at = m->key;
+		return reader_bool(r, m->value, "mount.options.anchor_command", &o->anchor_command);
 	default:
 		return reader_fail(r, m->key, "mount.options", "'%s' is not yet supported",
 				   names[i]);
@@ -239,10 +285,35 @@ static const char *without_dot(const char *path)
 	return path;
 }
 
-/* Options that mean nothing at this place are errors, not decoration. */
-static int check_options(struct reader *r, const struct entry *e, bool is_layer)
+/* A policy, one of two kinds, and a name under which the anchor knows the volume. */
+static int check_anchor(struct reader *r, struct options *o)
 {
-	const struct options *o = &e->options;
+	const char *name = "mount.options.anchor";
+
+	if (o->anchor.policy == CONFIG_ANCHOR_NONE) {
+		if (o->anchor.place || o->anchor_command)
+			return reader_fail(r, o->anchor_at, name,
+					   "\"anchor_file\" and \"anchor_command\" need a policy: "
+					   "\"anchor\": \"strict\" or \"mount\"");
+		return 0;
+	}
+	if (!o->anchor.place == !o->anchor_command)
+		return reader_fail(r, o->anchor_at, name,
+				   "needs one of \"anchor_file\": a host path, and "
+				   "\"anchor_command\": true");
+	if (!o->volume_id_at)
+		return reader_fail(
+			r, o->anchor_at, name,
+			"needs \"volume_id\": 32 hexadecimal digits of this volume alone "
+			"(openssl rand -hex 16)");
+	o->anchor.kind = o->anchor_command ? CONFIG_ANCHOR_COMMAND : CONFIG_ANCHOR_FILE;
+	return 0;
+}
+
+/* Options that mean nothing at this place are errors, not decoration. */
+static int check_options(struct reader *r, struct entry *e, bool is_layer)
+{
+	struct options *o = &e->options;
 	bool is_volume = e->type == CONFIG_FS_SEFS && !o->mac;
 
 	if (o->layers && (e->type != CONFIG_FS_UNIONFS || is_layer))
@@ -262,7 +333,19 @@ static int check_options(struct reader *r, const struct entry *e, bool is_layer)
 	if (o->cache_size && is_layer)
 		return reader_fail(r, e->at, "mount.options.cache_size",
 				   "belongs to the mount, not to a layer");
-	return 0;
+	if ((o->anchor_at || o->volume_id_at) && (!is_volume || o->temporary))
+		return reader_fail(r, o->anchor_at ? o->anchor_at : o->volume_id_at,
+				   o->anchor_at ? "mount.options.anchor"
+						: "mount.options.volume_id",
+				   "only for a writable sefs that is not temporary");
+	return check_anchor(r, o);
+}
+
+static void set_identity(struct config_volume *v, const struct options *o)
+{
+	memcpy(v->volume_id, o->volume_id, sizeof(v->volume_id));
+	if (o->anchor.policy)
+		v->anchor = o->anchor;
 }
 
 static int read_layer(struct reader *r, const struct json_token *at, struct config_mount *m)
@@ -291,6 +374,7 @@ static int read_layer(struct reader *r, const struct json_token *at, struct conf
 	}
 	*v = upper_volume(r, e.options.temporary ? CONFIG_ROLE_TEMPORARY : CONFIG_ROLE_ROOT,
 			  without_dot(e.source), e.options.keep_upper);
+	set_identity(v, &e.options);
 	return 0;
 }
 
@@ -342,6 +426,7 @@ static int fill_mount(struct reader *r, const struct entry *e, struct config_mou
 		m->layers[0] = upper_volume(
 			r, e->options.temporary ? CONFIG_ROLE_TEMPORARY : CONFIG_ROLE_DATA,
 			without_dot(e->source), false);
+		set_identity(&m->layers[0], &e->options);
 		return 0;
 	default: return 0; /* a source has no meaning for the others and Occlum ignores it too */
 	}

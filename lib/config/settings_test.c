@@ -237,6 +237,39 @@ static void mounts_are_read(void **state)
 	assert_int_equal(config.app.mounts[5].layers[0].role, CONFIG_ROLE_TEMPORARY);
 }
 
+#define DATA(options)                                                                              \
+	WITH("{\"target\":\"/d\",\"type\":\"sefs\",\"source\":\"d\",\"options\":{" options "}}")
+#define ID "\"volume_id\":\"00112233445566778899aAbBcCdDeEfF\""
+
+static void anchors_are_read(void **state)
+{
+	const struct config_volume *v = &config.app.mounts[1].layers[0];
+
+	accept(DATA("\"anchor\":\"none\""));
+	assert_int_equal(v->anchor.policy, CONFIG_ANCHOR_NONE);
+	accept(DATA(ID));
+	assert_int_equal(v->volume_id[15], 0xff);
+	accept(DATA(ID ",\"anchor\":\"strict\",\"anchor_file\":\"/var/a\""));
+	assert_int_equal(v->anchor.policy, CONFIG_ANCHOR_STRICT);
+	assert_int_equal(v->anchor.kind, CONFIG_ANCHOR_FILE);
+	assert_string_equal(v->anchor.place, "/var/a");
+	accept(DATA("\"anchor_command\":true,\"anchor\":\"mount\"," ID));
+	assert_int_equal(v->anchor.policy, CONFIG_ANCHOR_MOUNT);
+	assert_int_equal(v->anchor.kind, CONFIG_ANCHOR_COMMAND);
+	refuse(DATA("\"anchor\":\"always\""), 2, "one of \"none\", \"mount\", \"strict\"");
+	refuse(DATA(ID ",\"anchor\":\"strict\""), 2, "needs one of \"anchor_file\"");
+	refuse(DATA(ID ",\"anchor\":\"strict\",\"anchor_command\":false"), 2, "needs one of");
+	refuse(DATA(ID ",\"anchor\":\"strict\",\"anchor_command\":true,\"anchor_file\":\"x\""), 2,
+	       "needs one of");
+	refuse(DATA("\"anchor\":\"strict\",\"anchor_file\":\"x\""), 2, "needs \"volume_id\"");
+	refuse(DATA("\"anchor_file\":\"x\""), 2, "need a policy");
+	refuse(DATA("\"volume_id\":\"0011\""), 2, "32 hexadecimal digits");
+	refuse(DATA("\"volume_id\":\"00000000000000000000000000000000\""), 2, "32 hexadecimal");
+	refuse(DATA("\"temporary\":true," ID), 2, "not temporary");
+	refuse(WITH("{\"target\":\"/d\",\"type\":\"ramfs\",\"options\":{\"anchor\":\"none\"}}"), 2,
+	       "only for a writable sefs");
+}
+
 static void wrong_mounts_are_refused(void **state)
 {
 	refuse("{\"mount\":[]}", 1, "starts with the mount of \"/\"");
@@ -308,5 +341,5 @@ static void sizes(void **state)
 UNIT_TESTS(empty_object_gives_the_defaults, release_has_safe_defaults, limits_are_read,
 	   wrong_limits_name_line_field_and_values, unknown_and_repeated_fields_are_refused,
 	   environment_is_read, entry_points_are_read, metadata_is_read,
-	   what_the_kernel_cannot_obey_is_refused_by_name, mounts_are_read,
+	   what_the_kernel_cannot_obey_is_refused_by_name, mounts_are_read, anchors_are_read,
 	   wrong_mounts_are_refused, truncated_or_changed_files_never_crash, sizes)

@@ -54,7 +54,11 @@ int sv_anchor_format(struct secvol *v)
 	secvol_anchor_id(&v->p, id);
 	err = v->p.anchor->get(v->p.anchor->arg, id, &a);
 	v->anchor_due = true;
-	return err == -ENOENT ? 0 : err ? err : -ESTALE;
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	/* Announced and never confirmed: it was being made when the power went, and nobody has used it. */
+	v->anchored = a.current;
+	return a.current.gen ? -ESTALE : 0;
 }
 
 int sv_anchor_open(struct secvol *v)
@@ -174,6 +178,37 @@ int secvol_anchor_decode(const u8 key[32], const u8 id[32], const u8 bytes[SECVO
 	a->min_epoch = (u16)(bytes[136] | bytes[137] << 8);
 	a->min_isvsvn = (u16)(bytes[138] | bytes[139] << 8);
 	return 0;
+}
+
+void secvol_anchor_question(const u8 key[32], const u8 id[32], const struct secvol_state *expected,
+			    const struct secvol_anchored *to, u8 bytes[224])
+{
+	put_state(bytes, expected);
+	secvol_anchor_encode(key, id, to, bytes + 48);
+}
+
+int secvol_anchor_reply(const u8 key[32], const u8 id[32], const u8 nonce[32], const u8 bytes[208],
+			const struct secvol_anchored *put, struct secvol_anchored *ret)
+{
+	struct hmac_sha256 m;
+	u8 mac[32];
+	int err;
+
+	hmac_sha256_init(&m, key, 32);
+	hmac_sha256_update(&m, "secvol1/anchor", 14);
+	hmac_sha256_update(&m, nonce, 32);
+	hmac_sha256_update(&m, bytes, SECVOL_ANCHOR_BYTES);
+	hmac_sha256_final(&m, mac);
+	if (!crypto_equal(mac, bytes + SECVOL_ANCHOR_BYTES, 32))
+		return -EBADMSG;
+	err = secvol_anchor_decode(key, id, bytes, ret);
+	if (err)
+		return err;
+	if (put)
+		return is_same(&ret->current, &put->current) && is_same(&ret->next, &put->next)
+			       ? 0
+			       : -EPROTO;
+	return ret->current.gen || ret->next.gen ? 0 : -ENOENT;
 }
 
 bool secvol_state_equal(const struct secvol_state *a, const struct secvol_state *b)

@@ -153,6 +153,14 @@ void secvol_anchor_encode(const u8 key[32], const u8 id[32], const struct secvol
 int __must_check secvol_anchor_decode(const u8 key[32], const u8 id[32],
 				      const u8 bytes[SECVOL_ANCHOR_BYTES],
 				      struct secvol_anchored *a);
+/* For anchors that are asked from afar (docs/format/secvol.md, Freshness): the 224 bytes that a put adds
+ * to id and nonce; and the check of a reply (208 bytes) to `nonce`: -EBADMSG, -EUCLEAN, -ESTALE (another
+ * id's), -EPROTO when it does not hold what was put (`put`, NULL for a get), -ENOENT: it holds nothing. */
+void secvol_anchor_question(const u8 key[32], const u8 id[32], const struct secvol_state *expected,
+			    const struct secvol_anchored *to, u8 bytes[224]);
+int __must_check secvol_anchor_reply(const u8 key[32], const u8 id[32], const u8 nonce[32],
+				     const u8 bytes[208], const struct secvol_anchored *put,
+				     struct secvol_anchored *ret);
 bool secvol_state_equal(const struct secvol_state *a, const struct secvol_state *b);
 
 /* All of it is trusted: measured configuration or the command line, never the volume. */

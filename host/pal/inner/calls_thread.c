@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Host calls about threads, time, messages, and the simulation's keys. */
 #include "abi/errno.h"
+#include "edge/anchor.h"
 #include "edge/hostcall_dispatch.h"
 #include "host/pal/inner/inner.h"
 #include "host/pal/inner/linux.h"
@@ -141,5 +142,18 @@ s64 do_sim_report(struct inner_thread *t, const void *target, size_t target_size
 	if (inner.is_hardware || target_size != sizeof(struct sgx_targetinfo) ||
 	    data_size != SGX_REPORTDATA_SIZE || report_size != sizeof(struct sgx_report))
 		return -EINVAL;
+	return serve(&r);
+}
+
+/* A program is started and waited for. */
+s64 do_anchor_ask(struct inner_thread *t, const void *question, size_t question_size, void *reply,
+		  size_t reply_size)
+{
+	struct service_request r = {
+		.kind = SERVICE_ANCHOR, .in1 = question, .in1_size = question_size, .out = reply};
+
+	if (reply_size != ANCHOR_REPLY_SIZE ||
+	    (question_size != ANCHOR_GET_SIZE && question_size != ANCHOR_PUT_SIZE))
+		return -EIO;
 	return serve(&r);
 }

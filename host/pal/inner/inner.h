@@ -75,6 +75,7 @@ struct inner_thread {
 enum service_kind {
 	SERVICE_GETKEY = 1,
 	SERVICE_REPORT = 2,
+	SERVICE_ANCHOR = 3,
 };
 
 struct service_request {
@@ -83,6 +84,7 @@ struct service_request {
 	u32 done; /* futex */
 	const void *in1;
 	const void *in2;
+	size_t in1_size;
 	void *out;
 	s64 result;
 };

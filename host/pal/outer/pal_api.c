@@ -202,8 +202,7 @@ static int start(const struct occlum_pal_attr *attr, struct enclave_error *error
 		enclave_unload(&enclave);
 		return err;
 	}
-	if (!enclave_is_hardware(&enclave))
-		err = service_start(&enclave, error);
+	err = service_start(&enclave, error);
 	if (!err)
 		err = boot(directory, log_level, error);
 	if (err < 0)

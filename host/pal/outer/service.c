@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Serves host calls that need libc: keys and reports of the simulated CPU. One thread with all
- * signals blocked; the keys made from the machine's secret live in this process alone.
+ * Serves host calls that need libc: keys and reports of the simulated CPU, and questions to the
+ * program that $OCCLUM_ANCHOR_COMMAND names. One thread with all signals blocked; the keys made from
+ * the machine's secret live in this process alone.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "edge/anchor.h"
+#include "host/lib/anchor_ask.h"
 #include "host/lib/sim_root.h"
 #include "host/pal/inner/inner.h"
 #include "host/pal/outer/enclave.h"
@@ -42,6 +46,15 @@ static s64 serve(const struct service_request *r)
 		err = sgx_sim_report(&cpu, &served->secs, &target, data, &report);
 		if (err == 0)
 			memcpy(r->out, &report, sizeof(report));
+	} else if (r->kind == SERVICE_ANCHOR) {
+		u8 question[ANCHOR_PUT_SIZE], reply[ANCHOR_REPLY_SIZE];
+
+		memcpy(question, r->in1, r->in1_size);
+		err = anchor_ask(getenv("OCCLUM_ANCHOR_COMMAND"), 0, question, r->in1_size, reply);
+		if (err == 0) {
+			memcpy(r->out, reply, sizeof(reply));
+			err = sizeof(reply);
+		}
 	}
 	return err;
 }
@@ -72,12 +85,15 @@ int service_start(const struct enclave *e, struct enclave_error *error)
 {
 	u8 secret[SIM_ROOT_SIZE];
 	sigset_t all, old;
-	int err = sim_root_read(secret, error);
+	int err;
 
-	if (err < 0)
-		return err;
-	sgx_sim_cpu_init(&cpu, secret);
-	mem_wipe(secret, sizeof(secret));
+	if (!enclave_is_hardware(e)) {
+		err = sim_root_read(secret, error);
+		if (err < 0)
+			return err;
+		sgx_sim_cpu_init(&cpu, secret);
+		mem_wipe(secret, sizeof(secret));
+	}
 	served = e;
 	must_stop = 0;
 	sigfillset(&all);

@@ -10,7 +10,9 @@
 #include "abi/errno.h"
 #include "kernel/arch/arch.h"
 #include "kernel/core/config.h"
+#include "kernel/fs/secvol/anchor.h"
 #include "lib/base/string.h"
+#include "lib/crypto/sha256.h"
 #include "lib/sgx/sgx.h"
 
 /*
@@ -81,7 +83,38 @@ static int get(void *arg, const struct secvol_slot_info *slot, u8 ikm[64], size_
 	return 0;
 }
 
+int auto_key_anchor(const u8 id[32], u8 key[32])
+{
+	static const char info[] = "secvol1/anchor file";
+	alignas(512) struct sgx_keyrequest request = {0};
+	alignas(16) u8 seal[SGX_KEY_SIZE];
+
+	request.keyname = SGX_KEYNAME_SEAL;
+	request.keypolicy = SGX_KEYPOLICY_MRSIGNER;
+	memcpy(request.keyid, id, sizeof(request.keyid));
+	request.attributemask.flags = ~0ull & ~(u64)SGX_ATTR_PROVISIONKEY;
+	if (arch_egetkey(&request, seal))
+		return -EKEYREJECTED;
+	hkdf_sha256(seal, sizeof(seal), id, 32, info, sizeof(info) - 1, key, 32);
+	mem_wipe(seal, sizeof(seal));
+	return 0;
+}
+
 void auto_key_source(struct secvol_key_source *src, struct auto_key *key)
 {
 	*src = (struct secvol_key_source){.arg = key, .describe = describe, .get = get};
+}
+
+/* The owner's service knows the image key, as init does who gave it to us. */
+int volume_anchor_key(const struct config_anchor *c, const u8 id[32], const u8 *image_key,
+		      u8 key[32])
+{
+	static const char info[] = "secvol1/anchor";
+
+	if (c->kind == CONFIG_ANCHOR_FILE)
+		return auto_key_anchor(id, key);
+	if (!image_key)
+		return -ENOKEY;
+	hkdf_sha256(image_key, 16, NULL, 0, info, sizeof(info) - 1, key, 32);
+	return 0;
 }

@@ -186,6 +186,7 @@ static void volume_free(struct volume *vol)
 	if (vol->store)
 		vol->store->ops->close(vol->store);
 	mem_wipe(&vol->fixed_key, sizeof(vol->fixed_key));
+	volume_anchor_free(&vol->anchor);
 	kfree(vol);
 }
 
@@ -230,9 +231,19 @@ static void explain(const struct volume *vol, int err)
 		break;
 	case EBADMSG: why = "was changed by someone: a digest or tag does not fit"; break;
 	case EUCLEAN: why = "is not a volume, or is damaged"; break;
-	case ESTALE: why = "was made over another image; occlum build --reset removes it"; break;
+	case ESTALE:
+		why = vol->anchor.arg
+			      ? "is not the state that its anchor knows: an older one was "
+				"put back, or the anchor's record is gone"
+			      : "was made over another image; occlum build --reset removes it";
+		break;
 	case ENOENT: why = "does not exist and may not be created"; break;
-	case ENOKEY: why = "is encrypted and init gave no image key"; break;
+	case ENOKEY:
+		why = vol->is_image
+			      ? "is encrypted and init gave no image key"
+			      : "has an anchor command, whose key comes from the image key, and "
+				"init gave none";
+		break;
 	case ENOMEM:
 		why = "does not fit the kernel heap; raise resource_limits.kernel_space_heap_size";
 		break;
@@ -357,6 +368,15 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 	if (!mem_is_zero(c->volume_id, sizeof(c->volume_id))) {
 		p.volume_id = c->volume_id;
 		p.volume_id_size = sizeof(c->volume_id);
+	}
+	if (c->anchor.policy) {
+		u8 id[32];
+
+		secvol_anchor_id(&p, id);
+		err = volume_anchor_new(&c->anchor, id, image_key, &vol->anchor);
+		if (err)
+			return err;
+		p.anchor = &vol->anchor;
 	}
 	if (vol->is_image)
 		p.pinned_sha256 = c->digest;

@@ -2,6 +2,7 @@
 /* Shared by the opening of volumes and the operations on their objects. */
 #pragma once
 
+#include "kernel/fs/secvol/anchor.h"
 #include "kernel/fs/secvol/keys.h"
 #include "kernel/fs/secvol/volume.h"
 #include "lib/secvol/secvol.h"
@@ -19,7 +20,8 @@ struct volume {
 	struct list_node commit_node;
 	struct auto_key auto_key;
 	struct secvol_fixed_key fixed_key;
-	char source[]; /* for messages */
+	struct secvol_anchor anchor; /* arg NULL: none */
+	char source[];		     /* for messages */
 };
 
 static inline struct volume *volume_of(const struct vnode *v)
