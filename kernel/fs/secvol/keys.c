@@ -87,10 +87,14 @@ int auto_key_anchor(const u8 id[32], u8 key[32])
 {
 	static const char info[] = "secvol1/anchor file";
 	alignas(512) struct sgx_keyrequest request = {0};
+	alignas(512) struct sgx_report report;
 	alignas(16) u8 seal[SGX_KEY_SIZE];
+	int err = own_report(&report);
 
+	if (err)
+		return err;
 	request.keyname = SGX_KEYNAME_SEAL;
-	request.keypolicy = SGX_KEYPOLICY_MRSIGNER;
+	request.keypolicy = policy_of(&report);
 	memcpy(request.keyid, id, sizeof(request.keyid));
 	request.attributemask.flags = ~0ull & ~(u64)SGX_ATTR_PROVISIONKEY;
 	if (arch_egetkey(&request, seal))
