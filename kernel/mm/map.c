@@ -13,6 +13,7 @@
 #include "abi/mman.h"
 #include "kernel/core/config.h"
 #include "kernel/mm/family_priv.h"
+#include "kernel/mm/kept.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/zone.h"
@@ -112,7 +113,7 @@ static bool gaps_are_available(struct mm *mm, u64 start, u64 end)
 	return for_each_gap(mm, start, end, gap_is_available, &stopped);
 }
 
-static bool gaps_take(struct mm *mm, u64 start, u64 end)
+static bool gaps_try_take(struct mm *mm, u64 start, u64 end)
 {
 	u64 stopped, ignored;
 
@@ -122,12 +123,19 @@ static bool gaps_take(struct mm *mm, u64 start, u64 end)
 	return false;
 }
 
+static bool gaps_take(struct mm *mm, u64 start, u64 end)
+{
+	return gaps_try_take(mm, start, end) ||
+	       (kept_evict(start, end) && gaps_try_take(mm, start, end));
+}
+
 bool mm_could_place(struct mm *mm, u64 start, u64 end)
 {
 	bool could;
 
 	if (start < zone_start() || end > zone_end() || start >= end)
 		return false;
+	(void)kept_evict(start, end);
 	mutex_lock(&mm->lock);
 	could = gaps_are_available(mm, start, end) &&
 		!(mm_has_relatives(mm) && family_covers_any(mm, start, end));
@@ -182,7 +190,10 @@ static int place_fixed(struct mm *mm, u64 start, u64 end, u32 flags)
 	if (start < zone_start() || end > zone_end())
 		return start < zone_start() ? -EPERM : -ENOMEM;
 	if (flags & MAP_FIXED_NOREPLACE) {
-		if (overlaps_mapping(mm, start, end) || !gaps_are_available(mm, start, end))
+		if (overlaps_mapping(mm, start, end))
+			return -EEXIST;
+		(void)kept_evict(start, end);
+		if (!gaps_are_available(mm, start, end))
 			return -EEXIST;
 	}
 	/*
@@ -210,7 +221,7 @@ static int place_fixed(struct mm *mm, u64 start, u64 end, u32 flags)
 	return err;
 }
 
-static u64 choose_address(struct mm *mm, const struct map_request *r)
+static u64 try_address(const struct map_request *r)
 {
 	u64 align = MAX(r->align, PAGE_SIZE);
 
@@ -224,6 +235,13 @@ static u64 choose_address(struct mm *mm, const struct map_request *r)
 	    zone_take(r->address, r->address + r->size))
 		return r->address;
 	return zone_alloc(r->size, align, r->size <= ZONE_SMALL_MAX ? ZONE_SMALL : ZONE_LARGE);
+}
+
+static u64 choose_address(const struct map_request *r)
+{
+	u64 at = try_address(r);
+
+	return !at && kept_evict(zone_start(), zone_end()) ? try_address(r) : at;
 }
 
 static bool exceeds_limits(struct mm *mm, u64 size)
@@ -367,7 +385,7 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 	if (fixed)
 		err = place_fixed(mm, start, start + r->size, r->flags);
 	else
-		start = choose_address(mm, r);
+		start = choose_address(r);
 	if (err || !start) {
 		if (!err)
 			pages_log_exhaustion(true); /* the range grows with the field */
@@ -394,6 +412,7 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 		vma_insert(stubs);
 	vma_insert(v);
 	vma_merge_around(v);
+	kept_record(mm, r, start);
 	return start;
 }
 
@@ -449,6 +468,99 @@ static int shared_object(struct map_request *r, struct mem_object **ret)
 	return file_shared_object(r->file, ret);
 }
 
+static long populate_asked(struct mm *mm, const struct map_request *r, long at)
+{
+	u32 access = r->prot & PROT_WRITE ? PAGE_WRITE : PAGE_READ;
+
+	/* As on Linux, what cannot be filled now is no failure of mmap. */
+	if (at > 0 && (r->flags & (MAP_POPULATE | MAP_LOCKED)) && r->prot != PROT_NONE &&
+	    mm_populate(mm, at, at + r->size, access))
+		log_debug("A mapping could not be filled ahead.");
+	return at;
+}
+
+/*
+ * A private mapping of a file that was kept from the last time. Address, or 0: map it. *ret_begin:
+ * and keep it.
+ */
+static long map_kept(struct mm *mm, const struct map_request *r, struct kept_request *ret_begin)
+{
+	bool fixed = r->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+	struct kept *k;
+	long ret = 0;
+
+	*ret_begin = (struct kept_request){0};
+	if (fixed) {
+		mutex_lock(&mm->lock);
+		if (kept_expects(mm, r))
+			ret = (long)r->address;
+		mm_unlock(mm);
+		return ret;
+	}
+	if (!r->file || r->address || r->offset || r->prot != PROT_READ || (r->flags & MAP_32BIT) ||
+	    mm->family)
+		return 0;
+	*ret_begin = (struct kept_request){
+		.file = r->file,
+		.size = r->size,
+		.how = r->flags & MAP_DENYWRITE ? KEPT_LOADER : KEPT_PLAIN,
+	};
+	if (!kept_is_possible(ret_begin)) {
+		ret_begin->file = NULL;
+		return 0;
+	}
+	k = kept_take(ret_begin);
+	if (!k)
+		return 0;
+	mutex_lock(&mm->lock);
+	ret = kept_attach(mm, k, r->file);
+	mm_unlock(mm);
+	return ret < 0 ? 0 : ret;
+}
+
+/* As it is known which files come and go in the same way, their pages wait for the next time. */
+static long map_and_keep(struct mm *mm, const struct map_request *r, const struct kept_request *k)
+{
+	long ret;
+
+	mutex_lock(&mm->lock);
+	ret = mm_map_locked(mm, r);
+	if (ret > 0 && k->file)
+		kept_begin(mm, k, (u64)ret);
+	mm_unlock(mm);
+	return ret;
+}
+
+long mm_reserve_image(struct mm *mm, struct file *file, u64 address, u64 size, u64 align)
+{
+	struct kept_request k = {.file = file,
+				 .size = ALIGN_UP(size, PAGE_SIZE),
+				 .address = address,
+				 .how = KEPT_PROGRAM};
+	struct map_request r = {.address = address,
+				.size = k.size,
+				.prot = PROT_NONE,
+				.flags = MAP_PRIVATE | MAP_ANONYMOUS |
+					 (address ? MAP_FIXED_NOREPLACE : 0),
+				.align = align,
+				.may = PROT_KNOWN};
+	struct kept *image;
+	long ret;
+
+	if (size == 0 || size > zone_end() || address > zone_end() - size ||
+	    !IS_ALIGNED(address, PAGE_SIZE))
+		return -ENOMEM;
+	if (!kept_is_possible(&k))
+		k.file = NULL;
+	image = k.file ? kept_take(&k) : NULL;
+	if (!image)
+		return map_and_keep(mm, &r, &k);
+	mutex_lock(&mm->lock);
+	ret = kept_attach(mm, image, file);
+	mm_unlock(mm);
+	return ret > 0 ? ret : map_and_keep(mm, &r, &k);
+}
+
 long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct file *file,
 	     u64 offset)
 {
@@ -458,6 +570,7 @@ long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct f
 				.offset = offset,
 				.may = PROT_KNOWN};
 	struct mem_object *object = NULL;
+	struct kept_request keep = {0};
 	bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
 	long ret = check_flags(flags, file);
 
@@ -491,26 +604,24 @@ long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct f
 		if (ret)
 			return ret;
 		r.object = object;
-	} else if (r.file && (r.prot & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC) {
+	} else {
+		ret = map_kept(mm, &r, &keep);
+		if (ret)
+			return populate_asked(mm, &r, ret);
+	}
+	if (!object && r.file && (r.prot & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC) {
 		ret = text_plan_new(r.file, r.offset, r.size, &r.plan);
 		/* Without a table sites trap, and work all the same. */
 		if (ret && ret != -ENOENT)
 			return ret;
 	}
-	mutex_lock(&mm->lock);
-	ret = mm_map_locked(mm, &r);
-	mm_unlock(mm);
+	if (r.file && __atomic_load_n(&mm->recording, __ATOMIC_RELAXED))
+		r.file_end = file_size(r.file);
+	ret = map_and_keep(mm, &r, &keep);
 	text_plan_free(r.plan);
 	if (object)
 		mem_object_put(object);
-	if (ret > 0 && (flags & (MAP_POPULATE | MAP_LOCKED)) && r.prot != PROT_NONE) {
-		u32 access = r.prot & PROT_WRITE ? PAGE_WRITE : PAGE_READ;
-
-		/* As on Linux, what cannot be filled now is no failure of mmap. */
-		if (mm_populate(mm, ret, ret + r.size, access))
-			log_debug("A mapping could not be filled ahead.");
-	}
-	return ret;
+	return populate_asked(mm, &r, ret);
 }
 
 long mm_map_object(struct mm *mm, u64 address, struct mem_object *o, u32 prot, u32 flags)

@@ -16,6 +16,7 @@
 #include "kernel/core/kmem.h"
 #include "kernel/core/panic.h"
 #include "kernel/mm/family_priv.h"
+#include "kernel/mm/kept.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/zone.h"
@@ -35,11 +36,13 @@ int mm_init_range(u64 start, u64 end, u64 movable, u64 limit, bool strict, u32 s
 
 	if (!err)
 		err = pages_init(start, end, limit, strict);
+	kept_init(err || strict ? 0 : limit / 2);
 	return err ? err : uaccess_init(slots);
 }
 
 void mm_fini(void)
 {
+	kept_fini();
 	uaccess_fini();
 	pages_fini();
 	zone_fini();
@@ -69,6 +72,7 @@ struct mm *mm_new(void)
 	mutex_init(&mm->lock, LOCK_MM);
 	list_init(&mm->dead_vmas);
 	list_init(&mm->limbo);
+	list_init(&mm->kept);
 	list_init(&mm->dead_patches);
 	return mm;
 }

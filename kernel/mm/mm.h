@@ -52,6 +52,11 @@ long mm_brk(struct mm *mm, u64 new_break); /* Linux: the break after the call */
 void mm_set_loading(struct mm *mm, bool is_loading);
 /* Addresses for an image: a PROT_NONE mapping, aligned. Address or -errno. */
 long mm_reserve(struct mm *mm, u64 size, u64 align);
+/*
+ * The same for the segments of `file`, which the caller maps over it: at `address`, or anywhere if
+ * that is 0. -EEXIST: not there. What a former process has left of it may be in place already.
+ */
+long mm_reserve_image(struct mm *mm, struct file *file, u64 address, u64 size, u64 align);
 /* No other address space owns any of [start, end). */
 bool mm_could_place(struct mm *mm, u64 start, u64 end);
 /* The first stack, with a guard below. Its end (exclusive) or -errno. */

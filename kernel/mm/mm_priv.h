@@ -53,6 +53,7 @@ struct vma {
 	struct mem_object *object;    /* VMA_OBJECT; counted */
 	struct list_node object_node; /* object->mappings, then mm->dead_vmas */
 	struct text_patch *patch;     /* stubs that this text jumps to, or NULL; counted */
+	u64 kept;		      /* its pages are as a kept image left or found them; 0: not */
 };
 
 struct mm {
@@ -69,6 +70,8 @@ struct mm {
 	bool limit_logged, stack_logged;
 	struct list_node dead_patches; /* struct text_patch, see text.c */
 	struct list_node dead_vmas;    /* freed by mm_unlock(); empty whenever the lock is free */
+	struct list_node kept;	       /* struct kept: images that outlive their mappings */
+	struct kept *recording;	       /* the one of these that is being mapped, or NULL */
 	struct list_node limbo;	       /* ranges that a thread in uaccess may still touch */
 	u32 inside;		       /* atomic: threads that run in it and are not parked */
 	struct family *family;	       /* atomic; NULL until the first fork; counted, then stays */
@@ -117,7 +120,8 @@ int __must_check mm_unmap_locked(struct mm *mm, u64 start, u64 end, bool keep);
 /* Frees [start, end) less what brk has reserved. */
 void mm_free_addresses(struct mm *mm, u64 start, u64 end);
 void mm_drain_limbo(struct mm *mm);
-void mm_release_heap(struct mm *mm); /* mm.c */
+void mm_wait_for_uaccess(struct mm *mm, u64 epoch); /* threads inside only copy: short */
+void mm_release_heap(struct mm *mm);		    /* mm.c */
 /* v is out of the tree, its pages released. Frees it and its addresses, now or later. */
 void mm_retire(struct vma *v);
 
@@ -132,6 +136,7 @@ struct map_request {
 	u64 offset;
 	u8 may, name;
 	bool absent;		     /* no page at first, whatever the size */
+	u64 file_end;		     /* size of the file, when something is being recorded */
 	struct text_plan *plan;	     /* of an executable file mapping, or NULL */
 	u64 within_low, within_high; /* where to place it; 0, 0: anywhere */
 };
@@ -189,6 +194,10 @@ int __must_check text_load(struct vma *v, struct text_plan *plan, struct vma **r
 struct text_patch *text_patch_get(struct text_patch *p);
 void text_patch_put(struct text_patch *p); /* the last one leaves its stubs to mm->dead_patches */
 void text_unmapped(struct vma *v);	   /* v is leaving the tree */
+/* For stubs that are there already; NULL without memory. */
+struct text_patch *text_patch_new(struct mm *mm, u64 stubs) __must_check;
+u64 text_patch_stubs(const struct text_patch *p);
+void text_patch_keep_stubs(struct text_patch *p); /* they do not go with the last reference */
 /* Removes the stubs of texts that are gone. */
 void text_collect(struct mm *mm);
 /* fork: what the child's text has instead of p, counted. 0 or -ENOMEM. */
@@ -198,6 +207,37 @@ void text_forget_all(struct mm *mm); /* the mappings are gone, and the stubs wit
 /* Reads what the file holds at offset; zeroes behind its end. *ret_valid: bytes before that. */
 int __must_check read_file(struct file *file, void *buf, size_t size, u64 offset,
 			   size_t *ret_valid);
+
+/* --- kept.c; see kept.h --- */
+
+struct kept;
+
+enum kept_how {
+	KEPT_PLAIN,   /* one read-only mapping of a file from its beginning */
+	KEPT_LOADER,  /* the same by a dynamic loader, which maps the segments over it */
+	KEPT_PROGRAM, /* exec's reservation for the segments */
+};
+
+struct kept_request {
+	struct file *file;
+	u64 size;
+	u64 address; /* 0: anywhere */
+	enum kept_how how;
+};
+/* Files like this one are kept, and the mapping is of the kind. */
+bool kept_is_possible(const struct kept_request *r);
+/* An image whose pages are all as its file says, to be attached or discarded; NULL: none. No lock. */
+struct kept *kept_take(const struct kept_request *r);
+/* Maps it whole. Address, or -ENOMEM with the image discarded. mm->lock held. */
+long kept_attach(struct mm *mm, struct kept *k, struct file *file);
+/* From now on the mapping at `base`, just made, is recorded with what is mapped over it. mm->lock held. */
+void kept_begin(struct mm *mm, const struct kept_request *r, u64 base);
+/* A mapping was made: a part of what is being recorded, or the end of that. */
+void kept_record(struct mm *mm, const struct map_request *r, u64 address);
+/* This mapping, at a fixed address, is there already as part of an image that was attached. */
+bool kept_expects(struct mm *mm, const struct map_request *r);
+/* [start, end) is about to be unmapped: images in there that are as they were go to the pool. */
+void kept_unmap(struct mm *mm, u64 start, u64 end);
 
 /* --- uaccess.c --- */
 

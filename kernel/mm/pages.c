@@ -19,6 +19,7 @@
 #include "kernel/arch/commit.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/panic.h"
+#include "kernel/mm/kept.h"
 #include "kernel/mm/zone.h"
 #include "kernel/sync/mutex.h"
 #include "lib/base/string.h"
@@ -258,6 +259,7 @@ static void trim(void)
 {
 	u64 cursor = zone_start(), start, end, at, run;
 
+	kept_evict(zone_start(), zone_end());
 	if (zone_reserve_node())
 		return;
 	mutex_lock(&pages.trim_lock);
@@ -630,6 +632,40 @@ void pages_release(u64 start, u64 end)
 	if (big && __atomic_load_n(&pages.cached, __ATOMIC_RELAXED) > pages.watermark &&
 	    discard_dirty(start, end))
 		log_warn("The host did not take back unused pages.");
+}
+
+void pages_keep(u64 start, u64 end)
+{
+	u64 at = start, run;
+
+	while (next_run(&at, end, PAGE_CHARGED, PAGE_CHARGED, &run)) {
+		for (u64 i = run; i < at; i += PAGE_SIZE) {
+			u8 state = pages_state(i);
+
+			set_state(i, state & ~PAGE_CHARGED);
+			if (state & PAGE_DIRTY)
+				__atomic_add_fetch(&pages.cached, 1, __ATOMIC_RELAXED);
+		}
+		uncharge((at - run) >> PAGE_SHIFT);
+	}
+}
+
+int pages_adopt(u64 start, u64 end)
+{
+	u64 at = start, run;
+
+	while (next_run(&at, end, PAGE_PRESENT, PAGE_PRESENT, &run)) {
+		int err = charge_range(run, at);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+bool pages_are_strict(void)
+{
+	return pages.strict;
 }
 
 void pages_mark_changed(u64 start, u64 end, bool changed)

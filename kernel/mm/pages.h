@@ -101,6 +101,15 @@ int __must_check pages_hide(u64 start, u64 end);
 /* The owner goes: nothing is present or paid for. Stays mapped for reuse unless strict or big. */
 void pages_release(u64 start, u64 end);
 
+/*
+ * A range that nobody maps for a while, with what it shows: its present pages are no longer paid
+ * for, count as cached, and keep protection and contents. pages_adopt() pays for them again;
+ * pages_release() gives them up instead.
+ */
+void pages_keep(u64 start, u64 end);
+int __must_check pages_adopt(u64 start, u64 end);
+bool pages_are_strict(void);
+
 void pages_mark_changed(u64 start, u64 end, bool changed);
 u64 pages_count_present(u64 start, u64 end);
 

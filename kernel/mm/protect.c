@@ -50,6 +50,8 @@ static int protect_vma(struct vma *v, u32 prot)
 	if (err)
 		return err;
 	v->prot = prot;
+	if (prot & PROT_WRITE)
+		v->kept = 0;
 	if (v->kind == VMA_OBJECT) {
 		err = object_protect(v, v->start, v->end);
 		if (err)

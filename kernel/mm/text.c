@@ -265,8 +265,10 @@ int mm_patch_text(struct mm *mm, u64 address, const void *old, const void *bytes
 	mutex_lock(&mm->lock);
 	if (!mm_has_relatives(mm) && is_text_locked(mm, address, size) &&
 	    pages_accessible(address, size, PAGE_READ) &&
-	    (!old || memcmp((const void *)address, old, size) == 0))
+	    (!old || memcmp((const void *)address, old, size) == 0)) {
+		vma_find(mm, address)->kept = 0;
 		err = commit_patch(address, bytes, size);
+	}
 	mm_unlock(mm);
 	return err;
 }
@@ -340,6 +342,25 @@ int text_load(struct vma *v, struct text_plan *plan, struct vma **ret_stubs)
 }
 
 /* --- the end of it --- */
+
+struct text_patch *text_patch_new(struct mm *mm, u64 stubs)
+{
+	struct text_patch *p = kzalloc(sizeof(*p));
+
+	if (p)
+		*p = (struct text_patch){.refs = 1, .mm = mm, .stubs = stubs};
+	return p;
+}
+
+u64 text_patch_stubs(const struct text_patch *p)
+{
+	return p->stubs;
+}
+
+void text_patch_keep_stubs(struct text_patch *p)
+{
+	p->stubs = 0;
+}
 
 struct text_patch *text_patch_get(struct text_patch *p)
 {

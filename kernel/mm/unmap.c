@@ -62,7 +62,7 @@ void mm_drain_limbo(struct mm *mm)
 }
 
 /* Waits for the threads inside: they only copy, so this is short. */
-static void wait_for_uaccess(struct mm *mm, u64 epoch)
+void mm_wait_for_uaccess(struct mm *mm, u64 epoch)
 {
 	while (uaccess_is_busy(mm, epoch))
 		thread_yield();
@@ -76,7 +76,7 @@ void mm_retire(struct vma *v)
 
 	/* In a family nothing waits in limbo: whose those addresses are can change. */
 	if (mm_has_relatives(mm))
-		wait_for_uaccess(mm, epoch);
+		mm_wait_for_uaccess(mm, epoch);
 	if (likely(!uaccess_is_busy(mm, epoch))) {
 		mm_free_addresses(mm, v->start, v->end);
 		vma_free(v);
@@ -84,7 +84,7 @@ void mm_retire(struct vma *v)
 	}
 	l = kmalloc(sizeof(*l));
 	if (!l) {
-		wait_for_uaccess(mm, epoch);
+		mm_wait_for_uaccess(mm, epoch);
 		mm_free_addresses(mm, v->start, v->end);
 		vma_free(v);
 		return;
@@ -96,8 +96,11 @@ void mm_retire(struct vma *v)
 int mm_unmap_locked(struct mm *mm, u64 start, u64 end, bool keep)
 {
 	struct vma *v, *next;
-	int err = vma_split_at(mm, start, end);
+	int err;
 
+	if (!keep && !list_is_empty(&mm->kept))
+		kept_unmap(mm, start, end);
+	err = vma_split_at(mm, start, end);
 	if (err)
 		return err;
 	for (v = vma_find(mm, start); v && v->start < end; v = next) {
@@ -110,7 +113,7 @@ int mm_unmap_locked(struct mm *mm, u64 start, u64 end, bool keep)
 		text_unmapped(v);
 		if (v->kind == VMA_OBJECT) {
 			/* The pages are the object's; the last reference frees them. */
-			wait_for_uaccess(mm, uaccess_advance());
+			mm_wait_for_uaccess(mm, uaccess_advance());
 			vma_free(v);
 			continue;
 		}

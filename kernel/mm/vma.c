@@ -141,6 +141,7 @@ int vma_split(struct vma *v, u64 at)
 	high->name = v->name;
 	high->lazy = v->lazy;
 	high->extra_views = v->extra_views;
+	high->kept = v->kept;
 	if (v->file)
 		high->file = file_get(v->file);
 	if (v->object)
@@ -175,7 +176,7 @@ static bool can_merge(const struct vma *a, const struct vma *b)
 	return a && b && a->end == b->start && a->kind == b->kind && a->prot == b->prot &&
 	       a->may == b->may && a->name == b->name && a->name != VMA_STUBS &&
 	       a->file == b->file && a->object == b->object && a->patch == b->patch &&
-	       a->extra_views == b->extra_views &&
+	       a->kept == b->kept && a->extra_views == b->extra_views &&
 	       (a->kind == VMA_ANON || a->offset + vma_size(a) == b->offset);
 }
 

@@ -90,21 +90,20 @@ static int map_segment(struct mm *mm, struct file *file, const struct elf_phdr *
  * Where the image's lowest page will be. -EBUSY: at its fixed address, once the address space
  * `own` (or NULL) is gone.
  */
-static int place(struct mm *mm, struct mm *own, const struct elf_header *h,
+static int place(struct mm *mm, struct mm *own, struct file *file, const struct elf_header *h,
 		 const struct elf_layout *l, u64 *ret_base)
 {
 	u64 size = l->high - l->low;
 	long at;
 
 	if (h->type == ELF_TYPE_DYN) {
-		at = mm_reserve(mm, size, l->align);
+		at = mm_reserve_image(mm, file, 0, size, l->align);
 		if (at < 0)
 			return (int)at;
 		*ret_base = at;
 		return 0;
 	}
-	at = mm_mmap(mm, l->low, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
-		     NULL, 0);
+	at = mm_reserve_image(mm, file, l->low, size, PAGE_SIZE);
 	if (at == (long)l->low) {
 		*ret_base = l->low;
 		return 0;
@@ -143,7 +142,7 @@ static int map_file(struct mm *mm, struct mm *own, struct file *file, const stru
 {
 	struct elf_source source = source_of(file);
 	u64 base = 0;
-	int err = place(mm, own, h, l, &base);
+	int err = place(mm, own, file, h, l, &base);
 
 	describe(h, l, err ? l->low : base, ret);
 	if (err)

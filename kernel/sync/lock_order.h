@@ -75,6 +75,7 @@ enum lock_nesting {
 	X(LOCK_EPOLL_READY, "epoll.ready_lock", LOCK_ALONE)                                          \
 	X(LOCK_UNIX_DROP, "descriptors in flight that go", LOCK_ALONE)                               \
 	X(LOCK_STATISTICS, "figures of /proc", LOCK_ALONE)                                           \
+	X(LOCK_KEPT, "the pool of kept images", LOCK_ALONE)                                          \
 	X(LOCK_ZONE, "addresses of programs", LOCK_ALONE)                                            \
 	X(LOCK_TIMER, "the queue of timers", LOCK_ALONE)                                             \
 	X(LOCK_FAMILY, "whose turn it is in a family", LOCK_ALONE)                                   \

@@ -17,6 +17,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/arch/patch.h"
 #include "kernel/core/kmem.h"
+#include "kernel/mm/kept.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
@@ -164,6 +165,7 @@ bool fake_memory_stop(void)
 
 	mm_put(process.mm);
 	process.mm = NULL;
+	kept_evict(zone_start(), zone_end());
 	/* The window of atomic fills may stay; everything else is free and unpaid again. */
 	clean = FAKE_ZONE_SIZE - zone_free_bytes() <= KIB(64) && pages_charged() <= KIB(64) &&
 		files_live == 0;
@@ -291,6 +293,7 @@ void file_identity(struct file *f, struct file_identity *ret)
 {
 	*ret = (struct file_identity){.device = 1, .object = (u64)f, .version = 1};
 	ret->is_noexec = f->options.is_noexec;
+	ret->cacheable = f->options.is_cacheable;
 	ret->is_mappable = true;
 }
 

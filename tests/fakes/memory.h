@@ -37,6 +37,7 @@ struct fake_file_options {
 	size_t sites_size;
 	const char *path;
 	bool is_noexec, is_readonly, is_unreadable;
+	bool is_cacheable;	   /* of the measured image: never changes */
 	struct mem_object *object; /* for file_shared_object(); borrowed */
 };
 /* A counted file over a copy of the bytes; NULL options: none of them. */
