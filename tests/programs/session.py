@@ -23,6 +23,7 @@ SESSION = [
     row("bash", ["/usr/bin/bash", "/session/session.bash"], expect=42),
     row("bash-pipe", (["/usr/bin/bash"], b"echo $((6 * 7)) | tr 4 5; exit 9\n"), expect=9),
     row("dash", ["/usr/bin/dash", "/session/session.dash"], expect=5),
+    row("toolbox", ["/usr/bin/bash", "/session/toolbox.sh"], expect=3),
     row("git", ["/usr/bin/bash", "/session/git.sh"]),
     row("perl", ["/usr/bin/perl", "/session/session.pl"]),
 ]

@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -89,6 +91,48 @@ static void pipe_opened_by_name(void)
 	CHECK(again >= 0);
 	close(again);
 	close(fd[1]);
+}
+
+#define MEETINGS 300
+static sem_t reader_left;
+
+static void *fifo_writer(void *name)
+{
+	for (int i = 0; i < MEETINGS; i++) {
+		int fd = open(name, O_WRONLY);
+
+		CHECK(fd >= 0);
+		CHECK_EQ(write(fd, &i, sizeof(i)), sizeof(i));
+		close(fd);
+		sem_wait(&reader_left);
+	}
+	return NULL;
+}
+
+/* Who comes first waits for the other, who may have written and left before the first one runs. */
+static void fifo_meetings(void)
+{
+	char name[] = "/tmp/fifo-of-waiting";
+	pthread_t t;
+	int got, sum = 0;
+
+	unlink(name);
+	CHECK_EQ(mkfifo(name, 0600), 0);
+	REQUIRE(!sem_init(&reader_left, 0, 0));
+	REQUIRE(!pthread_create(&t, NULL, fifo_writer, name));
+	for (int i = 0; i < MEETINGS; i++) {
+		int fd = open(name, O_RDONLY);
+
+		CHECK(fd >= 0);
+		CHECK_EQ(read(fd, &got, sizeof(got)), sizeof(got));
+		CHECK_EQ(read(fd, &got, sizeof(got)), 0);
+		sum += got;
+		close(fd);
+		sem_post(&reader_left);
+	}
+	pthread_join(t, NULL);
+	CHECK_EQ(sum, MEETINGS * (MEETINGS - 1) / 2);
+	unlink(name);
 }
 
 static int channel[2];
@@ -485,6 +529,6 @@ static void epoll_exclusive(void)
 	close(ep);
 }
 
-CHECK_MAIN(pipes, pipe_opened_by_name, blocking_pipe, eventfds, polls, epolls, epoll_chains,
-	   epoll_width, epoll_lattice, epoll_nested_readiness, epoll_exclusive, timerfds,
-	   timerfd_clocks)
+CHECK_MAIN(pipes, pipe_opened_by_name, fifo_meetings, blocking_pipe, eventfds, polls, epolls,
+	   epoll_chains, epoll_width, epoll_lattice, epoll_nested_readiness, epoll_exclusive,
+	   timerfds, timerfd_clocks)

@@ -241,11 +241,10 @@ static struct pipe *fifo_pipe(struct vnode *v)
 	return v->pipe;
 }
 
-static int fifo_wait(struct pipe *p, u32 *opens, u32 *present, u32 seen)
+/* Until the other side has been opened once more than `seen`; it may be closed again by then. */
+static int fifo_wait(struct pipe *p, u32 *opens, u32 seen)
 {
-	int ret = wait_event(&p->queue.threads,
-			     __atomic_load_n(present, __ATOMIC_ACQUIRE) ||
-				     __atomic_load_n(opens, __ATOMIC_ACQUIRE) != seen,
+	int ret = wait_event(&p->queue.threads, __atomic_load_n(opens, __ATOMIC_ACQUIRE) != seen,
 			     DEADLINE_NEVER, true);
 
 	return ret ? -ERESTARTSYS : 0;
@@ -255,7 +254,7 @@ int fifo_vnode_open(struct vnode *v, struct file *f)
 {
 	bool reads = file_can_read(f), writes = file_can_write(f);
 	bool nonblocking = f->flags & O_NONBLOCK;
-	u32 seen_readers, seen_writers;
+	u32 seen = 0, *awaited = NULL; /* counts the opens of the side that is missing */
 	struct pipe *p;
 	int err = 0;
 
@@ -273,17 +272,18 @@ int fifo_vnode_open(struct vnode *v, struct file *f)
 		p->writers += writes;
 		p->writer_opens += writes;
 	}
-	seen_readers = p->reader_opens;
-	seen_writers = p->writer_opens;
+	/* Who is there now is enough, even if he leaves before this thread runs again. */
+	if (!p->has_no_name && reads && !writes && !nonblocking && !p->writers)
+		awaited = &p->writer_opens;
+	else if (!p->has_no_name && writes && !reads && !p->readers)
+		awaited = &p->reader_opens;
+	if (awaited)
+		seen = *awaited;
 	mutex_unlock(&p->lock);
 	if (!err) {
 		pollq_wake(&p->queue, POLLIN | POLLOUT);
-		if (p->has_no_name)
-			err = 0;
-		else if (reads && !writes && !nonblocking)
-			err = fifo_wait(p, &p->writer_opens, &p->writers, seen_writers);
-		else if (writes && !reads)
-			err = fifo_wait(p, &p->reader_opens, &p->readers, seen_readers);
+		if (awaited)
+			err = fifo_wait(p, awaited, seen);
 		if (err)
 			leave(p, reads, writes);
 	}
