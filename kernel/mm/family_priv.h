@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside of kernel/mm: families of address spaces that use the same addresses after fork().
- * family.c keeps the pages, turn.c decides whose are in place.
+ * turn.c decides whose pages are in place, exchange.c puts them there, image.c keeps the others.
  *
  * What holds for the private pages of a family:
  *   - The live pages and their state bytes are the resident's, and those of pages that only one
@@ -42,7 +42,51 @@ struct family {
 	void *scratch;		  /* a page */
 };
 
+/* --- image.c --- */
+
+#define CHUNK_PAGES 64
+#define CHUNK_SIZE  (CHUNK_PAGES * PAGE_SIZE)
+
+/* A piece of an image. */
+struct chunk {
+	struct rb_node node;
+	u64 base;
+	u8 state[CHUNK_PAGES]; /* of pages.h; not PAGE_PRESENT: no entry */
+	u8 live[CHUNK_PAGES];  /* during an exchange: states of the old resident's pages */
+	u64 copy[CHUNK_PAGES]; /* address, or 0: what lies in place */
+};
+
+static inline struct chunk *chunk_of(struct rb_node *n)
+{
+	return n ? rb_entry(n, struct chunk, node) : NULL;
+}
+
+static inline u32 chunk_index(u64 at)
+{
+	return (u32)((at & (CHUNK_SIZE - 1)) >> PAGE_SHIFT);
+}
+
+/* The chunk around `at`, NULL if there is none; image_get() makes it, NULL without memory. */
+struct chunk *image_find(struct mm *mm, u64 at);
+struct chunk *image_get(struct mm *mm, u64 at) __must_check;
+/* The same if it says that mm has what lies in place at `at`. */
+struct chunk *image_in_place(struct mm *mm, u64 at);
+void image_free(struct family *f, struct mm *mm);
+
+/* Keeps what lies in place at `at` in a new copy; 0: no memory. */
+u64 image_copy_page(struct family *f, u64 at) __must_check;
+void image_copy_free(struct family *f, u64 copy); /* 0: nothing */
+
+/* A page in place as the kernel needs it; and as `state` has it. The host gave that before. */
+void page_make_accessible(u64 at, u32 prot);
+void page_set_prot(u64 at, u8 state);
+
 /* --- family.c --- */
+
+static inline bool vma_is_private(const struct vma *v)
+{
+	return v->kind != VMA_OBJECT;
+}
 
 /* With one member, resident; mm->family is set by the caller. */
 struct family *family_new(struct mm *mm) __must_check;
@@ -63,6 +107,15 @@ bool family_covers_any(struct mm *mm, u64 start, u64 end);
 int __must_check family_preserve(struct mm *mm, u64 start, u64 end);
 /* mm unmaps these pages: they go unless another member has them in place too. */
 void family_release(struct mm *mm, u64 start, u64 end);
+
+/* Somebody who is neither resident nor `but` has the page at `at` in place; they get copies. */
+bool family_is_in_place(struct family *f, const struct mm *resident, const struct mm *but, u64 at);
+int __must_check family_preserve_page(struct family *f, const struct mm *resident,
+				      const struct mm *but, u64 at);
+/* m has something private at `at`; that is so (or not so) up to *ret_until, which is lowered. */
+bool family_member_covers(struct mm *m, u64 at, u64 *ret_until);
+
+/* --- exchange.c --- */
 
 /*
  * The pages in place become those of `to` instead of `from` (NULL: nobody's). -ENOMEM: some of the

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * clone in the forms that libcs use: threads, processes that run in their parent's memory until
- * they exec (vfork, posix_spawn), and processes with a copy of it (fork, kernel/mm/family.c).
+ * they exec (vfork, posix_spawn), and processes with a copy of it (fork, kernel/mm/fork.c).
  *
  * The child starts where the parent's call returns, with the parent's registers but for rax and
  * the stack pointer, and with a copy of its extended state, as on Linux.

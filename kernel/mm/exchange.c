@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The turn moves: the pages in place become those of another member. What both have is compared and,
+ * where it differs, exchanged with its copy; what only one has is saved or put back, or stays where
+ * nobody else wants the address. An exchange turns the chunks of the new resident into those of
+ * the old one. Nobody is inside the family meanwhile.
+ */
+#include "kernel/mm/family_priv.h"
+
+#include "abi/errno.h"
+#include "kernel/core/kmem.h"
+#include "kernel/core/panic.h"
+#include "kernel/mm/pages.h"
+#include "kernel/mm/zone.h"
+#include "lib/base/string.h"
+
+/* --- the turn moves --- */
+
+/* Notes in the image that is becoming that of `from` which pages it has. */
+static int note_live(struct mm *from, struct mm *to)
+{
+	struct chunk *c = NULL;
+
+	for (struct vma *v = vma_of(rb_first(&from->vmas)); v; v = vma_next(v)) {
+		u64 at = v->start;
+
+		if (!vma_is_private(v))
+			continue;
+		while (at < v->end) {
+			u8 present;
+			u64 until = pages_run(at, v->end, PAGE_PRESENT, &present);
+
+			for (; present && at < until; at += PAGE_SIZE) {
+				if (!c || c->base != ALIGN_DOWN(at, CHUNK_SIZE))
+					c = image_get(to, at);
+				if (!c)
+					return -ENOMEM;
+				c->live[chunk_index(at)] = pages_state(at);
+			}
+			at = until;
+		}
+	}
+	return 0;
+}
+
+struct exchange {
+	struct family *f;
+	struct mm *from, *to;
+	u64 count;
+	int err;
+};
+
+static bool page_is_equal(const void *a, const void *b)
+{
+	const u64 *x = a, *y = b;
+
+	for (size_t i = 0; i < PAGE_SIZE / 8; i += 4)
+		if ((x[i] ^ y[i]) | (x[i + 1] ^ y[i + 1]) | (x[i + 2] ^ y[i + 2]) |
+		    (x[i + 3] ^ y[i + 3]))
+			return false;
+	return true;
+}
+
+/* What lies in place goes. Afterwards the page is absent and out of reach. */
+static void vacate(u64 at)
+{
+	pages_release(at, at + PAGE_SIZE);
+	if (pages_hide(at, at + PAGE_SIZE))
+		panic("the host refuses to take access away");
+}
+
+/* Both have it. Afterwards the copy, if there is one, is that of `from`. */
+static void exchange_both(struct exchange *x, u64 at, u8 state, u64 copy)
+{
+	void *page = (void *)at;
+
+	if (copy) {
+		page_make_accessible(at, PAGE_READ);
+		if (!page_is_equal(page, (const void *)copy)) {
+			x->err = family_preserve_page(x->f, x->from, x->to, at) ? -ENOMEM : x->err;
+			page_make_accessible(at, PAGE_READ | PAGE_WRITE);
+			memcpy(x->f->scratch, page, PAGE_SIZE);
+			memcpy(page, (const void *)copy, PAGE_SIZE);
+			memcpy((void *)copy, x->f->scratch, PAGE_SIZE);
+			x->count++;
+		}
+	}
+	page_set_prot(at, state);
+}
+
+/* Only the old resident has it: it may stay where nobody else wants the address. */
+static u64 exchange_leave(struct exchange *x, u64 at, u8 *state)
+{
+	u64 until, copy;
+
+	if (!family_covers(x->from, at, at + PAGE_SIZE, &until))
+		return 0;
+	if (!family_member_covers(x->to, at, &until) &&
+	    family_is_in_place(x->f, x->from, x->to, at))
+		return 0;
+	if (family_preserve_page(x->f, x->from, x->to, at))
+		x->err = -ENOMEM;
+	copy = image_copy_page(x->f, at);
+	if (!copy) {
+		x->err = -ENOMEM;
+		*state = 0;
+	}
+	vacate(at);
+	x->count++;
+	return copy;
+}
+
+/* Only the new resident has it. */
+static void exchange_enter(struct exchange *x, u64 at, u8 state, u64 copy)
+{
+	if (!copy) {
+		page_set_prot(at, state);
+		return;
+	}
+	if (family_preserve_page(x->f, x->from, x->to, at))
+		x->err = -ENOMEM;
+	if (pages_put_back(at, (const void *)copy, state & PAGE_PROT))
+		panic("the host refuses memory that programs have already");
+	image_copy_free(x->f, copy);
+	x->count++;
+}
+
+static void exchange_chunk(struct exchange *x, struct chunk *c)
+{
+	for (u32 i = 0; i < CHUNK_PAGES; i++) {
+		u8 mine = c->live[i], theirs = c->state[i];
+		u64 at = c->base + (u64)i * PAGE_SIZE, copy = c->copy[i];
+
+		if (!(mine | theirs))
+			continue;
+		c->live[i] = 0;
+		c->state[i] = mine;
+		if (mine && theirs) {
+			exchange_both(x, at, theirs, copy);
+		} else if (mine) {
+			c->copy[i] = exchange_leave(x, at, &c->state[i]);
+		} else {
+			c->copy[i] = 0;
+			exchange_enter(x, at, theirs, copy);
+		}
+	}
+}
+
+static void forget_all(struct mm *mm)
+{
+	/* Its process is killed; until it notices, pages that are missing read as zeroes. */
+	for (struct vma *v = vma_of(rb_first(&mm->vmas)); v; v = vma_next(v))
+		v->lazy = true;
+	mm_changed(mm);
+}
+
+int family_exchange(struct family *f, struct mm *from, struct mm *to)
+{
+	struct exchange x = {.f = f, .from = from, .to = to};
+
+	if (from)
+		x.err = note_live(from, to);
+	for (struct rb_node *n = rb_first(&to->image); n; n = rb_next(n))
+		exchange_chunk(&x, chunk_of(n));
+	turn_count_exchanged(x.count);
+	if (!from) {
+		image_free(f, to);
+		return 0;
+	}
+	from->image = to->image;
+	to->image = (struct rb_root){0};
+	if (x.err)
+		forget_all(from);
+	return x.err;
+}
