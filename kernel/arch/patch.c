@@ -281,6 +281,24 @@ static void patch_site_with_stub(const struct patch_site *s, u64 at, u64 area)
 	}
 }
 
+/*
+ * The same text without stubs, at its fixed addresses in another program: one entry is enough, which
+ * stays as long as anybody has text there. Lock held.
+ */
+static bool is_known(const struct patch_area *a)
+{
+	struct patch_area *b;
+
+	if (a->end > a->start)
+		return false;
+	list_for_each_entry (b, &areas, node)
+		if (b->end == b->start && b->text_start == a->text_start &&
+		    b->text_end == a->text_end && b->int3_count == a->int3_count &&
+		    !memcmp(b->int3_sites, a->int3_sites, a->int3_count * sizeof(a->int3_sites[0])))
+			return true;
+	return false;
+}
+
 size_t patch_apply(const struct patch_site *sites, size_t count, u64 text, size_t size, u64 area,
 		   size_t area_size)
 {
@@ -331,6 +349,11 @@ size_t patch_apply(const struct patch_site *sites, size_t count, u64 text, size_
 		patched++;
 	}
 	spin_lock(&lock);
+	if (is_known(a)) {
+		spin_unlock(&lock);
+		kfree(a);
+		return patched;
+	}
 	list_add_tail(&areas, &a->node);
 	spin_unlock(&lock);
 	return patched;
@@ -434,7 +457,12 @@ static bool redirect_into_stub(struct user_regs *regs)
 
 bool patch_breakpoint(struct user_regs *regs)
 {
-	if (int3_site_is_known(regs->rip - 1)) {
+	u8 code[2];
+
+	/* The list may remember the text of another program at the same addresses: look at it. */
+	if (int3_site_is_known(regs->rip - 1) &&
+	    !copy_from_user(code, (const void __user *)(regs->rip - 1), sizeof(code)) &&
+	    code[1] == 0x90) {
 		regs->rip -= 1;
 		arch_cpuid_emulate(regs);
 		regs->rip += 2;

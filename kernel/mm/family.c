@@ -7,6 +7,8 @@
  * moves (exchange.c), pages that differ are exchanged with their copies (image.c), page by page and
  * in place, so that moving it back and forth needs no memory.
  *
+ * Programs at fixed addresses (fixed.c) come to it with pages of their own instead.
+ *
  * Read-only pages, mostly text, have no copies: they are the same for all until somebody wants
  * to change them, family_preserve(). Shared objects are not touched at all.
  */
@@ -21,7 +23,7 @@
 
 /* --- fork --- */
 
-struct family *family_new(struct mm *mm)
+struct family *family_new(void)
 {
 	struct family *f = kzalloc(sizeof(*f));
 
@@ -37,9 +39,23 @@ struct family *family_new(struct mm *mm)
 	list_init(&f->waiters);
 	list_init(&f->members);
 	list_init(&f->extents);
-	f->resident = mm;
+	return f;
+}
+
+int family_join(struct family *f, struct mm *mm)
+{
+	if (f->member_count >= FAMILY_MEMBERS_MAX)
+		return -EAGAIN;
+	spin_lock(&f->lock);
 	list_add_tail(&f->members, &mm->member_node);
-	f->member_count = 1;
+	f->member_count++;
+	spin_unlock(&f->lock);
+	return 0;
+}
+
+struct family *family_get(struct family *f)
+{
+	__atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
 	return f;
 }
 
@@ -93,6 +109,16 @@ int family_preserve_page(struct family *f, const struct mm *resident, const stru
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+bool family_is_own(struct mm *mm, u64 start, u64 end)
+{
+	if (!mm_has_relatives(mm))
+		return true;
+	for (u64 at = ALIGN_DOWN(start, PAGE_SIZE); at < end; at += PAGE_SIZE)
+		if (family_is_in_place(mm->family, mm, NULL, at))
+			return false;
+	return true;
 }
 
 int family_preserve(struct mm *mm, u64 start, u64 end)
@@ -208,8 +234,10 @@ static void drop_mappings(struct mm *mm)
 static void leave(struct family *f, struct mm *mm)
 {
 	spin_lock(&f->lock);
-	list_del(&mm->member_node);
-	f->member_count--;
+	if (!list_is_empty(&mm->member_node)) {
+		list_del(&mm->member_node);
+		f->member_count--;
+	}
 	spin_unlock(&f->lock);
 }
 

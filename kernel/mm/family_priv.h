@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of kernel/mm: families of address spaces that use the same addresses after fork().
+ * Inside of kernel/mm: families of address spaces that use the same addresses, after fork() or
+ * because their programs are linked there.
  * turn.c decides whose pages are in place, exchange.c puts them there, image.c keeps the others.
  *
  * What holds for the private pages of a family:
@@ -17,6 +18,7 @@
 
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/turn.h"
+#include "kernel/mm/zone.h"
 #include "kernel/sync/spinlock.h"
 
 #define FAMILY_MEMBERS_MAX 4096 /* processes that share addresses since fork() */
@@ -24,7 +26,7 @@
 struct turn_waiter;
 
 struct family {
-	u32 refs; /* atomic: address spaces that have ever belonged to it */
+	u32 refs; /* atomic: address spaces that have ever belonged to it; fixed.c's has one more */
 
 	/* Who is resident, and who wants to be; turn.c. */
 	struct spinlock lock;
@@ -88,9 +90,11 @@ static inline bool vma_is_private(const struct vma *v)
 	return v->kind != VMA_OBJECT;
 }
 
-/* With one member, resident; mm->family is set by the caller. */
-struct family *family_new(struct mm *mm) __must_check;
+struct family *family_new(void) __must_check; /* without members */
+struct family *family_get(struct family *f);
 void family_put(struct family *f);
+/* By whoever is inside the resident with its mm->lock, or alone. mm->family is the caller's to set. */
+int __must_check family_join(struct family *f, struct mm *mm);
 void family_forget(struct mm *mm); /* mm is about to be freed */
 
 /* More than one address space uses these addresses: what follows matters. */
@@ -98,6 +102,15 @@ static inline bool mm_has_relatives(const struct mm *mm)
 {
 	return unlikely(mm->family) && mm->family->member_count > 1;
 }
+
+/* Other programs may come to use `address` as well at any time, without a fork of this one. */
+static inline bool mm_is_contested(const struct mm *mm, u64 address)
+{
+	return unlikely(mm->family) && address < zone_movable();
+}
+
+/* No relative has any of these pages in place: mm may change what they hold. */
+bool family_is_own(struct mm *mm, u64 start, u64 end);
 
 /* Some other member has private mappings or heap at `at`; that is so (or not so) up to *ret_until. */
 bool family_covers(struct mm *mm, u64 at, u64 end, u64 *ret_until);

@@ -87,21 +87,21 @@ static int join_family(struct mm *mm, struct mm *child)
 {
 	struct family *f = mm->family;
 
+	int err;
+
 	if (!f) {
-		f = family_new(mm);
+		f = family_new();
 		if (!f)
 			return -ENOMEM;
+		f->resident = mm;
+		err = family_join(f, mm);
+		BUG_ON(err);
 		__atomic_store_n(&mm->family, f, __ATOMIC_SEQ_CST);
 	}
-	if (f->member_count >= FAMILY_MEMBERS_MAX)
-		return -EAGAIN;
-	__atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
-	child->family = f;
-	spin_lock(&f->lock);
-	list_add_tail(&f->members, &child->member_node);
-	f->member_count++;
-	spin_unlock(&f->lock);
-	return 0;
+	err = family_join(f, child);
+	if (!err)
+		child->family = family_get(f);
+	return err;
 }
 
 static int fork_pages(struct mm *mm, struct mm *child)

@@ -42,6 +42,7 @@
 #include "kernel/arch/patch.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/panic.h"
+#include "kernel/mm/family_priv.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/zone.h"
@@ -457,7 +458,7 @@ void kept_begin(struct mm *mm, const struct kept_request *r, u64 base)
 	struct kept *k;
 
 	/* Merged with a neighbour: it would not be found again. */
-	if (mm->family || v->start != base || vma_size(v) != r->size || !key_of(r, &key))
+	if (mm_has_relatives(mm) || v->start != base || vma_size(v) != r->size || !key_of(r, &key))
 		return;
 	k = kzalloc(sizeof(*k));
 	if (!k)
@@ -628,8 +629,9 @@ static void detach(struct mm *mm, struct kept *k)
 /* No mapping crosses the image's ends afterwards. */
 static bool can_be_kept(struct mm *mm, struct kept *k, u64 start, u64 end)
 {
-	return !mm->family && pool.size_max && k->base >= start && k->base + k->key.size <= end &&
-	       !vma_split_at(mm, k->base, k->base + k->key.size) && is_intact(mm, k);
+	return !mm_has_relatives(mm) && pool.size_max && k->base >= start &&
+	       k->base + k->key.size <= end && !vma_split_at(mm, k->base, k->base + k->key.size) &&
+	       is_intact(mm, k);
 }
 
 void kept_unmap(struct mm *mm, u64 start, u64 end)

@@ -129,18 +129,9 @@ static bool gaps_take(struct mm *mm, u64 start, u64 end)
 	       (kept_evict(start, end) && gaps_try_take(mm, start, end));
 }
 
-bool mm_could_place(struct mm *mm, u64 start, u64 end)
+bool mm_has_addresses(u64 start, u64 end)
 {
-	bool could;
-
-	if (start < zone_start() || end > zone_end() || start >= end)
-		return false;
-	(void)kept_evict(start, end);
-	mutex_lock(&mm->lock);
-	could = gaps_are_available(mm, start, end) &&
-		!(mm_has_relatives(mm) && family_covers_any(mm, start, end));
-	mm_unlock(mm);
-	return could;
+	return start >= zone_start() && end <= zone_end() && start < end;
 }
 
 static void gaps_release(struct mm *mm, u64 start, u64 end)
@@ -396,8 +387,15 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 	v->end = start + r->size;
 	/* From here on a failure gives the addresses back. */
 	attach(v, r);
+	if (r->plan && mm->is_loading && mm_is_contested(mm, v->start)) {
+		err = text_load_shown(v, r->plan);
+		if (!err)
+			vma_merge_around(v);
+		return err ? err : (long)start;
+	}
 	/* text_load() waits for the file with pages that no mapping shows: not where relatives are. */
 	if (r->plan && !in_heap_reservation(mm, v->start, v->end) &&
+	    !mm_is_contested(mm, v->start) &&
 	    !(mm_has_relatives(mm) && family_covers_any(mm, v->start, v->end)))
 		err = text_load(v, r->plan, &stubs);
 	else
@@ -498,7 +496,7 @@ static long map_kept(struct mm *mm, const struct map_request *r, struct kept_req
 		return ret;
 	}
 	if (!r->file || r->address || r->offset || r->prot != PROT_READ || (r->flags & MAP_32BIT) ||
-	    mm->family)
+	    mm_has_relatives(mm))
 		return 0;
 	*ret_begin = (struct kept_request){
 		.file = r->file,
@@ -550,7 +548,8 @@ long mm_reserve_image(struct mm *mm, struct file *file, u64 address, u64 size, u
 	if (size == 0 || size > zone_end() || address > zone_end() - size ||
 	    !IS_ALIGNED(address, PAGE_SIZE))
 		return -ENOMEM;
-	if (!kept_is_possible(&k))
+	/* Contested addresses are nobody's between two owners. */
+	if (!kept_is_possible(&k) || (address && mm_is_contested(mm, address)))
 		k.file = NULL;
 	image = k.file ? kept_take(&k) : NULL;
 	if (!image)

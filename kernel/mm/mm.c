@@ -43,6 +43,7 @@ int mm_init_range(u64 start, u64 end, u64 movable, u64 limit, bool strict, u32 s
 void mm_fini(void)
 {
 	kept_fini();
+	fixed_fini();
 	uaccess_fini();
 	pages_fini();
 	zone_fini();
@@ -71,6 +72,7 @@ struct mm *mm_new(void)
 	mm->limit_data = UINT64_MAX;
 	mutex_init(&mm->lock, LOCK_MM);
 	list_init(&mm->dead_vmas);
+	list_init(&mm->member_node);
 	list_init(&mm->limbo);
 	list_init(&mm->kept);
 	list_init(&mm->dead_patches);

@@ -191,6 +191,11 @@ void text_plan_free(struct text_plan *plan);
  * the tree yet; mm->lock is held and released meanwhile. *ret_stubs: to be inserted as well, or NULL.
  */
 int __must_check text_load(struct vma *v, struct text_plan *plan, struct vma **ret_stubs);
+/*
+ * The same by exec for addresses that others may come to want meanwhile: v is put into the tree
+ * first, and its stubs too. After a failure all of it is left for the end of the address space.
+ */
+int __must_check text_load_shown(struct vma *v, struct text_plan *plan);
 struct text_patch *text_patch_get(struct text_patch *p);
 void text_patch_put(struct text_patch *p); /* the last one leaves its stubs to mm->dead_patches */
 void text_unmapped(struct vma *v);	   /* v is leaving the tree */
@@ -254,3 +259,4 @@ int __must_check uaccess_write(struct mm *mm, u64 address, const void *from, siz
 /* Tests: what mm_init() does, over an arbitrary range. */
 int __must_check mm_init_range(u64 start, u64 end, u64 movable, u64 limit, bool strict, u32 slots);
 void mm_fini(void);
+void fixed_fini(void); /* fixed.c */

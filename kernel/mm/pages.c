@@ -11,7 +11,8 @@
  * when a lot is cached.
  *
  * Locks: none here. Bytes belong to the owner of the address; leaves appear by compare-and-swap
- * and stay; counters are atomic.
+ * and stay; counters are atomic. The two mutexes are waited for inside: callers are in the middle of
+ * a change of mappings that relatives must not see (docs/fork.md).
  */
 #include "kernel/mm/pages.h"
 
@@ -262,7 +263,7 @@ static void trim(void)
 	kept_evict(zone_start(), zone_end());
 	if (zone_reserve_node())
 		return;
-	mutex_lock(&pages.trim_lock);
+	mutex_lock_inside(&pages.trim_lock);
 	while (zone_next_free(cursor, &start, &end)) {
 		start = MAX(start, cursor);
 		end = leaf_end(start, end);
@@ -456,7 +457,7 @@ static int fill_atomic(u64 start, u64 end, const u8 *bytes, u32 host)
 
 	if (COMMIT_IS_HARDWARE)
 		return fill_accepted(start, end, bytes, host);
-	mutex_lock(&pages.window_lock);
+	mutex_lock_inside(&pages.window_lock);
 	err = window_make();
 	for (u64 at = start; !err && at < end; at += WINDOW_SIZE) {
 		u64 size = MIN(end - at, WINDOW_SIZE);

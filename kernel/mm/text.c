@@ -221,11 +221,12 @@ int mm_stub_area(struct mm *mm, u64 near_start, u64 near_end, u64 size, u64 *ret
 	int err;
 
 	size = ALIGN_UP(size, PAGE_SIZE);
-	/* Relatives run the same text in place and would not have these stubs: it goes on trapping. */
-	if (mm_has_relatives(mm))
-		return -ENOMEM;
 	mutex_lock(&mm->lock);
-	err = stubs_new(mm, near_start, near_end, size, &v);
+	/* Relatives that run the same text in place would not have the stubs: it goes on trapping. */
+	if (family_is_own(mm, near_start, near_end))
+		err = stubs_new(mm, near_start, near_end, size, &v);
+	else
+		err = -ENOMEM;
 	if (!err) {
 		err = pages_protect(v->start, v->end, v->prot);
 		if (err) {
@@ -263,7 +264,7 @@ int mm_patch_text(struct mm *mm, u64 address, const void *old, const void *bytes
 	int err = -EFAULT;
 
 	mutex_lock(&mm->lock);
-	if (!mm_has_relatives(mm) && is_text_locked(mm, address, size) &&
+	if (family_is_own(mm, address, address + size) && is_text_locked(mm, address, size) &&
 	    pages_accessible(address, size, PAGE_READ) &&
 	    (!old || memcmp((const void *)address, old, size) == 0)) {
 		vma_find(mm, address)->kept = 0;
@@ -339,6 +340,73 @@ int text_load(struct vma *v, struct text_plan *plan, struct vma **ret_stubs)
 		kfree(patch);
 	}
 	return 0;
+}
+
+/* The thread's turn may pass while the file is read, so nothing reads right into the pages. */
+static int read_shown(struct vma *v, size_t *ret_valid)
+{
+	u64 size = vma_size(v);
+	u8 *buf = kmalloc(FILL_STEP);
+	size_t part = 0;
+	int err = buf ? 0 : -ENOMEM;
+
+	*ret_valid = 0;
+	for (u64 at = 0; !err && at < size && *ret_valid == at; at += FILL_STEP) {
+		err = read_file(v->file, buf, MIN(size - at, FILL_STEP), v->offset + at, &part);
+		if (err)
+			break;
+		memcpy((void *)(v->start + at), buf, part);
+		*ret_valid += part;
+	}
+	kfree(buf);
+	return err;
+}
+
+/* mm->lock is not held: nobody else maps or unmaps while exec loads. */
+static int fill_shown(struct vma *v, struct text_plan *plan, struct vma *stubs)
+{
+	size_t valid;
+	u64 full;
+	int err = read_shown(v, &valid);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < plan->count; i++)
+		plan->sites[i].address += v->start;
+	(void)patch_apply(plan->sites, plan->count, v->start, valid, stubs ? stubs->start : 0,
+			  stubs ? vma_size(stubs) : 0);
+	if (stubs)
+		err = pages_protect(stubs->start, stubs->end, stubs->prot);
+	full = v->start + ALIGN_UP(valid, PAGE_SIZE);
+	v->lazy = full < v->end;
+	if (!err && v->lazy)
+		err = pages_drop(full, v->end);
+	return err ? err : pages_protect(v->start, full, v->prot);
+}
+
+int text_load_shown(struct vma *v, struct text_plan *plan)
+{
+	struct mm *mm = v->mm;
+	struct vma *stubs = NULL;
+	int err;
+
+	v->lazy = true;
+	vma_insert(v);
+	err = pages_commit(v->start, v->end, PROT_READ | PROT_WRITE);
+	if (err)
+		return err;
+	if (plan->area_size && stubs_new(mm, v->start, v->end, plan->area_size, &stubs))
+		log_info("No room for stubs beside a program's text: its calls trap.");
+	if (stubs) {
+		v->patch = text_patch_new(mm, stubs->start);
+		vma_insert(stubs);
+		if (!v->patch)
+			return -ENOMEM;
+	}
+	mm_unlock(mm);
+	err = fill_shown(v, plan, stubs);
+	mutex_lock(&mm->lock);
+	return err;
 }
 
 /* --- the end of it --- */

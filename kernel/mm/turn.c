@@ -30,11 +30,13 @@
 #define SLICE_NS     15000000ull
 #define STOP_POLL_NS 1000000ull /* a sibling's last step may be between count and look */
 #define SIG_KILL     9
+#define WAKE_BATCH   16
 
 struct turn_waiter {
 	struct list_node node;
 	struct thread *thread;
 	struct mm *mm;
+	bool is_told; /* by wake_residents(), since it last looked */
 };
 
 static struct turn_counts counts; /* atomic */
@@ -109,17 +111,38 @@ static void unlock_and_wake(struct family *f)
 	}
 }
 
-/* Those that wait to go on in the resident address space. */
-static void wake_residents(struct family *f)
+/* Lock held. Some of those that wait to go on in the resident address space, counted. */
+static u32 take_residents(struct family *f, struct thread *batch[WAKE_BATCH])
 {
 	struct turn_waiter *w;
+	u32 count = 0;
 
-	/* A waiter leaves the list under the lock, so its thread lives; wakes never sleep. */
-	spin_lock(&f->lock);
-	list_for_each_entry (w, &f->waiters, node)
-		if (w->mm == f->resident && w->thread != current_thread())
-			thread_unpark(w->thread);
-	unlock_and_wake(f);
+	list_for_each_entry (w, &f->waiters, node) {
+		if (w->mm != f->resident || w->thread == current_thread() || w->is_told)
+			continue;
+		if (count == WAKE_BATCH)
+			break;
+		w->is_told = true;
+		batch[count++] = thread_get(w->thread);
+	}
+	return count;
+}
+
+/* All of those. A wake is a call to the host, so none happens under the lock. */
+static void wake_residents(struct family *f)
+{
+	struct thread *batch[WAKE_BATCH];
+	u32 count;
+
+	do {
+		spin_lock(&f->lock);
+		count = take_residents(f, batch);
+		unlock_and_wake(f);
+		for (u32 i = 0; i < count; i++) {
+			thread_unpark(batch[i]);
+			thread_put(batch[i]);
+		}
+	} while (count == WAKE_BATCH);
 }
 
 void turn_pause(struct mm *mm)
@@ -232,6 +255,7 @@ static __noinline void resume_in_family(struct family *f, struct mm *mm)
 			f->closing = true;
 			kicked = f->resident;
 		}
+		w.is_told = false;
 		unlock_and_wake(f);
 		if (kicked)
 			kick_all(kicked);

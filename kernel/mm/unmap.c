@@ -75,7 +75,7 @@ void mm_retire(struct vma *v)
 	struct limbo *l;
 
 	/* In a family nothing waits in limbo: whose those addresses are can change. */
-	if (mm_has_relatives(mm))
+	if (unlikely(mm->family))
 		mm_wait_for_uaccess(mm, epoch);
 	if (likely(!uaccess_is_busy(mm, epoch))) {
 		mm_free_addresses(mm, v->start, v->end);

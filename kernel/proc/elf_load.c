@@ -2,8 +2,12 @@
 /*
  * Mapping ELF programs. lib/elf checks the file; here its segments become mappings. A position-
  * independent image gets a reserved block of its size, a fixed-address one exactly its addresses,
- * which exist only where the enclave begins at 0 and no other process uses them. Segments are
- * then mapped over the reservation, so that what lies between them belongs to the image too.
+ * which exist only where the enclave begins at 0. Segments are then mapped over the reservation,
+ * so that what lies between them belongs to the image too.
+ *
+ * Other programs may use the same fixed addresses, so such an image is mapped late: by the new
+ * program's first thread, when it is that program's turn (kernel/mm/fixed.c). Until then everything
+ * but the image is there.
  *
  * File parts are lazily filled or patched by kernel/mm; bss is anonymous, and the tail of the last
  * file page is zeroed.
@@ -86,11 +90,8 @@ static int map_segment(struct mm *mm, struct file *file, const struct elf_phdr *
 	return p->memsz > p->filesz ? map_bss(mm, p, bias, prot) : 0;
 }
 
-/*
- * Where the image's lowest page will be. -EBUSY: at its fixed address, once the address space
- * `own` (or NULL) is gone.
- */
-static int place(struct mm *mm, struct mm *own, struct file *file, const struct elf_header *h,
+/* Where the image's lowest page will be. */
+static int place(struct mm *mm, struct file *file, const struct elf_header *h,
 		 const struct elf_layout *l, u64 *ret_base)
 {
 	u64 size = l->high - l->low;
@@ -108,17 +109,19 @@ static int place(struct mm *mm, struct mm *own, struct file *file, const struct 
 		*ret_base = l->low;
 		return 0;
 	}
-	if (at == -EEXIST && own && mm_could_place(own, l->low, l->high))
-		return -EBUSY;
 	if (at == -EEXIST)
-		log_always(
-			"A program linked at a fixed address cannot start while another one uses "
-			"these addresses; link it as a position-independent executable.");
-	else if (at == -EPERM)
-		log_always("A program linked at a fixed address cannot start: the enclave does not "
-			   "have that address; link it as a position-independent executable.");
-	else
-		return at < 0 ? (int)at : -ENOMEM;
+		log_always("A program linked at a fixed address cannot start: another one has "
+			   "mapped memory there; link it as a position-independent executable.");
+	return at < 0 && at != -EEXIST ? (int)at : -ENOEXEC;
+}
+
+/* Said when the program can still be refused. */
+static int check_fixed(const struct elf_layout *l)
+{
+	if (mm_has_addresses(l->low, l->high))
+		return 0;
+	log_always("A program linked at a fixed address cannot start: the enclave does not "
+		   "have that address; link it as a position-independent executable.");
 	return -ENOEXEC;
 }
 
@@ -137,16 +140,16 @@ static void describe(const struct elf_header *h, const struct elf_layout *l, u64
 	ret->end = base + (l->high - l->low);
 }
 
-static int map_file(struct mm *mm, struct mm *own, struct file *file, const struct elf_header *h,
+static int map_file(struct mm *mm, struct file *file, const struct elf_header *h,
 		    const struct elf_layout *l, struct mapped_file *ret)
 {
 	struct elf_source source = source_of(file);
 	u64 base = 0;
-	int err = place(mm, own, file, h, l, &base);
+	int err = place(mm, file, h, l, &base);
 
-	describe(h, l, err ? l->low : base, ret);
 	if (err)
 		return err;
+	describe(h, l, base, ret);
 	for (unsigned i = 0; i < h->phnum; i++) {
 		struct elf_phdr p;
 
@@ -206,18 +209,12 @@ static int load_interpreter(struct mm *mm, struct file *file, struct loaded_imag
 	if (!err && h.entry == 0)
 		err = -ENOEXEC;
 	if (!err)
-		err = map_file(mm, NULL, file, &h, &l, &m);
+		err = h.type == ELF_TYPE_DYN ? map_file(mm, file, &h, &l, &m) : -ENOEXEC;
 	if (err)
 		return err == -ENOEXEC ? -ELIBBAD : err;
 	ret->entry = m.entry;
 	ret->interp_base = m.bias;
 	return 0;
-}
-
-/* The memory that goes when the new program takes over: not that which a parent goes on with. */
-static struct mm *mm_to_replace(struct process *p)
-{
-	return p->mm && !mm_is_shared(p->mm) ? p->mm : NULL;
 }
 
 int elf_load(struct process *p, struct mm *mm, struct file *file, struct loaded_image *ret)
@@ -236,16 +233,18 @@ int elf_load(struct process *p, struct mm *mm, struct file *file, struct loaded_
 		return err;
 	if (!interpreter && h.entry == 0)
 		err = -ENOEXEC; /* a library */
-	if (!err)
-		err = map_file(mm, mm_to_replace(p), file, &h, &l, &m);
-	image.is_late = err == -EBUSY;
-	if (!err || image.is_late) {
-		err = 0;
+	image.is_late = h.type == ELF_TYPE_EXEC;
+	if (!err && image.is_late) {
+		err = check_fixed(&l);
+		describe(&h, &l, l.low, &m);
+	} else if (!err) {
+		err = map_file(mm, file, &h, &l, &m);
+	}
+	if (!err) {
 		image.entry = m.entry;
 		image.exe_entry = m.entry;
 		image.exe_phdr = m.phdr;
 		image.exe_phnum = m.phnum;
-		image.image_end = h.type == ELF_TYPE_EXEC ? m.end : 0;
 		image.exec_stack = l.exec_stack;
 		if (interpreter)
 			err = load_interpreter(mm, interpreter, &image);
@@ -257,12 +256,16 @@ int elf_load(struct process *p, struct mm *mm, struct file *file, struct loaded_
 	return err;
 }
 
-int elf_load_late(struct mm *mm, struct file *file)
+int elf_load_late(struct mm *mm, struct file *file, u64 *ret_end)
 {
 	struct mapped_file m;
 	struct elf_header h;
 	struct elf_layout l;
 	int err = read_layout(file, &h, &l);
 
-	return err ? err : map_file(mm, NULL, file, &h, &l, &m);
+	if (!err)
+		err = map_file(mm, file, &h, &l, &m);
+	if (!err)
+		*ret_end = m.end;
+	return err;
 }

@@ -289,8 +289,8 @@ static int fill(struct process *p, const char *path, const struct exec_args *arg
 
 	mm_set_limits(image->mm, data, p->limits[ABI_RLIMIT_AS].soft);
 	err = elf_load(p, image->mm, image->exe, &loaded);
-	if (!err)
-		err = mm_set_brk(image->mm, loaded.image_end, data);
+	if (!err && !loaded.is_late)
+		err = mm_set_brk(image->mm, 0, data);
 	if (!err)
 		err = stack_build(p, image->mm, &stack, image);
 	if (err)
@@ -381,10 +381,16 @@ int exec_load_opened(struct process *p, const char *path, struct file *opened,
 
 int exec_finish(struct process *p)
 {
+	u64 end;
 	int err;
 
+	p->is_late = false;
+	err = mm_join_fixed(p->mm);
 	mm_set_loading(p->mm, true);
-	err = elf_load_late(p->mm, p->exe);
+	if (!err)
+		err = elf_load_late(p->mm, p->exe, &end);
+	if (!err)
+		err = mm_set_brk(p->mm, end, p->limits[ABI_RLIMIT_DATA].soft);
 	mm_set_loading(p->mm, false);
 	return err;
 }

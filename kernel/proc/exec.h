@@ -34,7 +34,7 @@ struct exec_image {
 	char comm[16];
 	u32 euid, egid; /* of the new program: set-user-ID and set-group-ID bits were looked at */
 	bool is_secure; /* AT_SECURE: the ids are not those of who started it */
-	bool is_late;	/* exec_finish() must be called once the caller's old mm is gone */
+	bool is_late;	/* the program's first thread must call exec_finish() */
 };
 
 /*
@@ -49,8 +49,9 @@ int __must_check exec_load_opened(struct process *p, const char *path, struct fi
 				  struct exec_args *args, struct exec_image *ret);
 
 /*
- * A fixed-address program that replaces one at the same addresses: maps it, when these are free.
- * A failure is the end of the process, as on Linux behind the point of no return.
+ * A fixed-address program: maps it, by its first thread in its own address space, when it is its
+ * turn to have those addresses. A failure is the end of the process, as on Linux behind the point
+ * of no return.
  */
 int __must_check exec_finish(struct process *p);
 void exec_image_free(struct exec_image *image);

@@ -11,9 +11,8 @@ struct loaded_image {
 	u64 exe_phdr;  /* AT_PHDR, 0: not in memory */
 	u16 exe_phnum;
 	u64 interp_base; /* AT_BASE, 0: none */
-	u64 image_end;	 /* of a fixed-address program: the heap follows; else 0 */
 	bool exec_stack;
-	bool is_late; /* not mapped yet: the process's own old program is in the way */
+	bool is_late; /* not mapped yet: linked at fixed addresses */
 };
 
 /*
@@ -23,8 +22,8 @@ struct loaded_image {
 int __must_check elf_load(struct process *p, struct mm *mm, struct file *file,
 			  struct loaded_image *ret);
 
-/* Maps a program that elf_load() left out (is_late). */
-int __must_check elf_load_late(struct mm *mm, struct file *file);
+/* Maps a program that elf_load() left out (is_late), up to *ret_end. */
+int __must_check elf_load_late(struct mm *mm, struct file *file, u64 *ret_end);
 
 struct stack_request {
 	const struct exec_args *args;

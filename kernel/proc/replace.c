@@ -53,6 +53,7 @@ void process_take_image(struct process *p, struct exec_image *image)
 	mm_enter(p->mm);
 	p->exe = image->exe;
 	p->exe_path = image->exe_path;
+	p->is_late = image->is_late;
 	p->arg_start = image->arg_start;
 	p->arg_end = image->arg_end;
 	p->env_start = image->env_start;
@@ -149,8 +150,8 @@ int process_exec(const char *path, struct file *file, struct exec_args *args)
 	timers_process_exec(p);
 	shm_process_exit(p);
 	swap_image(p, &image);
-	if (image.is_late && exec_finish(p))
-		process_exit_group(9); /* as if by SIGKILL */
+	if (p->is_late && exec_finish(p))
+		process_exit_group(SIGKILL);
 	fd_table_close_on_exec(p->files);
 	signal_exec_reset(p);
 	memcpy(t->name, p->comm, sizeof(t->name));

@@ -7,6 +7,7 @@
 #include "kernel/sched/thread.h"
 
 #include "abi/errno.h"
+#include "abi/signal.h"
 #include "edge/hostcall_gen.h"
 #include "kernel/arch/arch.h"
 #include "kernel/core/boot.h"
@@ -14,6 +15,7 @@
 #include "kernel/core/random.h"
 #include "kernel/mm/turn.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/proc/exec.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/park.h"
 #include "kernel/sync/spinlock.h"
@@ -111,6 +113,8 @@ s64 thread_run(u64 token)
 		thread_exit(0);
 	}
 	turn_attach(t->process->mm);
+	if (t->process->is_late && exec_finish(t->process))
+		process_exit_group(SIGKILL);
 	/* As on Linux, a place that cannot be written is the program's own affair. */
 	if (t->set_child_tid && put_user_u32((void __user *)t->set_child_tid, (u32)t->tid))
 		t->set_child_tid = 0;

@@ -71,7 +71,7 @@ bool mutex_trylock(struct mutex *m)
 	return true;
 }
 
-static void lock_slow(struct mutex *m)
+static void lock_slow(struct mutex *m, bool stays_inside)
 {
 	struct lock_waiter w;
 	bool taken;
@@ -90,20 +90,33 @@ static void lock_slow(struct mutex *m)
 			MUTEX_FREE;
 		if (taken)
 			break;
-		(void)thread_park(DEADLINE_NEVER, false);
+		if (stays_inside)
+			(void)thread_park_raw(DEADLINE_NEVER, false);
+		else
+			(void)thread_park(DEADLINE_NEVER, false);
 	}
 	spin_lock(&m->guard);
 	list_del(&w.node);
 	spin_unlock(&m->guard);
 }
 
-void mutex_lock(struct mutex *m)
+static void lock(struct mutex *m, bool stays_inside)
 {
 	assert_may_sleep();
 	lock_order_check(rank_of(m));
 	if (unlikely(!try(m)))
-		lock_slow(m);
+		lock_slow(m, stays_inside);
 	lock_order_push(rank_of(m), m);
+}
+
+void mutex_lock(struct mutex *m)
+{
+	lock(m, false);
+}
+
+void mutex_lock_inside(struct mutex *m)
+{
+	lock(m, true);
 }
 
 void mutex_unlock(struct mutex *m)

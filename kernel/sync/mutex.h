@@ -34,6 +34,12 @@ struct mutex {
 
 void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_lock(struct mutex *m);
+/*
+ * The same without giving up the turn of the address space (kernel/mm/turn.h): for a lock whose
+ * holders wait for nothing while they have it, taken in the middle of a change that relatives
+ * must not find half done.
+ */
+void mutex_lock_inside(struct mutex *m);
 bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 

@@ -105,6 +105,12 @@ PROGRAMS = [
     Program("python-modules", [["/bin/python3.11", "/data/modules.py"]]),
     Program("python-thousand", [["/bin/python3.11", "/data/thousand.py"]]),
     Program("python-subprocess", [["/bin/python3.11", "/data/subprocesses.py"]]),
+    Program("python-python", [["/bin/python3.11", "/data/pythons.py"]]),
+    Program("busybox-pipes", [
+        [BUSYBOX, "sh", "-c", f"{BUSYBOX} ls /data/tree | {BUSYBOX} cat | {BUSYBOX} sort -r"],
+        [BUSYBOX, "sh", "-c", "x=$(/bin/busybox seq 1 5 | /bin/busybox tr '\\n' ' '); echo $x; "
+         "for i in 1 2 3; do /bin/busybox echo $i & done | /bin/busybox sort; wait; (exit 3)"],
+    ], expect=3),
     Program("python-sockets", [["/bin/python3.11", "/data/sockets.py"]]),
     Program("make-spawns", [["/bin/make", "-s", "-j2", "-f", "/data/Makefile"],
                             ["/bin/make", "-s", "-f", "/data/Makefile", "broken"]], expect=2),
@@ -276,6 +282,43 @@ many = [subprocess.Popen(["/bin/seq", str(i)], stdout=subprocess.PIPE) for i in 
 print([len(m.communicate()[0]) for m in many], [m.returncode for m in many])
 pid = os.posix_spawn("/bin/true", ["true"], {})
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+'''
+
+# python3.11 is linked at fixed addresses: these all want the same.
+PYTHONS_PY = '''
+import multiprocessing, os, subprocess, sys, threading
+
+def square(n):
+    return n * n
+
+if __name__ == "__main__":
+    me = "/bin/python3.11"
+    multiprocessing.set_executable(me)
+    print(subprocess.run([me, "-c", "print(sum(range(100)))"], stdout=subprocess.PIPE).stdout)
+    code = "import sys\\nfor line in sys.stdin: print(int(line) + 1, flush=True)"
+    many = [subprocess.Popen([me, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            for _ in range(3)]
+    total = 0
+    for i in range(60):
+        p = many[i % 3]
+        p.stdin.write(b"%d\\n" % i)
+        p.stdin.flush()
+        total += int(p.stdout.readline())
+    for p in many:
+        p.stdin.close()
+    print(total, [p.wait() for p in many])
+    deep = "import subprocess, sys; n = int(sys.argv[1]); print(n, flush=True); n and subprocess.run(['/bin/python3.11', '-c', sys.argv[2], str(n - 1), sys.argv[2]])"
+    print(subprocess.run([me, "-c", deep, "3", deep], stdout=subprocess.PIPE).stdout)
+    results = []
+    def one(n):
+        results.append(subprocess.run([me, "-c", "print(%d ** 40)" % n], stdout=subprocess.PIPE).stdout)
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(4)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    print(sorted(results))
+    for method in ("spawn", "forkserver", "fork"):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            print(method, pool.map(square, range(6)))
 '''
 
 MAKEFILE = """all: one two three

@@ -20,7 +20,8 @@ import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from harness import TIMEOUT, host_path, libraries, put, put_program, sh
-from programs import FROM_HOST, MAKEFILE, MODULES_PY, ROWS_SQL, SOCKETS_PY, SUBPROCESSES_PY
+from programs import (FROM_HOST, MAKEFILE, MODULES_PY, PYTHONS_PY, ROWS_SQL, SOCKETS_PY,
+                      SUBPROCESSES_PY)
 from programs import PROGRAMS as SMALL_PROGRAMS
 from rooms import Room
 from session import SESSION, session_room
@@ -91,7 +92,7 @@ def make_data(image, long_run):
     with open(data + "/modules.py", "w") as f:
         f.write(MODULES_PY)
     for name, text in (("rows.sql", ROWS_SQL), ("subprocesses.py", SUBPROCESSES_PY),
-                       ("sockets.py", SOCKETS_PY),
+                       ("sockets.py", SOCKETS_PY), ("pythons.py", PYTHONS_PY),
                        ("Makefile", MAKEFILE)):
         with open(f"{data}/{name}", "w") as f:
             f.write(text)

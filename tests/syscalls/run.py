@@ -26,6 +26,7 @@ from harness import Instance, compile_c, put_program, scratch
 
 COMPILERS = {"glibc": ("gcc", ["-pthread"]), "musl": ("musl-gcc", ["-pthread"])}
 NOT_TESTS = {"fuzz_args"}
+EXTRA_FLAGS = {"fixed_addresses": ["-static", "-no-pie"]}
 
 
 def names():
@@ -52,7 +53,8 @@ def compile_all(folder, libcs, chosen):
             for name in chosen:
                 target = f"{folder}/{name}-{libc}"
                 jobs[name, libc] = pool.submit(compile_c, f"{HERE}/{name}.c", target,
-                                               "-D_GNU_SOURCE", "-w", *flags, compiler=compiler)
+                                               "-D_GNU_SOURCE", "-w", *flags,
+                                               *EXTRA_FLAGS.get(name, []), compiler=compiler)
         return {key: job.result() for key, job in jobs.items()}
 
 
