@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Looks through image/ for what programs will miss at run time: their loader (PT_INTERP) and their
- * libraries (DT_NEEDED), looked up as the loaders do it, inside the tree and never outside. Only
- * warnings: a program may bring its own ways of finding things.
+ * libraries (DT_NEEDED), looked up as the loaders do it, inside the tree and never outside; and for
+ * programs linked at the same fixed addresses, which take turns when they run at once. Only
+ * warnings: a program may bring its own ways of finding things, or run alone.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -36,12 +37,22 @@ static const char *const library_path[] = {
 	"/lib/x86_64-linux-musl",
 };
 
+/* A program linked at a fixed address. */
+struct fixed_program {
+	char *path;
+	u64 low, high;
+	dev_t dev;
+	ino_t ino;
+};
+
 struct checker {
 	int root;
 	const char *env_path; /* LD_LIBRARY_PATH of the configuration, or NULL */
 	char **told;	      /* names already warned of */
 	size_t told_count;
 	size_t warnings;
+	struct fixed_program *fixed;
+	size_t fixed_count;
 };
 
 struct program {
@@ -187,6 +198,103 @@ static void check_needed(struct checker *c, const struct elf_source *source,
 	}
 }
 
+/* Of several names of one file the first in the alphabet counts. */
+static void remember_fixed(struct checker *c, int fd, const char *path,
+			   const struct elf_layout *layout)
+{
+	struct fixed_program *more, p = {.low = layout->low, .high = layout->high};
+	struct stat st;
+	size_t i = 0;
+
+	if (fstat(fd, &st) < 0)
+		return;
+	p.dev = st.st_dev;
+	p.ino = st.st_ino;
+	while (i < c->fixed_count && (c->fixed[i].dev != p.dev || c->fixed[i].ino != p.ino))
+		i++;
+	if (i < c->fixed_count && strcmp(path, c->fixed[i].path) >= 0)
+		return;
+	p.path = strdup(path);
+	if (!p.path)
+		return;
+	if (i < c->fixed_count) {
+		free(c->fixed[i].path);
+		c->fixed[i] = p;
+		return;
+	}
+	more = reallocarray(c->fixed, c->fixed_count + 1, sizeof(*c->fixed));
+	if (!more) {
+		free(p.path);
+		return;
+	}
+	c->fixed = more;
+	c->fixed[c->fixed_count++] = p;
+}
+
+static bool overlaps_another(const struct checker *c, size_t of)
+{
+	const struct fixed_program *a = &c->fixed[of], *b;
+
+	for (size_t i = 0; i < c->fixed_count; i++) {
+		b = &c->fixed[i];
+		if (i != of && a->low < b->high && b->low < a->high)
+			return true;
+	}
+	return false;
+}
+
+/* What Debian has instead of programs that it links at fixed addresses. */
+static const char *alternative(const char *path)
+{
+	static const struct {
+		const char *name, *use;
+	} known[] = {{"busybox", "Debian's package 'busybox' instead of 'busybox-static'"},
+		     {"gawk", "Debian's 'mawk' instead of 'gawk'"}};
+	const char *name = strrchr(path, '/') + 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (strcmp(known[i].name, name) == 0)
+			return known[i].use;
+	}
+	return NULL;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+	return strcmp(((const struct fixed_program *)a)->path,
+		      ((const struct fixed_program *)b)->path);
+}
+
+/* One warning for all that overlap, and one for each that can be replaced. */
+static void tell_fixed(struct checker *c)
+{
+	const struct fixed_program *first = NULL, *second = NULL;
+	size_t count = 0;
+
+	if (c->fixed_count)
+		qsort(c->fixed, c->fixed_count, sizeof(*c->fixed), compare_paths);
+	for (size_t i = 0; i < c->fixed_count; i++) {
+		if (!overlaps_another(c, i))
+			continue;
+		count++;
+		if (!first)
+			first = &c->fixed[i];
+		else if (!second)
+			second = &c->fixed[i];
+	}
+	if (!second)
+		return;
+	warn("%zu programs, '%s' and '%s' among them, are linked at the same fixed addresses: "
+	     "those of them that run at once take turns; position-independent ones (PIE) need not",
+	     count, first->path, second->path);
+	for (size_t i = 0; i < c->fixed_count; i++) {
+		const char *use = alternative(c->fixed[i].path);
+
+		if (use && overlaps_another(c, i))
+			warn("'%s': use %s", c->fixed[i].path, use);
+	}
+}
+
 /* Files that are no ELF files, or broken ones, are none of our business here. */
 static void check_file(struct checker *c, int fd, u64 size, const char *path)
 {
@@ -198,6 +306,8 @@ static void check_file(struct checker *c, int fd, u64 size, const char *path)
 	if (size < ELF_HEADER_SIZE || elf_header_read(&source, &header) < 0 ||
 	    elf_layout_read(&source, &header, &layout) < 0)
 		return;
+	if (header.type == ELF_TYPE_EXEC)
+		remember_fixed(c, fd, path, &layout);
 	if (elf_interp_read(&source, &layout, p.interp, sizeof(p.interp)) < 0)
 		p.interp[0] = '\0';
 	else if (!is_in_image(c, p.interp))
@@ -256,6 +366,10 @@ void image_check(const char *tree, const struct occlum_config *config)
 	if (c.warnings > WARNINGS_MAX)
 		warn("%zu more loaders and libraries are not in the image",
 		     c.warnings - WARNINGS_MAX);
+	tell_fixed(&c);
+	for (size_t i = 0; i < c.fixed_count; i++)
+		free(c.fixed[i].path);
+	free(c.fixed);
 	for (size_t i = 0; i < c.told_count; i++)
 		free(c.told[i]);
 	free(c.told);

@@ -102,6 +102,15 @@ $ cp /bin/ls image/bin/ls; rm image/lib/x86_64-linux-gnu/libc.so.6 && occlum bui
 1
 $ rm image/bin/ls
 
+# Programs that want the same addresses; several names of one are one.
+$ echo 'int main(void) { return 0; }' > ../m.c; gcc -static -no-pie ../m.c -o image/bin/gawk; ln image/bin/gawk image/bin/other; occlum build --sgx-mode SIM 2>&1 | grep -c "same fixed addresses"
+0
+[1]
+$ cp image/bin/other image/bin/third; occlum build --sgx-mode SIM 2>&1 | grep -E "fixed addresses|mawk"
+occlum: build: warning: 2 programs, '/bin/gawk' and '/bin/third' among them, are linked at the same fixed addresses: those of them that run at once take turns; position-independent ones (PIE) need not
+occlum: build: warning: '/bin/gawk': use Debian's 'mawk' instead of 'gawk'
+$ rm image/bin/gawk image/bin/other image/bin/third ../m.c
+
 # run/ is kept; a changed image below it is said; --reset deletes it.
 $ echo data > run/mount/__ROOT/0 && echo y > image/root/y && occlum build --sgx-mode SIM 2>&1 >/dev/null
 occlum: build: warning: '/lib/x86_64-linux-gnu/libresolv.so.2' needs 'libc.so.6', which is not in the image
