@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/secvol/node.h"
+
 static const struct op ops[] = {
 	{.kind = OP_MKDIR, .a = "d"},
 	{.kind = OP_CREATE, .a = "a"},
@@ -137,4 +139,48 @@ void fuzz_volume_use(struct fuzz_volume *f, struct bs_sim *sim)
 	}
 	if (f->x.env.live)
 		abort(); /* leaked */
+}
+
+static void leaf_change(struct sv_node *n, const u8 *bytes, size_t size)
+{
+	static u8 scratch[16384];
+	struct sv_key key;
+	bool equal;
+	u32 i;
+
+	if (bytes[0] & 0x80) {
+		key = sv_key(bytes[1], bytes[2], bytes[3]);
+		i = sv_node_search(n, &key, &equal);
+		if (equal)
+			sv_node_remove(n, i);
+	} else {
+		i = bytes[0] % n->n;
+		key = n->items[i].key;
+		sv_node_remove(n, i);
+	}
+	sv_node_insert(n, i, &key, bytes + 4, (u32)MIN(size - 4, (size_t)SV_ITEM_MAX), scratch);
+}
+
+void fuzz_volume_use_leaf(u8 tree, u64 block, const u8 *bytes, size_t size)
+{
+	struct fuzz_volume *f = fuzz_volume_get();
+	struct bs_sim *sim = bs_sim_from(&f->disk);
+	struct sv_node_expect expect = {.tree = tree};
+	struct sv_node *n;
+	u8 node[4 * BS_BLOCK];
+
+	for (u32 i = 0; i < 4; i++)
+		memcpy(node + i * BS_BLOCK, bs_sim_edit(sim, block + i), BS_BLOCK);
+	expect.gen = le64_get(((const struct sv_node_header *)node)->gen);
+	if (sv_node_decode(&f->x.env.env, node, sizeof(node), &expect, &n))
+		abort();
+	if (size >= 4 && sv_node_reserve(&f->x.env.env, n, 1, sizeof(node)) == 0) {
+		leaf_change(n, bytes, size);
+		sv_node_encode(n, expect.gen, node, sizeof(node));
+		for (u32 i = 0; i < 4; i++)
+			memcpy(bs_sim_edit(sim, block + i), node + i * BS_BLOCK, BS_BLOCK);
+	}
+	sv_node_free(&f->x.env.env, n);
+	fuzz_volume_use(f, sim);
+	bs_sim_free(sim);
 }

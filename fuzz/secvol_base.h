@@ -21,3 +21,9 @@ struct fuzz_volume *fuzz_volume_get(void);
 
 /* Opens the store as it is and uses everything in it; whatever it holds, this returns. */
 void fuzz_volume_use(struct fuzz_volume *f, struct bs_sim *sim);
+
+/*
+ * The same with one record of the leaf at `block` changed: byte 0 chooses which item is replaced, or with
+ * the high bit adds one whose object, type and offset are bytes 1 to 3; the rest is its value.
+ */
+void fuzz_volume_use_leaf(u8 tree, u64 block, const u8 *bytes, size_t size);

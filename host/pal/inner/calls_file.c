@@ -43,22 +43,18 @@ struct linux_flock {
 };
 
 /* The arena is shared with nobody but the enclave; still, copy before looking. */
-struct host_path {
-	char text[4096];
-};
-
-static s64 copy_path(struct host_path *to, const void *path, size_t size)
+s64 path_copy(char to[HOST_PATH_ROOM], const void *path, size_t size)
 {
 	if (size == 0)
 		return -ENOENT;
-	if (size >= sizeof(to->text))
+	if (size >= HOST_PATH_ROOM)
 		return -ENAMETOOLONG;
 	for (size_t i = 0; i < size; i++) {
-		to->text[i] = ((const char *)path)[i];
-		if (!to->text[i])
+		to[i] = ((const char *)path)[i];
+		if (!to[i])
 			return -EINVAL;
 	}
-	to->text[size] = 0;
+	to[size] = 0;
 	return 0;
 }
 
@@ -92,12 +88,12 @@ s64 descriptor_off_streams(s64 fd)
 /* Never waits: not for the other end of a fifo, nor for a lease on the file. */
 s64 do_file_open(struct inner_thread *t, const void *path, size_t path_size, u32 flags, u32 mode)
 {
-	struct host_path p;
-	s64 err = copy_path(&p, path, path_size), fd;
+	char text[HOST_PATH_ROOM];
+	s64 err = path_copy(text, path, path_size), fd;
 
 	if (err < 0)
 		return err;
-	fd = host_syscall(NR_openat, inner.instance_fd, p.text,
+	fd = host_syscall(NR_openat, inner.instance_fd, text,
 			  (flags & OPEN_ALLOWED) | OPEN_CLOEXEC | OPEN_NOFOLLOW | OPEN_NOCTTY |
 				  OPEN_NONBLOCK,
 			  mode & 0777);
@@ -164,18 +160,18 @@ s64 do_file_lock(struct inner_thread *t, s32 fd, u32 exclusive)
 
 s64 do_file_unlink(struct inner_thread *t, const void *path, size_t path_size)
 {
-	struct host_path p;
-	s64 err = copy_path(&p, path, path_size);
+	char text[HOST_PATH_ROOM];
+	s64 err = path_copy(text, path, path_size);
 
-	return err < 0 ? err : host_syscall(NR_unlinkat, inner.instance_fd, p.text, 0);
+	return err < 0 ? err : host_syscall(NR_unlinkat, inner.instance_fd, text, 0);
 }
 
 s64 do_file_mkdir(struct inner_thread *t, const void *path, size_t path_size, u32 mode)
 {
-	struct host_path p;
-	s64 err = copy_path(&p, path, path_size);
+	char text[HOST_PATH_ROOM];
+	s64 err = path_copy(text, path, path_size);
 
-	return err < 0 ? err : host_syscall(NR_mkdirat, inner.instance_fd, p.text, mode & 0777);
+	return err < 0 ? err : host_syscall(NR_mkdirat, inner.instance_fd, text, mode & 0777);
 }
 
 /* ---- the caller's descriptors ---------------------------------------------------------------- */

@@ -26,7 +26,6 @@ enum {
 
 	RESOLVE_NO_MAGICLINKS_ = 2,
 	RESOLVE_BENEATH_ = 8,
-	PATH_ROOM = 4096,
 	NAME_ROOM = 256,
 };
 
@@ -36,29 +35,14 @@ struct linux_open_how {
 
 /* A path split into its folder and its last name. */
 struct split_path {
-	char text[PATH_ROOM];
+	char text[HOST_PATH_ROOM];
 	const char *folder; /* "." when there is none */
 	const char *name;
 };
 
-static s64 copy_text(char to[PATH_ROOM], const void *path, size_t size)
-{
-	if (size == 0)
-		return -ENOENT;
-	if (size >= PATH_ROOM)
-		return -ENAMETOOLONG;
-	for (size_t i = 0; i < size; i++) {
-		to[i] = ((const char *)path)[i];
-		if (!to[i])
-			return -EINVAL;
-	}
-	to[size] = 0;
-	return 0;
-}
-
 static s64 split(struct split_path *p, const void *path, size_t size)
 {
-	s64 err = copy_text(p->text, path, size);
+	s64 err = path_copy(p->text, path, size);
 	size_t slash = 0;
 
 	if (err < 0)
@@ -99,8 +83,8 @@ static s64 open_folder(s32 dir, const struct split_path *p)
 s64 do_hostfs_open(struct inner_thread *t, s32 dir, const void *path, size_t path_size, u32 flags,
 		   u32 mode)
 {
-	char text[PATH_ROOM];
-	s64 err = copy_text(text, path, path_size);
+	char text[HOST_PATH_ROOM];
+	s64 err = path_copy(text, path, path_size);
 
 	if (err < 0)
 		return err;
@@ -112,8 +96,8 @@ s64 do_hostfs_open(struct inner_thread *t, s32 dir, const void *path, size_t pat
 s64 do_hostfs_stat(struct inner_thread *t, s32 dir, const void *path, size_t path_size, void *stat,
 		   size_t stat_size)
 {
-	char text[PATH_ROOM];
-	s64 err = copy_text(text, path, path_size), fd;
+	char text[HOST_PATH_ROOM];
+	s64 err = path_copy(text, path, path_size), fd;
 
 	if (err < 0)
 		return err;
@@ -215,8 +199,8 @@ s64 do_hostfs_link(struct inner_thread *t, s32 dir, const void *path, size_t pat
 
 s64 do_hostfs_chmod(struct inner_thread *t, s32 dir, const void *path, size_t path_size, u32 mode)
 {
-	char text[PATH_ROOM];
-	s64 err = copy_text(text, path, path_size), fd;
+	char text[HOST_PATH_ROOM];
+	s64 err = path_copy(text, path, path_size), fd;
 
 	if (err < 0)
 		return err;

@@ -164,7 +164,11 @@ hidden u64 inner_signals_handled(void); /* bit n - 1: open in enclave threads */
 hidden s64 inner_signals_install(void);
 hidden void inner_signals_restore(void);
 
-/* calls_file.c: a new descriptor moved away from the places of standard streams; errors pass through. */
+/* calls_file.c */
+enum { HOST_PATH_ROOM = 4096 };
+/* A path of a host call as a string. 0, -ENOENT (empty), -ENAMETOOLONG, -EINVAL (a NUL in it). */
+hidden s64 path_copy(char to[HOST_PATH_ROOM], const void *path, size_t size);
+/* A new descriptor moved away from the places of standard streams; errors pass through. */
 hidden s64 descriptor_off_streams(s64 fd);
 
 hidden void futex_wait(u32 *word, u32 value);
