@@ -7,7 +7,13 @@
 #   make test-glibc          the same for glibc programs
 #   make check | demo        the two commands
 #   make install             to PREFIX (default /opt/occlum), `occlum` linked into /usr/local/bin
+#   OCCLUM_RELEASE_BUILD=1 make [install]   the same code without debugging information, in build-release/
+#   OCCLUM_BIN_PATH=/opt/occlum/build/bin make test   tests what is installed, builds nothing
 #   make fuzz | bench | bench-storage | bench-mount | clean | check-long | crash-long
+ifeq ($(OCCLUM_RELEASE_BUILD),1)
+BUILD ?= build-release
+SETUP := -Ddebug=false -Doptimization=2
+endif
 BUILD ?= build
 PREFIX ?= /opt/occlum
 TESTS ?=
@@ -21,7 +27,7 @@ all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
-	meson setup $(BUILD) --prefix $(PREFIX)
+	meson setup $(BUILD) --prefix $(PREFIX) $(SETUP)
 
 submodule:
 	scripts/install-deps
@@ -33,10 +39,13 @@ install: all
 		= "$(PREFIX)" ] || { meson configure $(BUILD) --prefix $(PREFIX) && ninja -C $(BUILD); }
 	meson install -C $(BUILD) --no-rebuild
 
-test: all
+# With OCCLUM_BIN_PATH the tests take the `occlum` of that folder (tests/harness.py).
+built := $(if $(OCCLUM_BIN_PATH),,all)
+
+test: $(built)
 	tests/syscalls/run.py --build $(BUILD) --libc musl --times $(times) $(TESTS)
 
-test-glibc: all
+test-glibc: $(built)
 	tests/syscalls/run.py --build $(BUILD) --libc glibc --times $(times) $(TESTS)
 	$(if $(TESTS),,tests/programs/run.py --build $(BUILD) --times $(times))
 

@@ -12,6 +12,10 @@ TIMEOUT = 300
 
 
 def occlum_command(build):
+    """The command under test: that of BUILD, or the installed one in the folder OCCLUM_BIN_PATH."""
+    installed = os.environ.get("OCCLUM_BIN_PATH")
+    if installed:
+        return os.path.join(os.path.abspath(installed), "occlum")
     return os.path.abspath(os.path.join(build, "host/occlum/occlum"))
 
 

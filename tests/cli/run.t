@@ -74,6 +74,13 @@ $ echo '// changed' >> Occlum.json && occlum run /bin/busybox true
 $ occlum build --sgx-mode SIM >/dev/null && occlum run /bin/busybox true
 ! occlum: build: the image below run/ has changed; the files that earlier runs wrote are kept (`occlum build --reset` deletes them)
 
+# Levels of the log, as Occlum's users write them.
+$ OCCLUM_LOG_LEVEL=Warning occlum run /bin/busybox echo logged
+logged
+$ OCCLUM_LOG_LEVEL=loud occlum run /bin/busybox echo logged
+! [ERROR] occlum-pal: unknown log level 'loud' (off, error, warn, info, debug, trace)
+[1]
+
 # A copied instance is no older than its sources.
 $ cp -a . ../copy; (cd ../copy; occlum run /bin/busybox echo copied); rm -r ../copy
 copied

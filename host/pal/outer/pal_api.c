@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "host/lib/instance_lock.h"
@@ -89,14 +90,21 @@ static void end_ecall(void)
 
 static int parse_log_level(const char *name, u32 *ret_level)
 {
-	static const char *const names[] = {"off", "error", "warn", "info", "debug", "trace"};
+	/* As Occlum's users know them: in any case, and with two names for some. */
+	static const struct {
+		const char *name;
+		u32 level;
+	} levels[] = {
+		{"off", 0},  {"error", 1}, {"fatal", 1},   {"panic", 1}, {"warn", 2},
+		{"info", 3}, {"debug", 4}, {"warning", 2}, {"trace", 5},
+	};
 
 	*ret_level = 0;
 	if (!name || !*name)
 		return 0;
-	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(name, names[i]) == 0) {
-			*ret_level = i;
+	for (u32 i = 0; i < ARRAY_SIZE(levels); i++) {
+		if (strcasecmp(name, levels[i].name) == 0) {
+			*ret_level = levels[i].level;
 			return 0;
 		}
 	}
