@@ -170,7 +170,8 @@ int __must_check object_place(struct mem_object *o, u64 want, u64 room, u64 *ret
 void object_link(struct vma *v);
 void object_unlink(struct vma *v);
 int __must_check object_protect(struct vma *v, u64 start, u64 end);
-int __must_check object_populate(struct vma *v, u64 start, u64 end, u32 access);
+/* Fills around `at`, which must lie within the object (else -EIO), in [start, end). */
+int __must_check object_populate(struct vma *v, u64 at, u64 start, u64 end, u32 access);
 /* While the object is held nobody changes the state of its pages. */
 void object_hold(struct mem_object *o);
 void object_release(struct mem_object *o);

@@ -313,7 +313,7 @@ static int fill_locked(struct mem_object *o, u64 start, u64 end)
 	return 0;
 }
 
-int object_populate(struct vma *v, u64 start, u64 end, u32 access)
+int object_populate(struct vma *v, u64 at, u64 start, u64 end, u32 access)
 {
 	struct mem_object *o = v->object;
 	u64 limit;
@@ -321,7 +321,7 @@ int object_populate(struct vma *v, u64 start, u64 end, u32 access)
 
 	mutex_lock(&o->lock);
 	limit = o->base + ALIGN_UP(o->size, PAGE_SIZE);
-	if (start >= limit) {
+	if (at >= limit) {
 		mutex_unlock(&o->lock);
 		return -EIO;
 	}

@@ -174,7 +174,7 @@ static int populate_step(struct vma *v, u64 at, u64 limit, u32 access)
 			start = at;
 			end = MIN(MAX(limit, at + PAGE_SIZE), end);
 		}
-		return object_populate(v, start, end, access);
+		return object_populate(v, at, start, end, access);
 	}
 }
 

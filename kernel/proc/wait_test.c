@@ -65,7 +65,9 @@ static void end_with(struct process *p, s32 status)
 {
 	p->exit_status = status;
 	p->cpu_ns_of_dead_threads = 1000;
+	spin_lock(&process_tree_lock);
 	__atomic_store_n(&p->zombie, true, __ATOMIC_RELEASE);
+	spin_unlock(&process_tree_lock);
 	process_notify_parent(p, CLD_EXITED, 0);
 }
 

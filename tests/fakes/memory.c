@@ -37,8 +37,9 @@ struct file {
 
 static struct process process;
 static u8 *zone_memory;
-static u64 calls;
-static long fail_countdown, files_live, allocations_before;
+static u64 calls;	    /* atomic */
+static long fail_countdown; /* atomic */
+static long files_live, allocations_before;
 static struct {
 	const char *path;
 	struct file *file;
@@ -46,8 +47,9 @@ static struct {
 
 static bool call_fails(void)
 {
-	calls++;
-	return fail_countdown && --fail_countdown == 0;
+	__atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
+	return __atomic_load_n(&fail_countdown, __ATOMIC_RELAXED) &&
+	       __atomic_sub_fetch(&fail_countdown, 1, __ATOMIC_RELAXED) == 0;
 }
 
 /* Only what the kernel may ask: whole pages inside the zone. */
