@@ -35,6 +35,7 @@ struct credentials {
 
 struct process_timers;	/* kernel/time */
 struct shm_attachments; /* kernel/ipc */
+struct sem_undo_list;	/* likewise */
 
 struct process {
 	u32 refs; /* atomic */
@@ -93,6 +94,7 @@ struct process {
 	struct pollq signal_poll;      /* of signalfds: something was queued */
 	struct process_timers *timers; /* kernel/time; NULL until the first is set */
 	struct shm_attachments *shm;
+	struct sem_undo_list *sem_undo; /* what its end gives back; atomic, freed by the last */
 
 	u64 start_ns;
 	u64 cpu_ns_of_dead_threads;

@@ -13,7 +13,7 @@
 #include "kernel/signal/signal.h"
 #include "kernel/sys/restart.h"
 
-#define HOST_TTY_DEVICE (5 << 8) /* /dev/tty */
+#define HOST_TTY_DEVICE (5 << 8 | 1) /* /dev/console */
 
 struct tty *tty_new(bool is_host)
 {
@@ -25,6 +25,11 @@ struct tty *tty_new(bool is_host)
 	t->is_host = is_host;
 	t->device = is_host ? HOST_TTY_DEVICE : 0;
 	return t;
+}
+
+void tty_init(struct tty *t, void (*release)(struct tty *t))
+{
+	*t = (struct tty){.refs = 1, .release = release};
 }
 
 struct tty *tty_get(struct tty *t)
@@ -39,7 +44,10 @@ void tty_put(struct tty *t)
 		return;
 	if (t->pgid)
 		id_release(t->pgid);
-	kfree(t);
+	if (t->release)
+		t->release(t);
+	else
+		kfree(t);
 }
 
 struct tty *tty_of_current(void)
@@ -48,7 +56,7 @@ struct tty *tty_of_current(void)
 	struct tty *t;
 
 	spin_lock(&process_tree_lock);
-	t = p->tty ? tty_get(p->tty) : NULL;
+	t = p->tty && !p->tty->is_hung ? tty_get(p->tty) : NULL;
 	spin_unlock(&process_tree_lock);
 	return t;
 }
@@ -65,11 +73,15 @@ static void set_group(struct tty *t, s32 pgid)
 
 void tty_give_to_leader(struct tty *t, struct process *p)
 {
+	struct tty *old;
+
 	spin_lock(&process_tree_lock);
+	old = p->tty;
 	t->sid = p->sid;
 	set_group(t, p->pgid);
 	p->tty = tty_get(t);
 	spin_unlock(&process_tree_lock);
+	tty_put(old); /* one that hung up */
 }
 
 /* Takes the terminal from all processes of its session. */
@@ -96,7 +108,7 @@ int tty_set_controlling(struct tty *t, bool steal)
 	spin_lock(&process_tree_lock);
 	is_mine = p->tty == t && t->sid == p->sid;
 	is_taken = t->sid && t->sid != p->sid;
-	if (!is_mine && (p->sid != p->pid || p->tty))
+	if (!is_mine && (p->sid != p->pid || (p->tty && !p->tty->is_hung)))
 		err = -EPERM;
 	else if (is_taken && !(steal && p->cred.euid == 0))
 		err = -EPERM;
@@ -107,6 +119,35 @@ int tty_set_controlling(struct tty *t, bool steal)
 		process_for_each(forget_terminal, t);
 	tty_give_to_leader(t, p);
 	return 0;
+}
+
+void tty_adopt(struct tty *t)
+{
+	struct process *p = current_process();
+	struct tty *old = NULL;
+
+	spin_lock(&process_tree_lock);
+	if (p->sid == p->pid && (!p->tty || p->tty->is_hung) && !t->sid && !t->is_hung) {
+		old = p->tty;
+		p->tty = tty_get(t);
+		t->sid = p->sid;
+		set_group(t, p->pgid);
+	}
+	spin_unlock(&process_tree_lock);
+	tty_put(old);
+}
+
+void tty_abandon(struct tty *t)
+{
+	bool is_taken;
+
+	spin_lock(&process_tree_lock);
+	is_taken = t->sid != 0;
+	t->sid = 0;
+	set_group(t, 0);
+	spin_unlock(&process_tree_lock);
+	if (is_taken)
+		process_for_each(forget_terminal, t);
 }
 
 int tty_give_up(struct tty *t)
@@ -207,7 +248,7 @@ int tty_check_change(struct tty *t)
 	return check_background(t, SIGTTOU);
 }
 
-static s32 foreground_of(struct tty *t)
+s32 tty_foreground(struct tty *t)
 {
 	s32 pgid;
 
@@ -217,37 +258,50 @@ static s32 foreground_of(struct tty *t)
 	return pgid;
 }
 
-int tty_signal(struct tty *t, int signo)
+s32 tty_session(struct tty *t)
 {
-	const struct signal_info info = {.signo = signo, .code = SI_KERNEL};
-	s32 pgid = foreground_of(t);
-
-	return pgid ? signal_send_group(pgid, &info) : -ESRCH;
-}
-
-static void send_hangup(struct tty *t)
-{
-	(void)tty_signal(t, SIGHUP);
-	(void)tty_signal(t, SIGCONT);
-}
-
-void tty_hangup(struct tty *t)
-{
-	const struct signal_info hup = {.signo = SIGHUP, .code = SI_KERNEL};
-	const struct signal_info cont = {.signo = SIGCONT, .code = SI_KERNEL};
-	struct process *leader;
 	s32 sid;
 
 	spin_lock(&process_tree_lock);
 	sid = t->sid;
 	spin_unlock(&process_tree_lock);
-	leader = sid ? process_lookup(sid) : NULL;
-	send_hangup(t);
+	return sid;
+}
+
+int tty_signal(struct tty *t, int signo)
+{
+	const struct signal_info info = {.signo = signo, .code = SI_KERNEL};
+	s32 pgid = tty_foreground(t);
+
+	return pgid ? signal_send_group(pgid, &info) : -ESRCH;
+}
+
+static void send_hangup_to_group(struct tty *t)
+{
+	(void)tty_signal(t, SIGHUP);
+	(void)tty_signal(t, SIGCONT);
+}
+
+static void send_hangup_to_leader(struct tty *t)
+{
+	const struct signal_info hup = {.signo = SIGHUP, .code = SI_KERNEL};
+	const struct signal_info cont = {.signo = SIGCONT, .code = SI_KERNEL};
+	s32 sid = tty_session(t);
+	struct process *leader = sid ? process_lookup(sid) : NULL;
+
 	if (!leader)
 		return;
 	(void)signal_send_process(leader, &hup);
 	(void)signal_send_process(leader, &cont);
 	process_put(leader);
+}
+
+void tty_hangup(struct tty *t)
+{
+	spin_lock(&process_tree_lock);
+	t->is_hung = true;
+	spin_unlock(&process_tree_lock);
+	send_hangup_to_leader(t);
 }
 
 int tty_signal_from_host(struct process *p, int signo)
@@ -263,7 +317,9 @@ int tty_signal_from_host(struct process *p, int signo)
 	if (signo == SIGINT || signo == SIGQUIT || signo == SIGWINCH)
 		ret = tty_signal(t, signo);
 	if (signo == SIGHUP) {
-		tty_hangup(t);
+		/* The host may well go on: all are told at once, and the terminal stays. */
+		send_hangup_to_group(t);
+		send_hangup_to_leader(t);
 		ret = 0;
 	}
 	tty_put(t);
@@ -272,9 +328,12 @@ int tty_signal_from_host(struct process *p, int signo)
 
 void process_tty_numbers(struct process *p, s32 *ret_device, s32 *ret_foreground)
 {
+	bool has_tty;
+
 	spin_lock(&process_tree_lock);
-	*ret_device = p->tty ? (s32)p->tty->device : 0;
-	*ret_foreground = p->tty && p->tty->pgid ? p->tty->pgid : -1;
+	has_tty = p->tty && !p->tty->is_hung;
+	*ret_device = has_tty ? (s32)p->tty->device : 0;
+	*ret_foreground = has_tty && p->tty->pgid ? p->tty->pgid : -1;
 	spin_unlock(&process_tree_lock);
 }
 
@@ -298,7 +357,7 @@ void tty_leader_exit(struct process *p)
 	spin_unlock(&process_tree_lock);
 	if (!t)
 		return;
-	send_hangup(t);
+	send_hangup_to_group(t);
 	spin_lock(&process_tree_lock);
 	t->sid = 0;
 	set_group(t, 0);

@@ -28,11 +28,15 @@ enum lock_nesting {
 	X(LOCK_VNODE_UNION, "vnode.lock of a unionfs", LOCK_NESTS)                                   \
 	X(LOCK_UNION_COPY, "copying up in one unionfs", LOCK_ALONE)                                  \
 	X(LOCK_VNODE, "vnode.lock", LOCK_NESTS)                                                      \
-	X(LOCK_PIPE, "a pipe", LOCK_ALONE)                                                           \
+	/* Two pipes by address. */                                                                  \
+	X(LOCK_PIPE, "a pipe", LOCK_NESTS)                                                           \
+	X(LOCK_TTY, "a pair of pseudo terminals", LOCK_ALONE)                                        \
 	X(LOCK_UNIX, "all AF_UNIX sockets", LOCK_ALONE)                                              \
 	X(LOCK_UNIX_CHANNEL, "one direction of an AF_UNIX connection", LOCK_NESTS)                   \
 	X(LOCK_MEMFD, "the file system of memfds", LOCK_ALONE)                                       \
 	X(LOCK_SHM, "System V shared memory", LOCK_ALONE)                                            \
+	X(LOCK_SEMAPHORES, "System V semaphores", LOCK_ALONE)                                        \
+	X(LOCK_MESSAGES, "System V message queues", LOCK_ALONE)                                      \
 	X(LOCK_MM, "mm.lock", LOCK_ALONE)                                                            \
 	X(LOCK_MEM_OBJECT, "mem_object.lock", LOCK_ALONE)                                            \
 	/*                                                                                         \
@@ -57,6 +61,7 @@ enum lock_nesting {
 	X(LOCK_PROCESS_TIMERS, "process_timers.lock", LOCK_ALONE)                                    \
 	X(LOCK_PROCESS, "process.lock", LOCK_NESTS)                                                  \
 	X(LOCK_IDS, "the table of ids", LOCK_ALONE)                                                  \
+	X(LOCK_TTY_TABLE, "names of pseudo terminals", LOCK_ALONE)                                   \
 	X(LOCK_FUTEX_BUCKET, "a bucket of futexes", LOCK_NESTS)                                      \
 	X(LOCK_FS_LIST, "the list of file systems", LOCK_ALONE)                                      \
 	X(LOCK_FS_CONTEXT, "fs_context.lock", LOCK_ALONE)                                            \

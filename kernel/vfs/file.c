@@ -30,7 +30,7 @@ static struct file *file_new(const struct file_ops *ops, struct dentry *d, u32 f
 	if (!f)
 		return NULL;
 	f->refs = 1;
-	f->flags = flags & ~(O_CLOEXEC | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
+	f->flags = flags & ~(O_CLOEXEC | O_CREAT | O_EXCL | O_TRUNC);
 	f->ops = ops;
 	f->dentry = dentry_get(d);
 	f->vnode = d->vnode;
@@ -65,6 +65,7 @@ int file_open(struct dentry *d, u32 flags, struct file **ret)
 			goto free;
 		}
 	}
+	f->flags &= ~O_NOCTTY; /* a terminal's open has seen it */
 	*ret = f;
 	return 0;
 free:

@@ -8,6 +8,7 @@
 #include "kernel/core/kmem.h"
 #include "kernel/core/reason.h"
 #include "kernel/fs/devfs/devfs.h"
+#include "kernel/fs/devpts/devpts.h"
 #include "kernel/fs/hostfs/hostfs.h"
 #include "kernel/fs/procfs/procfs.h"
 #include "kernel/fs/ramfs/ramfs.h"
@@ -136,6 +137,14 @@ static const char *source_name(const struct config_mount *m)
 	return m->type == CONFIG_FS_HOSTFS ? m->source : "";
 }
 
+static int mount_pts(struct fs_context *ctx)
+{
+	struct filesystem *fs;
+	int err = devpts_new(&fs);
+
+	return err ? err : mount_one(ctx, "/dev/pts", fs);
+}
+
 static int mount_rest(const struct config_stage *stage, struct dentry *root, const u8 *key)
 {
 	struct fs_context *ctx = fs_context_new();
@@ -161,6 +170,8 @@ static int mount_rest(const struct config_stage *stage, struct dentry *root, con
 				   -err); /* volumes have said so themselves */
 		if (!err && m->type == CONFIG_FS_DEVFS)
 			err = mount_shm(ctx);
+		if (!err && m->type == CONFIG_FS_DEVFS)
+			err = mount_pts(ctx);
 	}
 	fs_context_put(ctx);
 	return err;

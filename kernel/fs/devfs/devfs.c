@@ -8,8 +8,11 @@
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
 #include "kernel/fs/devfs/devfs_priv.h"
+#include "kernel/fs/devpts/devpts.h"
 #include "kernel/fs/stdio/stdio.h"
+#include "kernel/proc/tty.h"
 #include "kernel/time/clock.h"
+#include "kernel/tty/pty.h"
 #include "lib/base/string.h"
 
 struct dev_entry {
@@ -17,10 +20,23 @@ struct dev_entry {
 	u32 mode;
 	u64 rdev;
 	const char *target;	    /* links */
-	const struct file_ops *ops; /* NULL: the terminal of the process */
+	const struct file_ops *ops; /* NULL: `open` does it */
+	int (*open)(struct file *f);
 };
 
 #define ROOT_INO 1
+
+/* The controlling terminal, be it the host's or one of ours. */
+static int open_tty(struct file *f)
+{
+	struct tty *t = tty_of_current();
+	int err = -ENXIO;
+
+	if (t)
+		err = t->is_host ? stdio_open_tty(f) : pty_open_controlling(t, f);
+	tty_put(t);
+	return err;
+}
 
 static const struct dev_entry entries[] = {
 	{"null", S_IFCHR | 0666, MKDEV(1, 3), NULL, &dev_null_ops},
@@ -29,13 +45,16 @@ static const struct dev_entry entries[] = {
 	{"random", S_IFCHR | 0666, MKDEV(1, 8), NULL, &dev_random_ops},
 	{"urandom", S_IFCHR | 0666, MKDEV(1, 9), NULL, &dev_random_ops},
 	{"arandom", S_IFCHR | 0666, MKDEV(1, 9), NULL, &dev_random_ops},
-	{"tty", S_IFCHR | 0666, MKDEV(5, 0), NULL, NULL},
+	{"tty", S_IFCHR | 0666, MKDEV(5, 0), NULL, NULL, open_tty},
+	{"console", S_IFCHR | 0600, CONSOLE_DEVICE, NULL, NULL, stdio_open_tty},
+	{"ptmx", S_IFCHR | 0666, PTMX_DEVICE, NULL, NULL, pty_open_master},
 	{"sgx", S_IFCHR | 0666, MKDEV(10, 125), NULL, &dev_sgx_ops},
 	{"stdin", S_IFLNK | 0777, 0, "/proc/self/fd/0", NULL},
 	{"stdout", S_IFLNK | 0777, 0, "/proc/self/fd/1", NULL},
 	{"stderr", S_IFLNK | 0777, 0, "/proc/self/fd/2", NULL},
 	{"fd", S_IFLNK | 0777, 0, "/proc/self/fd", NULL},
 	{"shm", S_IFDIR | 0755, 0, NULL, NULL},
+	{"pts", S_IFDIR | 0755, 0, NULL, NULL},
 };
 
 struct dev_node {
@@ -45,6 +64,7 @@ struct dev_node {
 
 static const struct vnode_ops dev_ops;
 static struct vtime boot_time;
+static u64 newest_device; /* atomic; st_dev of the tree that was made last: the application's */
 
 static struct dev_node *node_of(struct vnode *v)
 {
@@ -140,7 +160,7 @@ static int dev_open(struct vnode *v, struct file *f)
 	if (!S_ISCHR(v->mode))
 		return 0;
 	if (!e->ops)
-		return stdio_open_tty(f);
+		return e->open(f);
 	f->ops = e->ops;
 	return 0;
 }
@@ -162,6 +182,18 @@ static int dev_shutdown(struct filesystem *fs)
 	return 0;
 }
 
+void devfs_console(struct vattr *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
+		if (entries[i].rdev != CONSOLE_DEVICE)
+			continue;
+		ret->ino = ROOT_INO + 1 + i;
+		ret->mode = entries[i].mode;
+	}
+	ret->rdev = CONSOLE_DEVICE;
+	ret->dev = __atomic_load_n(&newest_device, __ATOMIC_RELAXED);
+}
+
 int devfs_new(struct filesystem **ret)
 {
 	static const struct fs_ops ops = {.shutdown = dev_shutdown};
@@ -176,6 +208,7 @@ int devfs_new(struct filesystem **ret)
 		kfree(fs);
 		return -ENOMEM;
 	}
+	__atomic_store_n(&newest_device, fs->dev, __ATOMIC_RELAXED);
 	*ret = fs;
 	return 0;
 }

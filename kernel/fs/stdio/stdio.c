@@ -13,6 +13,7 @@
 #include "abi/ioctl.h"
 #include "edge/hostcall_gen.h"
 #include "kernel/core/kmem.h"
+#include "kernel/fs/devfs/devfs.h"
 #include "kernel/fs/stdio/terminal.h"
 #include "kernel/proc/process.h"
 #include "kernel/signal/signal.h"
@@ -179,6 +180,8 @@ static int host_getattr(struct file *f, struct vattr *ret)
 	ret->atime = (struct vtime){st.atime.sec, (u64)st.atime.nsec % 1000000000u};
 	ret->mtime = (struct vtime){st.mtime.sec, (u64)st.mtime.nsec % 1000000000u};
 	ret->ctime = (struct vtime){st.ctime.sec, (u64)st.ctime.nsec % 1000000000u};
+	if (host_of(f)->is_terminal)
+		devfs_console(ret); /* what its name leads to: ttyname() compares */
 	return 0;
 }
 
@@ -271,7 +274,7 @@ int host_stdio_file(s32 host_fd, struct file **ret_file)
 	err = host_file_new(host_fd, &h);
 	if (err)
 		return err;
-	name = h->is_terminal	   ? "/dev/tty"
+	name = h->is_terminal	   ? "/dev/console"
 	       : S_ISREG(h->mode)  ? "/dev/host-file"
 	       : S_ISSOCK(h->mode) ? "socket:"
 	       : S_ISCHR(h->mode)  ? "/dev/host-device"

@@ -128,7 +128,7 @@ long terminal_ioctl(s32 fd, u32 command, u64 arg)
 	case TCSETSW:
 	case TCSETSF: return put_checked(fd, command, arg, ABI_TERMIOS_SIZE);
 	case TIOCGWINSZ: return get_from_host(fd, command, arg, ABI_WINSIZE_SIZE);
-	case TIOCSWINSZ: return put_checked(fd, command, arg, ABI_WINSIZE_SIZE);
+	case TIOCSWINSZ: return put_to_host(fd, command, arg, ABI_WINSIZE_SIZE);
 	case FIONREAD: return get_from_host(fd, command, arg, 4);
 	case TIOCGPGRP:
 	case TIOCSPGRP:
