@@ -2,9 +2,9 @@
 /* System V shared memory segments. */
 #pragma once
 
-#include "lib/base/types.h"
+#include "kernel/ipc/ids.h"
 
-#define SHM_SEGMENTS_MAX 4096
+#define SHM_SEGMENTS_MAX IPC_OBJECTS_MAX
 
 struct abi_shmid_ds;
 struct mm;
@@ -14,7 +14,8 @@ struct process;
 long shm_get(s32 key, u64 size, u32 flags);
 long shm_attach(s32 id, u64 address, u32 flags);
 int __must_check shm_detach(u64 address);
-int __must_check shm_stat(s32 id, struct abi_shmid_ds *ret);
+/* 0, or by index the id; -EINVAL, -EACCES. */
+long __must_check shm_stat(s32 id, enum ipc_stat_how how, struct abi_shmid_ds *ret);
 int __must_check shm_set(s32 id, const struct abi_shmid_ds *values);
 int __must_check shm_remove(s32 id);
 

@@ -13,6 +13,7 @@
 #include "abi/signal.h"
 #include "kernel/core/panic.h"
 #include "kernel/futex/futex.h"
+#include "kernel/ipc/sem.h"
 #include "kernel/ipc/shm.h"
 #include "kernel/mm/turn.h"
 #include "kernel/proc/proc_priv.h"
@@ -289,6 +290,7 @@ static void finish_process(struct process *p)
 		(unsigned long long)p->traps_of_dead_threads,
 		(unsigned long long)p->sigreturn_traps_of_dead_threads);
 	timers_process_exit(p);
+	sem_process_exit(p);
 	shm_process_exit(p);
 	mutex_lock(&p->exec_lock); /* readers in /proc */
 	process_release_resources(p);

@@ -88,14 +88,18 @@ long byte_ring_peek(const struct byte_ring *r, struct uio *uio, u32 skip, u32 ma
 	return done;
 }
 
+void byte_ring_drop(struct byte_ring *r, u32 count)
+{
+	r->fill -= count;
+	/* An empty ring starts over, so that little traffic stays in few cache lines. */
+	r->head = r->fill ? (r->head + count) & (r->room - 1) : 0;
+}
+
 long byte_ring_get(struct byte_ring *r, struct uio *uio, u32 max)
 {
 	long done = byte_ring_peek(r, uio, 0, max);
 
-	if (done > 0) {
-		r->fill -= done;
-		/* An empty ring starts over, so that little traffic stays in few cache lines. */
-		r->head = r->fill ? (r->head + done) & (r->room - 1) : 0;
-	}
+	if (done > 0)
+		byte_ring_drop(r, (u32)done);
 	return done;
 }

@@ -30,3 +30,6 @@ long byte_ring_get(struct byte_ring *r, struct uio *uio, u32 max);
 
 /* The same without taking them, from `skip` bytes behind the head. */
 long byte_ring_peek(const struct byte_ring *r, struct uio *uio, u32 skip, u32 max);
+
+/* Forgets the first `count` (<= fill) bytes. */
+void byte_ring_drop(struct byte_ring *r, u32 count);

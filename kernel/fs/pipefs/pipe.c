@@ -8,27 +8,15 @@
 #include "abi/errno.h"
 #include "abi/ioctl.h"
 #include "kernel/core/kmem.h"
+#include "kernel/fs/pipefs/pipe_priv.h"
 #include "kernel/proc/process.h"
 #include "kernel/signal/signal.h"
 #include "kernel/sys/restart.h"
-#include "kernel/vfs/byte_ring.h"
-#include "kernel/vfs/file_ops.h"
 
 #define PIPE_ATOMIC   4096u
 #define PIPE_DEFAULT  65536u
 #define PIPE_SIZE_MAX (1u << 20)
 #define SIGPIPE	      13
-
-struct pipe {
-	struct mutex lock;
-	struct pollq queue;
-	struct byte_ring ring;		/* lock */
-	u32 limit;			/* lock: bytes it may hold */
-	u32 readers, writers;		/* lock */
-	u32 reader_opens, writer_opens; /* lock: ever; a fifo's open waits for one more */
-	u32 refs;			/* lock of the vnode */
-	bool has_no_name;		/* of pipe(2): an open by /proc/PID/fd never waits */
-};
 
 static struct pipe *pipe_alloc(void)
 {
@@ -49,7 +37,7 @@ static void pipe_free(struct pipe *p)
 	kfree(p);
 }
 
-static long pipe_read(struct file *f, struct uio *uio, u64 offset)
+long pipe_read_some(struct file *f, struct uio *uio, bool nonblocking)
 {
 	struct pipe *p = f->priv;
 	long ret;
@@ -57,17 +45,15 @@ static long pipe_read(struct file *f, struct uio *uio, u64 offset)
 	if (!uio->left)
 		return 0;
 	mutex_lock(&p->lock);
-	while (!p->ring.fill) {
+	while (!pipe_has_bytes(p)) {
 		ret = 0;
-		if (!p->writers)
+		if (pipe_is_at_end(p))
 			goto out;
 		ret = -EAGAIN;
-		if (file_is_nonblocking(f))
+		if (nonblocking)
 			goto out;
 		mutex_unlock(&p->lock);
-		ret = wait_event(&p->queue.threads,
-				 __atomic_load_n(&p->ring.fill, __ATOMIC_ACQUIRE) ||
-					 !__atomic_load_n(&p->writers, __ATOMIC_ACQUIRE),
+		ret = wait_event(&p->queue.threads, pipe_has_bytes(p) || pipe_is_at_end(p),
 				 DEADLINE_NEVER, true);
 		if (ret)
 			return -ERESTARTSYS;
@@ -81,21 +67,31 @@ out:
 	return ret;
 }
 
-static u32 free_bytes(const struct pipe *p)
+static long pipe_read(struct file *f, struct uio *uio, u64 offset)
 {
-	return p->limit - MIN(p->limit, __atomic_load_n(&p->ring.fill, __ATOMIC_ACQUIRE));
+	return pipe_read_some(f, uio, file_is_nonblocking(f));
 }
 
 static long write_some(struct pipe *p, struct uio *uio, size_t whole)
 {
 	if (!p->readers)
 		return -EPIPE;
-	if (free_bytes(p) < (uio->left <= whole ? uio->left : 1))
+	if (pipe_free_bytes(p) < (uio->left <= whole ? uio->left : 1))
 		return -EAGAIN;
-	return byte_ring_put(&p->ring, uio, p->limit);
+	return byte_ring_put(&p->ring, uio, p->limit - MIN(p->limit, p->reserved));
 }
 
-static long pipe_write(struct file *f, struct uio *uio, u64 *offset)
+long pipe_broken(long ret)
+{
+	if (ret == -EPIPE) {
+		struct signal_info info = {.signo = SIGPIPE};
+
+		signal_send_thread(current_thread(), &info);
+	}
+	return ret;
+}
+
+long pipe_write_some(struct file *f, struct uio *uio, bool nonblocking)
 {
 	struct pipe *p = f->priv;
 	long done = 0, ret = 0;
@@ -115,23 +111,23 @@ static long pipe_write(struct file *f, struct uio *uio, u64 *offset)
 				break;
 			continue;
 		}
-		if (ret != -EAGAIN || file_is_nonblocking(f))
+		if (ret != -EAGAIN || nonblocking)
 			break;
 		ret = wait_event(&p->queue.threads,
-				 free_bytes(p) >= need ||
-					 !__atomic_load_n(&p->readers, __ATOMIC_ACQUIRE),
-				 DEADLINE_NEVER, true);
+				 pipe_free_bytes(p) >= need || !pipe_has_readers(p), DEADLINE_NEVER,
+				 true);
 		if (ret) {
 			ret = -ERESTARTSYS;
 			break;
 		}
 	}
-	if (ret == -EPIPE) {
-		struct signal_info info = {.signo = SIGPIPE};
-
-		signal_send_thread(current_thread(), &info);
-	}
+	ret = pipe_broken(ret);
 	return done ? done : ret;
+}
+
+static long pipe_write(struct file *f, struct uio *uio, u64 *offset)
+{
+	return pipe_write_some(f, uio, file_is_nonblocking(f));
 }
 
 static u32 pipe_poll(struct file *f, struct poll_table *pt)
@@ -142,13 +138,13 @@ static u32 pipe_poll(struct file *f, struct poll_table *pt)
 	poll_listen(pt, &p->queue);
 	mutex_lock(&p->lock);
 	if (file_can_read(f)) {
-		if (p->ring.fill)
+		if (pipe_has_bytes(p))
 			events |= POLLIN | POLLRDNORM;
 		if (!p->writers && p->writer_opens)
 			events |= POLLHUP;
 	}
 	if (file_can_write(f)) {
-		if (free_bytes(p) >= PIPE_ATOMIC)
+		if (pipe_free_bytes(p) >= PIPE_ATOMIC)
 			events |= POLLOUT | POLLWRNORM;
 		if (!p->readers)
 			events |= POLLERR;
@@ -301,6 +297,11 @@ int fifo_vnode_open(struct vnode *v, struct file *f)
 	return err;
 }
 
+bool file_is_pipe(const struct file *f)
+{
+	return f->ops == &pipe_ops;
+}
+
 long pipe_get_size(struct file *f)
 {
 	return f->ops == &pipe_ops ? (long)((struct pipe *)f->priv)->limit : -EBADF;
@@ -319,7 +320,7 @@ long pipe_set_size(struct file *f, u64 size)
 	while (room < size)
 		room *= 2;
 	mutex_lock(&p->lock);
-	ret = p->ring.fill > room ? -EBUSY : 0;
+	ret = p->ring.fill + p->reserved > room ? -EBUSY : 0;
 	if (!ret && p->ring.room > room)
 		ret = byte_ring_resize(&p->ring, room);
 	if (!ret) {

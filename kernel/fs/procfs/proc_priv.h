@@ -57,3 +57,10 @@ int proc_render_mounts(struct proc_text *t, struct process *p, struct proc_node 
 int proc_render_mountinfo(struct proc_text *t, struct process *p, struct proc_node *n);
 
 extern const struct proc_entry proc_fd_link, proc_fdinfo_text; /* fd.c: what a descriptor is */
+/* sysvipc.c: the folder's contents, and limits in /proc/sys/kernel. */
+extern const struct proc_entry proc_sysvipc_children[];
+int proc_render_sem_limits(struct proc_text *t, struct process *p, struct proc_node *n);
+int proc_render_msgmax(struct proc_text *t, struct process *p, struct proc_node *n);
+int proc_render_msgmnb(struct proc_text *t, struct process *p, struct proc_node *n);
+int proc_render_ipc_objects(struct proc_text *t, struct process *p, struct proc_node *n);
+int proc_render_shm_max(struct proc_text *t, struct process *p, struct proc_node *n);
