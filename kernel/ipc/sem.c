@@ -156,7 +156,7 @@ static void give_back(struct sem_undo *u, s32 pid)
 
 		if (!u->adjust[i])
 			continue;
-		s->sems[i].value = (u16)MAX(0, MIN(value, SEM_VALUE_MAX));
+		s->sems[i].value = (u16)MAX(0, MIN(value, SEM_MAX_VALUE));
 		s->sems[i].last_pid = pid;
 		any = true;
 	}
@@ -197,7 +197,7 @@ static int check_undo(const struct sem_undo *u, const struct abi_sembuf *op)
 {
 	s32 adjust = u->adjust[op->number] - op->op;
 
-	return adjust < -SEM_VALUE_MAX - 1 || adjust > SEM_VALUE_MAX ? -ERANGE : 0;
+	return adjust < -SEM_MAX_VALUE - 1 || adjust > SEM_MAX_VALUE ? -ERANGE : 0;
 }
 
 static int do_one(struct sem_set *s, struct sem_undo *u, const struct abi_sembuf *op)
@@ -209,7 +209,7 @@ static int do_one(struct sem_set *s, struct sem_undo *u, const struct abi_sembuf
 		return sem->value ? -EAGAIN : 0;
 	if (value < 0)
 		return -EAGAIN;
-	if (value > SEM_VALUE_MAX)
+	if (value > SEM_MAX_VALUE)
 		return -ERANGE;
 	if (op->flags & SEM_UNDO) {
 		int err = check_undo(u, op);
@@ -459,7 +459,7 @@ int sem_set_value(s32 id, s32 number, s32 value)
 	struct sem_set *s;
 	int err;
 
-	if (value < 0 || value > SEM_VALUE_MAX)
+	if (value < 0 || value > SEM_MAX_VALUE)
 		return -ERANGE;
 	mutex_lock(&lock);
 	err = find_one(id, number, 2, &s);
@@ -513,7 +513,7 @@ int sem_set_all(s32 id, const u16 *values, u32 count)
 	int err;
 
 	for (u32 i = 0; i < count; i++) {
-		if (values[i] > SEM_VALUE_MAX)
+		if (values[i] > SEM_MAX_VALUE)
 			return -ERANGE;
 	}
 	mutex_lock(&lock);

@@ -7,7 +7,7 @@
 #define SEM_PER_SET   32000
 #define SEM_PER_OP    500
 #define SEM_TOTAL     256000 /* in all sets: each costs kernel memory */
-#define SEM_VALUE_MAX 32767
+#define SEM_MAX_VALUE 32767
 
 struct process;
 

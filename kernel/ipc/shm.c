@@ -219,6 +219,32 @@ int shm_detach(u64 address)
 	return err;
 }
 
+int shm_process_fork(struct process *p, struct process *child)
+{
+	struct attachment *a, *copy;
+	int err = 0;
+
+	if (!p->shm)
+		return 0;
+	if (!attachments_of(child))
+		return -ENOMEM;
+	shm_lock();
+	list_for_each_entry (a, &p->shm->list, node) {
+		copy = kmalloc(sizeof(*copy));
+		if (!copy) {
+			err = -ENOMEM; /* what was copied goes with the child */
+			break;
+		}
+		*copy = (struct attachment){.segment = a->segment, .address = a->address};
+		list_add_tail(&child->shm->list, &copy->node);
+		a->segment->attachments++;
+		a->segment->attach_time = ipc_now();
+		a->segment->last_pid = child->pid;
+	}
+	mutex_unlock(&lock);
+	return err;
+}
+
 void shm_process_exit(struct process *p)
 {
 	struct attachment *a, *next;

@@ -26,5 +26,7 @@ struct shm_totals {
 };
 void shm_totals(struct shm_totals *ret);
 
+/* The child of a fork has what its parent has attached. -ENOMEM: shm_process_exit() ends it. */
+int __must_check shm_process_fork(struct process *p, struct process *child);
 /* exec and exit: the process's attachments are gone; its memory is unmapped by mm. */
 void shm_process_exit(struct process *p);

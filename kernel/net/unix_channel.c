@@ -13,7 +13,55 @@
 #include "kernel/core/kmem.h"
 #include "lib/base/string.h"
 
-#define PACKETS_MAX 512u /* in one queue */
+#define PACKETS_MAX 512u  /* in one queue */
+#define FLOOR	    4096u /* bytes that any queue may hold, however many there are */
+
+/*
+ * What all queues together take of the kernel's heap. Above a quarter of it a queue that already
+ * holds FLOOR bytes is full; it has a reader to wait for, so nobody waits for ever. Rings that are
+ * empty go above half of that.
+ */
+static u64 memory_used; /* atomic */
+
+static u64 memory_max(void)
+{
+	static u64 max; /* atomic; never changes once it is there */
+	u64 known = __atomic_load_n(&max, __ATOMIC_RELAXED);
+	struct kmem_stats heap;
+
+	if (known)
+		return known;
+	kmem_stats(&heap);
+	known = MAX((u64)heap.total / 4, (u64)FLOOR);
+	__atomic_store_n(&max, known, __ATOMIC_RELAXED);
+	return known;
+}
+
+static void charge(s64 bytes)
+{
+	__atomic_fetch_add(&memory_used, (u64)bytes, __ATOMIC_RELAXED);
+}
+
+static bool is_scarce(u64 share)
+{
+	return __atomic_load_n(&memory_used, __ATOMIC_RELAXED) > memory_max() / share;
+}
+
+static u32 limit_now(u32 limit)
+{
+	return is_scarce(1) ? MIN(limit, FLOOR) : limit;
+}
+
+static void free_ring(struct unix_channel *c)
+{
+	charge(-(s64)c->ring.room);
+	byte_ring_fini(&c->ring);
+}
+
+static void charge_packet(const struct unix_packet *p, int sign)
+{
+	charge(sign * (s64)(p->size + sizeof(*p)));
+}
 
 void unix_channel_init(struct unix_channel *c)
 {
@@ -48,6 +96,7 @@ static void free_packets(struct list_node *packets)
 		struct unix_packet *p = list_first_entry(packets, struct unix_packet, node);
 
 		list_del(&p->node);
+		charge_packet(p, -1);
 		unix_packet_free(p);
 	}
 }
@@ -55,7 +104,7 @@ static void free_packets(struct list_node *packets)
 void unix_channel_fini(struct unix_channel *c)
 {
 	free_packets(&c->packets);
-	byte_ring_fini(&c->ring);
+	free_ring(c);
 }
 
 /* Under the lock: a sender cannot go away, because it takes the lock to leave the list. */
@@ -80,7 +129,7 @@ void unix_channel_close(struct unix_channel *c)
 	list_splice_tail(&lost, &c->packets);
 	__atomic_store_n(&c->bytes, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&c->packet_count, 0, __ATOMIC_RELAXED);
-	byte_ring_fini(&c->ring);
+	free_ring(c);
 	wake_blocked(c);
 	mutex_unlock(&c->lock);
 	free_packets(&lost);
@@ -114,6 +163,7 @@ static long put_locked(struct unix_channel *c, struct net_message *m, u32 limit)
 	struct uio *piece;
 	long done = 0, n = 0;
 
+	limit = limit_now(limit);
 	if (c->no_reader || c->no_writer)
 		return -EPIPE;
 	if (!has_room(c, 1, limit)) {
@@ -129,7 +179,10 @@ static long put_locked(struct unix_channel *c, struct net_message *m, u32 limit)
 		mark->cred = m->control->cred;
 	}
 	while ((piece = net_data_piece(&m->data))) {
+		u32 room = c->ring.room;
+
 		n = byte_ring_put(&c->ring, piece, limit);
+		charge((s64)c->ring.room - room);
 		if (n <= 0)
 			break;
 		net_data_took(&m->data, n);
@@ -143,6 +196,7 @@ static long put_locked(struct unix_channel *c, struct net_message *m, u32 limit)
 		mark->control = m->control;
 		m->control = NULL;
 		mark->end = c->sent + done;
+		charge_packet(mark, 1);
 		list_add_tail(&c->packets, &mark->node);
 		__atomic_store_n(&c->packet_count, c->packet_count + 1, __ATOMIC_RELAXED);
 	}
@@ -239,6 +293,7 @@ static void forget_marks(struct unix_channel *c)
 		}
 		list_del(&mark->node);
 		__atomic_store_n(&c->packet_count, c->packet_count - 1, __ATOMIC_RELAXED);
+		charge_packet(mark, -1);
 		unix_packet_free(mark);
 	}
 }
@@ -267,6 +322,8 @@ static long get_locked(struct unix_channel *c, struct net_message *m)
 	if (!peek) {
 		c->received = at;
 		forget_marks(c);
+		if (!c->ring.fill && c->ring.room > FLOOR && is_scarce(2))
+			free_ring(c);
 	}
 	return at > start ? (long)(at - start) : n;
 }
@@ -293,11 +350,12 @@ int unix_channel_post(struct unix_channel *c, struct unix_packet *p, u32 limit)
 	mutex_lock(&c->lock);
 	if (c->no_reader || c->no_writer) {
 		err = -EPIPE;
-	} else if (!has_room(c, p->size, limit)) {
+	} else if (!has_room(c, p->size, limit_now(limit))) {
 		c->writer_waits = true;
 		err = -EAGAIN;
 	} else {
 		list_add_tail(&c->packets, &p->node);
+		charge_packet(p, 1);
 		__atomic_store_n(&c->bytes, c->bytes + p->size, __ATOMIC_RELAXED);
 		__atomic_store_n(&c->packet_count, c->packet_count + 1, __ATOMIC_RELEASE);
 	}
@@ -340,6 +398,7 @@ int unix_channel_take(struct unix_channel *c, bool peek, struct unix_packet **re
 	} else {
 		p = list_first_entry(&c->packets, struct unix_packet, node);
 		list_del(&p->node);
+		charge_packet(p, -1);
 		__atomic_store_n(&c->bytes, c->bytes - p->size, __ATOMIC_RELAXED);
 		__atomic_store_n(&c->packet_count, c->packet_count - 1, __ATOMIC_RELEASE);
 		*ret_wake = c->writer_waits;
@@ -366,7 +425,7 @@ bool unix_channel_wait_room(struct unix_channel *c, u64 size, u32 limit)
 	bool ok;
 
 	mutex_lock(&c->lock);
-	ok = has_room(c, size, limit) || c->no_writer || c->no_reader;
+	ok = has_room(c, size, limit_now(limit)) || c->no_writer || c->no_reader;
 	if (!ok)
 		c->writer_waits = true; /* whoever woke us took the last note away */
 	mutex_unlock(&c->lock);
@@ -379,7 +438,7 @@ bool unix_channel_poll_write(struct unix_channel *c, u32 limit, struct unix_sock
 
 	mutex_lock(&c->lock);
 	/* As on Linux a quarter of the buffer may be in use. */
-	ok = c->packet_count < PACKETS_MAX && 4 * (c->bytes + c->ring.fill) <= limit;
+	ok = c->packet_count < PACKETS_MAX && 4 * (c->bytes + c->ring.fill) <= limit_now(limit);
 	if (!ok) {
 		c->writer_waits = true;
 		if (sender && list_is_empty(&sender->blocked_node))

@@ -13,6 +13,7 @@
 #include "abi/sched.h"
 #include "abi/signal.h"
 #include "kernel/core/kmem.h"
+#include "kernel/ipc/shm.h"
 #include "kernel/mm/mm.h"
 #include "kernel/proc/proc_priv.h"
 #include "kernel/signal/signal.h"
@@ -103,6 +104,8 @@ static int memory_from_parent(struct process *child, struct process *p, u64 flag
 		child->mm = mm_get(p->mm);
 	} else {
 		err = mm_fork(p->mm, &child->mm);
+		if (!err)
+			err = shm_process_fork(p, child);
 		if (err)
 			return err;
 	}
@@ -175,6 +178,7 @@ void child_discard(struct process *child)
 	spin_lock(&process_tree_lock);
 	list_del(&child->sibling); /* before anybody could wait for it */
 	spin_unlock(&process_tree_lock);
+	shm_process_exit(child);
 	process_release_resources(child);
 	__atomic_store_n(&child->zombie, true, __ATOMIC_RELEASE);
 	process_reap(child);

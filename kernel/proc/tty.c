@@ -238,6 +238,11 @@ static int check_background(struct tty *t, int signo)
 	return -ERESTARTSYS;
 }
 
+bool tty_stop_is_final(void)
+{
+	return process_group_is_orphaned(current_process()->pgid, NULL);
+}
+
 int tty_check_read(struct tty *t)
 {
 	return check_background(t, SIGTTIN);

@@ -59,6 +59,9 @@ s32 tty_session(struct tty *t);
 int __must_check tty_check_read(struct tty *t);
 int __must_check tty_check_change(struct tty *t);
 
+/* Stopped by a key, the current process's group would have nobody in its session to continue it. */
+bool tty_stop_is_final(void);
+
 /* What a key or a window does: to the foreground group. -ESRCH: nobody is there. */
 int tty_signal(struct tty *t, int signo);
 /*

@@ -7,6 +7,7 @@
 #include "kernel/sched/thread.h"
 
 #include "abi/errno.h"
+#include "abi/resource.h"
 #include "abi/signal.h"
 #include "edge/hostcall_gen.h"
 #include "kernel/arch/arch.h"
@@ -20,6 +21,7 @@
 #include "kernel/sched/park.h"
 #include "kernel/sync/spinlock.h"
 #include "kernel/time/clock.h"
+#include "kernel/time/process_timers.h"
 #include "lib/base/string.h"
 
 /* Waiting for threads to be gone: they mostly are on their last instructions. */
@@ -115,6 +117,10 @@ s64 thread_run(u64 token)
 	turn_attach(t->process->mm);
 	if (t->process->is_late && exec_finish(t->process))
 		process_exit_group(SIGKILL);
+	/* A child of one with a limit; without memory for that it has none. */
+	if (t->tid == t->process->pid &&
+	    t->process->limits[ABI_RLIMIT_CPU].soft != ABI_RLIM_INFINITY)
+		(void)!timers_limit_cpu();
 	/* As on Linux, a place that cannot be written is the program's own affair. */
 	if (t->set_child_tid && put_user_u32((void __user *)t->set_child_tid, (u32)t->tid))
 		t->set_child_tid = 0;

@@ -11,6 +11,7 @@
 #include "abi/signal.h"
 #include "kernel/arch/arch.h"
 #include "kernel/proc/process.h"
+#include "kernel/proc/tty.h"
 #include "kernel/signal/signal_priv.h"
 #include "kernel/sys/restart.h"
 
@@ -102,6 +103,9 @@ static void take_default_action(struct thread *t, int signo)
 
 	if (!(SIG_BIT(signo) & SIGNALS_STOP))
 		process_exit_group(signo);
+	/* Nobody could continue it: all but SIGSTOP do nothing then. */
+	if (signo != SIGSTOP && tty_stop_is_final())
+		return;
 	process_lock(p);
 	if (p->exiting) {
 		process_unlock(p);

@@ -45,3 +45,9 @@ long arg_vector(const void __user *user, u64 count, struct abi_iovec **ret);
 
 /* File -> new descriptor; the file is put on failure. */
 long fd_publish(struct file *f, bool cloexec);
+
+/* Flags of open() that mean something; the others are ignored, as on Linux. */
+#define OPEN_FLAGS                                                                                 \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |      \
+	 O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |     \
+	 O_PATH | O_TMPFILE)

@@ -8,11 +8,6 @@
 #include "kernel/vfs/memfd.h"
 #include "lib/base/string.h"
 
-#define OPEN_FLAGS                                                                                 \
-	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |      \
-	 O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |     \
-	 O_PATH | O_TMPFILE)
-
 #define RESOLVE_NO_XDEV	      0x01u
 #define RESOLVE_NO_MAGICLINKS 0x02u
 #define RESOLVE_NO_SYMLINKS   0x04u

@@ -8,6 +8,7 @@
 #include "kernel/ipc/shm.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/sched/park.h"
 #include "kernel/sys/syscalls_gen.h"
 #include "kernel/time/timespec.h"
 
@@ -137,8 +138,8 @@ static long sem_info_to_user(void __user *buf, bool used)
 		.per_op = SEM_PER_OP,
 		.undos_per_process = SEM_PER_OP,
 		.undo_size = 20,
-		.value_max = SEM_VALUE_MAX,
-		.adjust_max = SEM_VALUE_MAX,
+		.value_max = SEM_MAX_VALUE,
+		.adjust_max = SEM_MAX_VALUE,
 	};
 	struct sem_totals totals;
 

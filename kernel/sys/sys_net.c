@@ -112,52 +112,68 @@ close_first:
 	return err;
 }
 
-long sys_bind(int fd, const void __user *address, int size)
+/* What a call does with its socket; `number` is the size of the address where there is one. */
+typedef int (*socket_call)(struct socket *s, struct file *f, const void __user *address,
+			   int number);
+
+static int do_bind(struct socket *s, struct file *f, const void __user *address, int size)
 {
 	struct net_address a;
+	int err = get_address(&a, address, size);
+
+	if (err)
+		return err;
+	return s->ops->bind ? s->ops->bind(s, &a) : -EOPNOTSUPP;
+}
+
+static int do_connect(struct socket *s, struct file *f, const void __user *address, int size)
+{
+	struct net_address a;
+	int err = get_address(&a, address, size);
+
+	if (err)
+		return err;
+	if (a.size < sizeof(a.family))
+		return -EINVAL;
+	return s->ops->connect ? s->ops->connect(s, &a, file_is_nonblocking(f)) : -EOPNOTSUPP;
+}
+
+static int do_listen(struct socket *s, struct file *f, const void __user *none, int backlog)
+{
+	return s->ops->listen ? s->ops->listen(s, backlog) : -EOPNOTSUPP;
+}
+
+static int do_shutdown(struct socket *s, struct file *f, const void __user *none, int how)
+{
+	return how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : s->ops->shutdown(s, how);
+}
+
+static long with_socket(int fd, socket_call call, const void __user *address, int number)
+{
 	struct socket *s;
 	struct file *f;
 	int err = arg_socket(fd, &f, &s);
 
 	if (err)
 		return err;
-	err = get_address(&a, address, size);
-	if (!err)
-		err = s->ops->bind ? s->ops->bind(s, &a) : -EOPNOTSUPP;
+	err = call(s, f, address, number);
 	file_put(f);
 	return err;
+}
+
+long sys_bind(int fd, const void __user *address, int size)
+{
+	return with_socket(fd, do_bind, address, size);
 }
 
 long sys_connect(int fd, const void __user *address, int size)
 {
-	struct net_address a;
-	struct socket *s;
-	struct file *f;
-	int err = arg_socket(fd, &f, &s);
-
-	if (err)
-		return err;
-	err = get_address(&a, address, size);
-	if (!err && a.size < sizeof(a.family))
-		err = -EINVAL;
-	if (!err)
-		err = s->ops->connect ? s->ops->connect(s, &a, file_is_nonblocking(f))
-				      : -EOPNOTSUPP;
-	file_put(f);
-	return err;
+	return with_socket(fd, do_connect, address, size);
 }
 
 long sys_listen(int fd, int backlog)
 {
-	struct socket *s;
-	struct file *f;
-	int err = arg_socket(fd, &f, &s);
-
-	if (err)
-		return err;
-	err = s->ops->listen ? s->ops->listen(s, backlog) : -EOPNOTSUPP;
-	file_put(f);
-	return err;
+	return with_socket(fd, do_listen, NULL, backlog);
 }
 
 long sys_accept4(int fd, void __user *address, void __user *size, int flags)
@@ -221,15 +237,7 @@ long sys_getpeername(int fd, void __user *address, void __user *size)
 
 long sys_shutdown(int fd, int how)
 {
-	struct socket *s;
-	struct file *f;
-	int err = arg_socket(fd, &f, &s);
-
-	if (err)
-		return err;
-	err = how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : s->ops->shutdown(s, how);
-	file_put(f);
-	return err;
+	return with_socket(fd, do_shutdown, NULL, how);
 }
 
 /* --- options ------------------------------------------------------------------------------- */

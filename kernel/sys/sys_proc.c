@@ -14,6 +14,7 @@
 #include "kernel/sys/sys_priv.h"
 #include "kernel/sys/syscalls_gen.h"
 #include "kernel/time/clock.h"
+#include "kernel/time/process_timers.h"
 #include "kernel/time/timespec.h"
 #include "lib/base/string.h"
 
@@ -134,6 +135,9 @@ static long change_limit(struct process *p, u32 resource, const void __user *lim
 	if (limit)
 		err = set_limit(p, resource, &wanted);
 	mutex_unlock(&p->exec_lock);
+	/* Another process sees it when it sets one itself, and its children do. */
+	if (limit && !err && resource == ABI_RLIMIT_CPU && p == current_process())
+		err = timers_limit_cpu();
 	if (err || !old)
 		return err;
 	return copy_to_user(old, &now, sizeof(now));
@@ -156,7 +160,10 @@ long sys_prlimit64(int pid, u32 resource, const void __user *limit, void __user 
 
 	if (!p)
 		return -ESRCH;
-	ret = change_limit(p, resource, limit, old);
+	if (p != current_process() && !process_may_inspect(p))
+		ret = -EPERM;
+	else
+		ret = change_limit(p, resource, limit, old);
 	process_put(p);
 	return ret;
 }

@@ -85,7 +85,8 @@ static int apply_open(struct process *child, const struct action *a)
 
 	if (ret)
 		return ret;
-	ret = name_open(child->fs, NULL, path, a->oflag & ~(u32)O_CLOEXEC, a->mode, 0, &f);
+	ret = name_open(child->fs, NULL, path, a->oflag & OPEN_FLAGS & ~(u32)O_CLOEXEC,
+			a->mode & S_IALL, 0, &f);
 	kfree(path);
 	if (ret)
 		return ret;

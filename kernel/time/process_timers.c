@@ -10,6 +10,7 @@
 #include "kernel/time/process_timers.h"
 
 #include "abi/errno.h"
+#include "abi/resource.h"
 #include "abi/signal.h"
 #include "abi/time.h"
 #include "kernel/core/kmem.h"
@@ -43,6 +44,7 @@ struct process_timers {
 	struct mutex mutex;   /* system calls */
 	struct spinlock lock; /* callbacks */
 	struct process_timer itimers[ITIMER_COUNT];
+	struct process_timer cpu_limit;		       /* RLIMIT_CPU */
 	struct process_timer *posix[POSIX_TIMERS_MAX]; /* mutex */
 };
 
@@ -148,6 +150,29 @@ static void expire(struct timer *t)
 		send(pt);
 }
 
+/* The CPU time of RLIMIT_CPU is used up: a signal each second from the soft limit to the hard. */
+static void expire_limit(struct timer *t)
+{
+	struct process_timer *pt = container_of(t, struct process_timer, timer);
+	struct process_timers *all = timers_of(pt->process);
+	bool due;
+
+	spin_lock(&all->lock);
+	due = pt->next && !cpu_not_yet(pt);
+	if (due) {
+		u64 hard = pt->process->limits[ABI_RLIMIT_CPU].hard;
+
+		pt->info.signo = hard != ABI_RLIM_INFINITY && cpu_now(pt) / NS_PER_SEC >= hard
+					 ? SIGKILL
+					 : SIGXCPU;
+		pt->cpu_deadline += NS_PER_SEC;
+		start_again(pt, cpu_look_again(pt, NS_PER_SEC));
+	}
+	spin_unlock(&all->lock);
+	if (due)
+		(void)signal_send_process(pt->process, &pt->info);
+}
+
 static void init_timer(struct process_timer *pt, struct process *p, int clock, int signo)
 {
 	*pt = (struct process_timer){
@@ -174,6 +199,8 @@ static struct process_timers *timers_get_or_new(struct process *p)
 	init_timer(&all->itimers[ABI_ITIMER_REAL], p, CLOCK_MONOTONIC, SIGALRM);
 	init_timer(&all->itimers[ABI_ITIMER_VIRTUAL], p, CLOCK_PROCESS_CPUTIME_ID, SIGVTALRM);
 	init_timer(&all->itimers[ABI_ITIMER_PROF], p, CLOCK_PROCESS_CPUTIME_ID, SIGPROF);
+	init_timer(&all->cpu_limit, p, CLOCK_PROCESS_CPUTIME_ID, SIGXCPU);
+	timer_init(&all->cpu_limit.timer, expire_limit);
 	if (__atomic_compare_exchange_n(&p->timers, &expected, all, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
 		return all;
@@ -215,6 +242,24 @@ static int arm(struct process_timers *all, struct process_timer *pt, u64 value, 
 	deadline = pt->is_cpu ? cpu_look_again(pt, value) : deadline_after(value);
 	pt->next = deadline;
 	return timer_start(&pt->timer, deadline);
+}
+
+int timers_limit_cpu(void)
+{
+	struct process *p = current_process();
+	u64 soft = p->limits[ABI_RLIMIT_CPU].soft, used, at;
+	bool is_limited = soft <= UINT64_MAX / NS_PER_SEC;
+	struct process_timers *all = is_limited ? timers_get_or_new(p) : timers_of(p);
+	int err;
+
+	if (!all)
+		return is_limited ? -ENOMEM : 0;
+	mutex_lock(&all->mutex);
+	used = process_cpu_ns(p);
+	at = MAX(soft, 1ull) * NS_PER_SEC; /* as on Linux 0 means a second */
+	err = arm(all, &all->cpu_limit, !is_limited ? 0 : at > used ? at - used : 1, 0);
+	mutex_unlock(&all->mutex);
+	return err;
 }
 
 int itimer_get(int which, struct timer_setting *ret)
@@ -411,6 +456,7 @@ void timers_process_exit(struct process *p)
 	timers_process_exec(p);
 	for (int i = 0; i < ITIMER_COUNT; i++)
 		timer_cancel_sync(&all->itimers[i].timer);
+	timer_cancel_sync(&all->cpu_limit.timer);
 	p->timers = NULL;
 	kfree(all);
 }

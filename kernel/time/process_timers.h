@@ -11,6 +11,12 @@ struct timer_setting {
 	u64 interval; /* 0: once */
 };
 
+/*
+ * The current process's RLIMIT_CPU was changed, or it begins with one: from now on SIGXCPU comes at
+ * the soft limit and each second after it, SIGKILL at the hard. 0, -ENOMEM, -EAGAIN.
+ */
+int __must_check timers_limit_cpu(void);
+
 int __must_check itimer_get(int which, struct timer_setting *ret);
 int __must_check itimer_set(int which, const struct timer_setting *setting,
 			    struct timer_setting *ret_old);

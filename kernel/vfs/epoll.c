@@ -100,10 +100,8 @@ static void item_free(struct epoll_item *it)
 	list_del(&it->ready_node);
 	spin_unlock(&ep->ready_lock);
 	list_del(&it->file_node);
-	if (it->host_fd >= 0) {
-		list_del(&it->host_node);
-		ep->host_count--;
-	}
+	list_del(&it->host_node);
+	ep->host_count -= it->host_fd >= 0;
 	rb_erase(&ep->items, &it->node);
 	kfree(it);
 }
@@ -123,42 +121,111 @@ static u32 host_events(const struct epoll_item *it)
 	return it->events & 0x3fff & ~__atomic_load_n(&it->told, __ATOMIC_SEQ_CST);
 }
 
-/* Host descriptors of the instance, kmalloc'ed; NULL: none, or no memory. */
-static struct host_pollfd *host_list(struct epoll *ep)
-{
-	struct host_pollfd *fds = ep->host_count ? kmalloc(ep->host_count * sizeof(*fds)) : NULL;
-	struct epoll_item *it;
-	u32 n = 0;
+/*
+ * An instance may be reached by many ways from the one that is waited for; each round of questions
+ * visits it once.
+ */
+static u64 round_number; /* epoll_lock */
 
-	if (!fds)
-		return NULL;
+static bool visited(struct epoll *ep)
+{
+	bool was = ep->asked == round_number;
+
+	ep->asked = round_number;
+	return was;
+}
+
+static struct epoll *inner_of(const struct epoll_item *it)
+{
+	return it->file->priv;
+}
+
+/* How many host descriptors can make the instance ready, those behind nested ones included. */
+static u32 count_hosts(struct epoll *ep)
+{
+	struct epoll_item *it;
+	u32 count;
+
+	if (visited(ep))
+		return 0;
+	count = ep->host_count;
+	list_for_each_entry (it, &ep->nested, host_node)
+		count += count_hosts(inner_of(it));
+	return count;
+}
+
+static u32 list_hosts(struct epoll *ep, struct host_pollfd *fds, u32 n)
+{
+	struct epoll_item *it;
+
+	if (visited(ep))
+		return n;
 	list_for_each_entry (it, &ep->hosts, host_node)
 		fds[n++] = (struct host_pollfd){.fd = host_events(it) ? it->host_fd : -1,
 						.events = host_events(it)};
-	return fds;
+	list_for_each_entry (it, &ep->nested, host_node)
+		n = list_hosts(inner_of(it), fds, n);
+	return n;
+}
+
+/* All of them, kmalloc'ed. Their number, -ENOMEM. 0: none. */
+static int host_list(struct epoll *ep, struct host_pollfd **ret)
+{
+	u32 count;
+
+	round_number++;
+	count = count_hosts(ep);
+	if (!count)
+		return 0;
+	*ret = count <= HOSTS_MAX ? kmalloc(count * sizeof(**ret)) : NULL;
+	if (!*ret)
+		return -ENOMEM;
+	round_number++;
+	return (int)list_hosts(ep, *ret, 0);
+}
+
+/* What the host said, in the order of list_hosts(). True when it made an item ready. */
+static bool take_answers(struct epoll *ep, const struct host_pollfd *fds, u32 *n)
+{
+	struct epoll_item *it;
+	bool any = false;
+
+	if (visited(ep))
+		return !list_is_empty(&ep->ready);
+	list_for_each_entry (it, &ep->hosts, host_node) {
+		it->host_ready = (u16)fds[(*n)++].revents;
+		if (it->host_ready) {
+			make_ready(it);
+			any = true;
+		}
+	}
+	list_for_each_entry (it, &ep->nested, host_node) {
+		if (take_answers(inner_of(it), fds, n)) {
+			make_ready(it);
+			any = true;
+		}
+	}
+	return any;
 }
 
 /* The host does not wake us: its descriptors are always asked, all in one call. */
 static void ask_hosts(struct epoll *ep)
 {
-	struct host_pollfd *fds = host_list(ep);
-	struct epoll_item *it;
+	struct host_pollfd *fds = NULL;
+	int count = host_list(ep, &fds);
 	u32 n = 0;
 
-	if (!fds)
+	if (count <= 0)
 		return;
-	if (thread_park_poll(fds, ep->host_count, 0, false) > 0) {
-		list_for_each_entry (it, &ep->hosts, host_node) {
-			it->host_ready = (u16)fds[n++].revents;
-			if (it->host_ready)
-				make_ready(it);
-		}
+	if (thread_park_poll(fds, (u32)count, 0, false) > 0) {
+		round_number++;
+		(void)take_answers(ep, fds, &n);
 	}
 	kfree(fds);
 }
 
 /*
- * Is anything in the instance ready? Only what was woken is asked, and leaves the list when it
+ * Is anything in the instance ready, ask_hosts() done? Only what was woken is asked, and leaves the list when it
  * is not: however many instances watch each other, a look costs what has happened since the last.
  */
 static bool has_ready(struct epoll *ep)
@@ -166,7 +233,6 @@ static bool has_ready(struct epoll *ep)
 	struct epoll_item *it;
 	bool ready = false;
 
-	ask_hosts(ep);
 	spin_lock(&ep->ready_lock);
 	while (!ready && !list_is_empty(&ep->ready)) {
 		it = list_first_entry(&ep->ready, struct epoll_item, ready_node);
@@ -204,6 +270,8 @@ static void item_look(struct epoll_item *it)
 		__atomic_store_n(&it->told, 0, __ATOMIC_SEQ_CST);
 		it->host_ready = file_poll(it->file, NULL);
 	}
+	if (it->file->ops == &epoll_ops)
+		ask_hosts(inner_of(it));
 	if (!item_poll(it))
 		return;
 	make_ready(it);
@@ -213,7 +281,7 @@ static void item_look(struct epoll_item *it)
 static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_epoll_event *event)
 {
 	struct rb_node **link = &ep->items.node, *parent = NULL;
-	struct registrar r = {{register_queue, register_host}, NULL};
+	struct registrar r = {{register_queue, register_host, NULL}, NULL};
 	struct epoll_item *it;
 	int err = epoll_check_loop(ep, f);
 
@@ -244,10 +312,12 @@ static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_e
 		return err;
 	}
 	r.item = it;
-	if (f->ops == &epoll_ops)
+	if (f->ops == &epoll_ops) {
 		register_queue(&r.table, &((struct epoll *)f->priv)->queue);
-	else
+		list_add_tail(&ep->nested, &it->host_node);
+	} else {
 		(void)file_poll(f, &r.table);
+	}
 	if (it->host_fd >= 0) {
 		if (ep->host_count == HOSTS_MAX) {
 			it->host_fd = -1;
@@ -360,8 +430,8 @@ long epoll_wait(struct file *epf, struct abi_epoll_event *ret, u32 max, u64 dead
 	struct epoll *ep = epf->priv;
 	struct host_pollfd *hosts = NULL;
 	struct wait_entry entry = {0};
-	u32 count, host_count;
-	int err = 0;
+	int err = 0, host_count = 0;
+	u32 count;
 
 	if (epf->ops != &epoll_ops || !max)
 		return -EINVAL;
@@ -369,15 +439,16 @@ long epoll_wait(struct file *epf, struct abi_epoll_event *ret, u32 max, u64 dead
 	for (;;) {
 		mutex_lock(&epoll_lock);
 		count = collect(ep, ret, max);
-		host_count = ep->host_count;
-		hosts = count || err || !deadline ? NULL : host_list(ep);
+		hosts = NULL;
+		if (!count && !err && deadline)
+			host_count = host_list(ep, &hosts);
 		mutex_unlock(&epoll_lock);
 		if (count || err || !deadline)
 			break;
-		if (host_count && !hosts)
-			err = -ENOMEM;
+		if (host_count < 0)
+			err = host_count;
 		else if (host_count)
-			err = thread_park_poll(hosts, host_count, deadline, true);
+			err = thread_park_poll(hosts, (u32)host_count, deadline, true);
 		else
 			err = thread_park(deadline, true);
 		kfree(hosts);
@@ -390,6 +461,18 @@ long epoll_wait(struct file *epf, struct abi_epoll_event *ret, u32 max, u64 dead
 	return err == -ETIMEDOUT ? 0 : err;
 }
 
+static void add_hosts_behind(struct epoll *ep, struct poll_table *pt)
+{
+	struct host_pollfd *fds = NULL;
+	int count = host_list(ep, &fds);
+
+	for (int i = 0; i < count; i++) {
+		if (fds[i].fd >= 0)
+			pt->add_hosts_behind(pt, fds[i].fd, (u32)fds[i].events);
+	}
+	kfree(fds);
+}
+
 static u32 epoll_poll(struct file *f, struct poll_table *pt)
 {
 	struct epoll *ep = f->priv;
@@ -397,7 +480,10 @@ static u32 epoll_poll(struct file *f, struct poll_table *pt)
 
 	poll_listen(pt, &ep->queue);
 	mutex_lock(&epoll_lock);
+	ask_hosts(ep);
 	ready = has_ready(ep);
+	if (!ready && pt && pt->add_hosts_behind)
+		add_hosts_behind(ep, pt);
 	mutex_unlock(&epoll_lock);
 	return ready ? POLLIN | POLLRDNORM : 0;
 }
@@ -428,6 +514,7 @@ int epoll_new(u32 flags, struct file **ret)
 	if (!ep)
 		return -ENOMEM;
 	list_init(&ep->hosts);
+	list_init(&ep->nested);
 	list_init(&ep->ready);
 	spin_init(&ep->ready_lock, LOCK_EPOLL_READY);
 	pollq_init(&ep->queue);

@@ -13,8 +13,10 @@ struct epoll {
 	struct rb_root items;	 /* epoll_lock; struct epoll_item */
 	struct list_node hosts;	 /* epoll_lock: items over host descriptors */
 	u32 host_count;
-	u64 seen;  /* epoll_lock: by which search last (epoll_paths.c) */
-	u32 depth; /* epoll_lock: what that search found */
+	struct list_node nested; /* epoll_lock: items over other instances, by host_node */
+	u64 asked;		 /* epoll_lock: by which round of questions to the host last */
+	u64 seen;		 /* epoll_lock: by which search last (epoll_paths.c) */
+	u32 depth;		 /* epoll_lock: what that search found */
 	struct pollq queue;
 	struct spinlock ready_lock;
 	struct list_node ready; /* ready_lock */
@@ -34,10 +36,10 @@ struct epoll_item {
 	u64 data;
 	struct list_node ready_node; /* ready_lock */
 	struct list_node file_node;  /* file.watchers, epoll_lock */
-	struct list_node host_node;
-	s32 host_fd;	/* -1: inside */
-	u32 host_ready; /* epoll_lock: what the host said last, until it is told */
-	u32 told;	/* atomic: edges of a host descriptor that the program knows of */
+	struct list_node host_node;  /* epoll.hosts or epoll.nested */
+	s32 host_fd;		     /* -1: inside */
+	u32 host_ready;		     /* epoll_lock: what the host said last, until it is told */
+	u32 told; /* atomic: edges of a host descriptor that the program knows of */
 	u32 queue_count;
 	struct epoll_watch watches[QUEUES_MAX];
 };

@@ -76,6 +76,7 @@ void poll_watch_remove(struct poll_watch *w)
 
 #define ENTRIES_INLINE 8
 #define HOSTS_MAX      512
+#define BEHIND	       UINT32_MAX /* as an item: the host descriptor is behind an epoll set */
 
 struct entry_chunk {
 	struct entry_chunk *next;
@@ -112,10 +113,8 @@ static void add_queue(struct poll_table *pt, struct pollq *q)
 	waitq_add(&q->threads, &p->last->entries[p->last->used++], false);
 }
 
-static void add_host(struct poll_table *pt, s32 fd, u32 events)
+static void add_host_for(struct poller *p, u32 item, s32 fd, u32 events)
 {
-	struct poller *p = container_of(pt, struct poller, table);
-
 	if (!p->hosts) {
 		p->hosts = kmalloc(HOSTS_MAX * (sizeof(*p->hosts) + sizeof(u32)));
 		if (!p->hosts) {
@@ -129,7 +128,19 @@ static void add_host(struct poll_table *pt, s32 fd, u32 events)
 		return;
 	}
 	p->hosts[p->host_count] = (struct host_pollfd){.fd = fd, .events = events};
-	p->host_items[p->host_count++] = p->item;
+	p->host_items[p->host_count++] = item;
+}
+
+static void add_host(struct poll_table *pt, s32 fd, u32 events)
+{
+	struct poller *p = container_of(pt, struct poller, table);
+
+	add_host_for(p, p->item, fd, events);
+}
+
+static void add_host_behind(struct poll_table *pt, s32 fd, u32 events)
+{
+	add_host_for(container_of(pt, struct poller, table), BEHIND, fd, events);
 }
 
 /* Asks all files; how many are ready inside. */
@@ -159,15 +170,21 @@ static int ask_host(struct poller *p, struct poll_item *items, u32 *ready, u64 d
 {
 	int n;
 
-	for (u32 i = 0; i < p->host_count; i++)
-		p->hosts[i].events = items[p->host_items[i]].events;
+	for (u32 i = 0; i < p->host_count; i++) {
+		if (p->host_items[i] != BEHIND)
+			p->hosts[i].events = items[p->host_items[i]].events;
+	}
 	n = thread_park_poll(p->hosts, p->host_count, *ready ? 0 : deadline, true);
 	if (n <= 0)
 		return n;
 	for (u32 i = 0; i < p->host_count; i++) {
-		struct poll_item *it = &items[p->host_items[i]];
-		u32 got = (u16)p->hosts[i].revents & (it->events | POLLERR | POLLHUP | POLLNVAL);
+		struct poll_item *it;
+		u32 got;
 
+		if (p->host_items[i] == BEHIND)
+			continue; /* the next scan asks the object itself */
+		it = &items[p->host_items[i]];
+		got = (u16)p->hosts[i].revents & (it->events | POLLERR | POLLHUP | POLLNVAL);
 		if (got && !it->revents)
 			(*ready)++;
 		it->revents |= got;
@@ -191,7 +208,7 @@ static void poller_end(struct poller *p)
 
 long poll_wait(struct poll_item *items, size_t count, u64 deadline)
 {
-	struct poller p = {.table = {add_queue, add_host}};
+	struct poller p = {.table = {add_queue, add_host, add_host_behind}};
 	bool registered = false;
 	u32 ready;
 	int err = 0;

@@ -36,6 +36,11 @@ struct poll_table {
 	void (*add_queue)(struct poll_table *pt, struct pollq *q);
 	/* The object is a host descriptor: the host is asked for `events`. */
 	void (*add_host)(struct poll_table *pt, s32 host_fd, u32 events);
+	/*
+	 * The object's state depends on that of host descriptors, as an epoll set's does: when the
+	 * host says one of `events`, the object is asked again. NULL: not needed.
+	 */
+	void (*add_hosts_behind)(struct poll_table *pt, s32 host_fd, u32 events);
 };
 
 static inline void poll_listen(struct poll_table *pt, struct pollq *q)

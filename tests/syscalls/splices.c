@@ -85,9 +85,7 @@ static void pipes(void)
 	EXPECT(b[0], "ab");
 	CHECK_ERRNO(tee(a[0], b[1], 4, SPLICE_F_NONBLOCK), EAGAIN);
 	CHECK_ERRNO(tee(a[0], a[1], 4, 0), EINVAL);
-	CHECK_ERRNO(tee(0, a[1], 4, 0) == -1 && errno == EAGAIN ? (errno = EINVAL, -1)
-								: tee(-1, a[1], 4, 0),
-		    EBADF);
+	CHECK_ERRNO(tee(-1, a[1], 4, 0), EBADF);
 	/* A full one takes nothing; one with room takes what fits. */
 	size = fcntl(b[1], F_GETPIPE_SZ);
 	CHECK_EQ(fcntl(b[1], F_SETFL, O_NONBLOCK), 0);

@@ -7,6 +7,9 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/eventfd.h>
@@ -505,6 +508,45 @@ static void epoll_nested_readiness(void)
 	close(fd);
 }
 
+/* A set within a set wakes who waits for the outer one, also when sockets of the host are in it. */
+static void *send_later(void *arg)
+{
+	usleep(50000);
+	CHECK_EQ(send(*(int *)arg, "x", 1, 0), 1);
+	return NULL;
+}
+
+static void epoll_over_internet_sockets(void)
+{
+	struct sockaddr_in at = {AF_INET, 0, {htonl(INADDR_LOOPBACK)}};
+	struct epoll_event in = {EPOLLIN, {.fd = 5}}, got;
+	socklen_t size = sizeof(at);
+	int receiver = socket(AF_INET, SOCK_DGRAM, 0), sender = socket(AF_INET, SOCK_DGRAM, 0);
+	int inner = epoll_create1(0), middle = epoll_create1(0), outer = epoll_create1(0);
+	struct pollfd p = {outer, POLLIN};
+	pthread_t thread;
+	char c;
+
+	REQUIRE(bind(receiver, (struct sockaddr *)&at, sizeof(at)) == 0);
+	CHECK_EQ(getsockname(receiver, (struct sockaddr *)&at, &size), 0);
+	CHECK_EQ(connect(sender, (struct sockaddr *)&at, sizeof(at)), 0);
+	CHECK_EQ(epoll_ctl(inner, EPOLL_CTL_ADD, receiver, &in), 0);
+	CHECK_EQ(epoll_ctl(middle, EPOLL_CTL_ADD, inner, &in), 0);
+	CHECK_EQ(epoll_ctl(outer, EPOLL_CTL_ADD, middle, &in), 0);
+	CHECK_EQ(epoll_wait(outer, &got, 1, 0), 0);
+	for (int i = 0; i < 2; i++) {
+		pthread_create(&thread, NULL, send_later, &sender);
+		CHECK_EQ(i ? poll(&p, 1, 20000) : epoll_wait(outer, &got, 1, 20000), 1);
+		CHECK_EQ(epoll_wait(outer, &got, 1, 0), 1);
+		CHECK_EQ(epoll_wait(inner, &got, 1, 0), 1);
+		CHECK_EQ(recv(receiver, &c, 1, 0), 1);
+		CHECK_EQ(epoll_wait(outer, &got, 1, 0), 0);
+		CHECK_EQ(poll(&p, 1, 0), 0);
+		pthread_join(thread, NULL);
+	}
+	CHECK_EQ(close(inner) | close(middle) | close(outer) | close(receiver) | close(sender), 0);
+}
+
 static void epoll_exclusive(void)
 {
 	struct epoll_event e = {.events = EPOLLIN | EPOLLEXCLUSIVE}, got;
@@ -530,5 +572,5 @@ static void epoll_exclusive(void)
 }
 
 CHECK_MAIN(pipes, pipe_opened_by_name, fifo_meetings, blocking_pipe, eventfds, polls, epolls,
-	   epoll_chains, epoll_width, epoll_lattice, epoll_nested_readiness, epoll_exclusive,
-	   timerfds, timerfd_clocks)
+	   epoll_chains, epoll_width, epoll_lattice, epoll_nested_readiness,
+	   epoll_over_internet_sockets, epoll_exclusive, timerfds, timerfd_clocks)

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Resource limits as the kernel enforces them, and stops that nobody could end. */
+#include "check.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+static volatile sig_atomic_t over_limit;
+
+static void note(int signo)
+{
+	over_limit++;
+}
+
+static void limit(int resource, rlim_t soft, rlim_t hard)
+{
+	struct rlimit r = {soft, hard};
+
+	if (setrlimit(resource, &r))
+		_exit(99);
+}
+
+static int status_of(pid_t pid)
+{
+	int status = -1;
+
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void burn(void)
+{
+	for (volatile long i = 0;; i++)
+		;
+}
+
+/* SIGXCPU at the soft limit, for a child that inherited it as well; SIGKILL at the hard one. */
+static void cpu_time(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		signal(SIGXCPU, note);
+		limit(RLIMIT_CPU, 1, 2);
+		if (!fork()) {
+			signal(SIGXCPU, SIG_DFL);
+			burn();
+		}
+		if (wait(&status) < 0 || !WIFSIGNALED(status) || WTERMSIG(status) != SIGXCPU)
+			_exit(1);
+		while (!over_limit)
+			;
+		burn();
+	}
+	status = status_of(pid);
+	CHECK(WIFSIGNALED(status));
+	CHECK_EQ(WTERMSIG(status), SIGKILL);
+}
+
+static void file_size(void)
+{
+	char name[] = "/tmp/limits-XXXXXX", bytes[2000] = {0};
+	int fd = mkstemp(name);
+	pid_t pid = fork();
+
+	if (!pid) {
+		limit(RLIMIT_FSIZE, 1000, 1000);
+		signal(SIGXFSZ, note);
+		if (write(fd, bytes, 2000) != 1000 || write(fd, bytes, 1) != -1 || errno != EFBIG)
+			_exit(1);
+		_exit(over_limit != 1);
+	}
+	CHECK_EQ(status_of(pid), 0);
+	close(fd);
+	unlink(name);
+}
+
+static void others(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		int fds[2];
+
+		limit(RLIMIT_NOFILE, 10, 10);
+		while (dup(0) >= 0)
+			;
+		if (errno != EMFILE || pipe(fds) != -1 || errno != EMFILE)
+			_exit(1);
+		limit(RLIMIT_AS, 64 << 20, 64 << 20);
+		if (mmap(NULL, 128 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+			    MAP_FAILED ||
+		    errno != ENOMEM)
+			_exit(2);
+		if (setuid(1000))
+			_exit(3);
+		_exit(prlimit(getppid(), RLIMIT_NOFILE, NULL, &(struct rlimit){0}) != -1 ||
+		      errno != EPERM);
+	}
+	CHECK_EQ(status_of(pid), 0);
+}
+
+/* A session of one: a stop from the terminal does nothing, because nobody could continue it. */
+static void orphans_do_not_stop(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (setsid() < 0)
+			_exit(1);
+		raise(SIGTSTP);
+		raise(SIGTTIN);
+		raise(SIGTTOU);
+		_exit(0);
+	}
+	CHECK_EQ(status_of(pid), 0);
+}
+
+CHECK_MAIN(cpu_time, file_size, others, orphans_do_not_stop)
