@@ -149,15 +149,16 @@ static int become_machine(const struct sign_info *own)
 }
 
 int machine_key_prove(const struct signer *signer, const struct sign_info *instance,
-		      const struct occlum_config *config)
+		      const struct occlum_config *config, bool need_machine)
 {
+	const bool is_sim = instance->params.mode == ENCLAVE_MODE_SIM;
 	const char *tool = signer->tool ? signer->tool : place_of(PIECE_SIGN_TOOL);
 	char key[PATH_MAX];
 	struct sign_info own;
 
 	if (machine)
 		return 0;
-	if (instance->params.mode != ENCLAVE_MODE_SIM)
+	if (!is_sim && need_machine)
 		return complain("the instance is built for hardware (SGX_MODE=HW); its autokey is "
 				"known to the CPU alone, and getting it from there is not yet "
 				"supported");
@@ -171,5 +172,5 @@ int machine_key_prove(const struct signer *signer, const struct sign_info *insta
 		return 1;
 	if (sign_fresh(key, tool, config, &own) || same_signer(&own, instance))
 		return 1;
-	return become_machine(&own);
+	return is_sim ? become_machine(&own) : 0;
 }

@@ -110,7 +110,7 @@ static int explain(const struct config_volume *c, const struct view_options *o, 
 
 	switch (-err) {
 	case ENOKEY:
-		return complain("the image '%s' is encrypted; give the --image-key that it was "
+		return complain("'%s' is encrypted; give the --image-key that the instance was "
 				"built with",
 				c->source);
 	case EKEYREJECTED:
@@ -118,10 +118,16 @@ static int explain(const struct config_volume *c, const struct view_options *o, 
 			return complain("wrong key: the image '%s' does not open with the given "
 					"--image-key",
 					c->source);
+		if (c->image_type == CONFIG_IMAGE_ENCRYPTED)
+			return complain("wrong key: the writable layer '%s' does not open with the "
+					"given --image-key, which opens the image; it was written "
+					"under another one, or, before the image was encrypted, on "
+					"another machine",
+					c->source);
 		return complain("wrong machine: the writable layer '%s' does not open with the "
-				"key of this machine%s; it was written on another machine, as "
+				"key of this machine; it was written on another machine, as "
 				"another user, or by an enclave of another signer or product id",
-				c->source, o->image_key ? " nor with the given --image-key" : "");
+				c->source);
 	case EBADMSG:
 		return complain("damaged: '%s' was changed outside of the enclave; a digest or "
 				"tag does not fit",
@@ -135,6 +141,10 @@ static int explain(const struct config_volume *c, const struct view_options *o, 
 		return o->snapshot ? complain("'%s' has no snapshot '%s'", c->source, o->snapshot)
 				   : complain("'%s' does not exist", c->source);
 	case EBUSY: return complain("'%s' is in use by another process", c->source);
+	case EROFS:
+		return complain("'%s' lies on a read-only file system; --read-only shows it as it "
+				"is",
+				c->source);
 	default: return complain_errno(err, "cannot open '%s'", c->source);
 	}
 }
@@ -188,7 +198,8 @@ static int open_upper(struct view *v, const struct built *b, const struct view_o
 			       ? complain("nothing was written yet: '%s' is empty", top->source)
 			       : 0;
 	}
-	if (machine_key_prove(&o->signer, &b->info, &b->config))
+	if (machine_key_prove(&o->signer, &b->info, &b->config,
+			      top->image_type != CONFIG_IMAGE_ENCRYPTED))
 		return 1;
 	return open_volume(top, b, o, key, &v->upper);
 }
@@ -208,7 +219,8 @@ int view_open(struct view *v, const struct built *b, const struct view_options *
 		if (image_key_load(o->image_key, key))
 			return 1;
 	}
-	err = o->layer != VIEW_UPPER && open_lowers(v, b, o, key, lowers, count);
+	/* With a key the image is opened in any case: it tells a wrong key from another machine. */
+	err = (o->layer != VIEW_UPPER || key) && open_lowers(v, b, o, key, lowers, count);
 	if (!err && o->layer != VIEW_IMAGE)
 		err = open_upper(v, b, o, key);
 	if (key)

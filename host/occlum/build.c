@@ -62,6 +62,12 @@ static void stamp_image(struct build *b)
 	if (b->options.buildin_image_key)
 		sha256_update(&s, b->image_key, sizeof(b->image_key));
 	sha256_final(&s, b->now.initfs);
+	if (!b->encrypted)
+		return;
+	sha256_init(&s);
+	sha256_update(&s, "layer key" BUILDER_VERSION, sizeof("layer key" BUILDER_VERSION));
+	sha256_update(&s, b->image_key, sizeof(b->image_key));
+	sha256_final(&s, b->now.layer_key);
 }
 
 static int stamp_enclave(struct build *b, const u8 config_digest[32])
@@ -406,6 +412,13 @@ static int prepare_run(const struct build *b)
 		complain("the enclave has another signer or product id than before; the files that "
 			 "earlier runs wrote open only for the one that wrote them "
 			 "(`occlum build --reset` deletes them)");
+	/* Without one before, the layer goes on under the key of this machine. */
+	if (!mem_is_zero(b->before.layer_key, 32) &&
+	    memcmp(b->before.layer_key, b->now.layer_key, 32) != 0)
+		complain(
+			"the files that earlier runs wrote are sealed under the --image-key of the "
+			"previous build and do not open with this one "
+			"(`occlum build --reset` deletes them)");
 	if (!mem_is_zero(b->image_digest_before, 32) &&
 	    memcmp(b->image_digest_before, b->image_digest, 32) != 0)
 		complain("the image below run/ has changed; the files that earlier runs wrote are "

@@ -37,6 +37,7 @@ struct build_stamp {
 	/* For `occlum run`, which says when the trees have changed since; an instance may be copied. */
 	u8 image_look[32];
 	u8 initfs_look[32];
+	u8 layer_key[32]; /* which image key the writable layer is sealed under; zero: none */
 };
 
 struct build {

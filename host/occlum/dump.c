@@ -59,6 +59,9 @@ static void put_volume(FILE *f, const struct config_volume *v)
 			v->image_type == CONFIG_IMAGE_ENCRYPTED ? "encrypted" : "integrity-only",
 			hex);
 	}
+	if (v->role == CONFIG_ROLE_ROOT)
+		fprintf(f, ", \"key\": \"%s\"",
+			v->image_type == CONFIG_IMAGE_ENCRYPTED ? "image key" : "autokey");
 	fprintf(f, ", \"suite\": %u, \"min_epoch\": %u, \"min_isvsvn\": %u", v->suite, v->min_epoch,
 		v->min_isvsvn);
 	if (!mem_is_zero(v->volume_id, sizeof(v->volume_id))) {

@@ -26,6 +26,7 @@ static const struct {
 	{"initfs-made", offsetof(struct build_stamp, initfs_made)},
 	{"image-look", offsetof(struct build_stamp, image_look)},
 	{"initfs-look", offsetof(struct build_stamp, initfs_look)},
+	{"layer-key", offsetof(struct build_stamp, layer_key)},
 };
 
 int stamp_write(const struct build_stamp *stamp, const char *path)

@@ -73,8 +73,10 @@ struct config_anchor {
 /* One volume: a layer of a unionfs, or the volume of a mount of type sefs. */
 struct config_volume {
 	enum config_role role;
-	enum config_image_type image_type; /* of the two pinned roles, else 0 */
-	u8 suite;			   /* cipher: 1 AES-128-GCM, 2 AES-256-GCM */
+	/* Of the two pinned roles. ROLE_ROOT: ENCRYPTED when the image key opens this layer too, on any
+	 * machine, else 0; other roles: 0. */
+	enum config_image_type image_type;
+	u8 suite;      /* cipher: 1 AES-128-GCM, 2 AES-256-GCM */
 	u16 min_epoch; /* older key epochs and security versions are not opened */
 	u16 min_isvsvn;
 	u8 volume_id[CONFIG_VOLUME_ID_SIZE]; /* part of the key derivation; zero: by role alone */

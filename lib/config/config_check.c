@@ -122,7 +122,8 @@ static bool volume_is_ok(const struct config_volume *v)
 	if (is_image && v->image_type != CONFIG_IMAGE_INTEGRITY &&
 	    v->image_type != CONFIG_IMAGE_ENCRYPTED)
 		return false;
-	if (!is_image && v->image_type != 0)
+	if (!is_image && v->image_type != 0 &&
+	    (v->role != CONFIG_ROLE_ROOT || v->image_type != CONFIG_IMAGE_ENCRYPTED))
 		return false;
 	if (v->keep_upper && v->role != CONFIG_ROLE_ROOT)
 		return false;
@@ -147,7 +148,11 @@ static bool layers_are_ok(const struct config_mount *m)
 		if (!config_role_is_pinned(m->layers[i].role))
 			return false;
 	}
-	return m->layer_count >= 2 && !config_role_is_pinned(m->layers[last].role);
+	if (m->layer_count < 2 || config_role_is_pinned(m->layers[last].role))
+		return false;
+	/* A layer under the image key lies over an image under the image key. */
+	return m->layers[last].image_type == 0 ||
+	       m->layers[last - 1].image_type == m->layers[last].image_type;
 }
 
 static bool mount_is_ok(const struct config_mount *m)

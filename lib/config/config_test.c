@@ -206,6 +206,8 @@ static void impossible_settings_are_refused(void **state)
 	REFUSE(c->app.mounts[2].layers[0].anchor.place = NULL);
 	REFUSE(c->app.mounts[2].layers[0].role = CONFIG_ROLE_TEMPORARY);
 	REFUSE(c->app.mounts[0].layers[0].anchor = c->app.mounts[2].layers[0].anchor);
+	REFUSE(c->app.mounts[0].layers[1].image_type = CONFIG_IMAGE_INTEGRITY);
+	REFUSE(c->app.mounts[0].layers[1].image_type = CONFIG_IMAGE_ENCRYPTED); /* image: not */
 }
 
 static void a_path_is_plain_or_not(void **state)

@@ -569,6 +569,12 @@ static void pin_stage(struct config_stage *stage, const u8 *digest, enum config_
 
 	memcpy(image->digest, digest, sizeof(image->digest));
 	image->image_type = type;
+	for (u32 i = 1; i < stage->mounts[0].layer_count; i++) {
+		struct config_volume *v = &stage->mounts[0].layers[i];
+
+		if (v->role == CONFIG_ROLE_ROOT)
+			v->image_type = type == CONFIG_IMAGE_ENCRYPTED ? type : 0;
+	}
 }
 
 void settings_pin(struct occlum_config *config, const u8 *init_digest, const u8 *app_digest,

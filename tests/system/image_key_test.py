@@ -49,8 +49,23 @@ def main():
             instance.run("/bin/busybox", "tee", "/root/above", stdin=b"above\n")
             done = instance.run("/bin/busybox", "cat", "/root/above")
             expect(done.stdout == b"above\n", describe(done))
+        with report.case("another image key, and none: the build says what does not open any more"):
+            other = work + "/other.key"
+            subprocess.run([instance.occlum, "gen-image-key", other], check=True, capture_output=True)
+            done = instance.build("--image-key", other, "--buildin-image-key")
+            expect("do not open" in done.stderr, done.stderr)
+            done = instance.run("/bin/busybox", "true")
+            expect(done.returncode != 0 and b"image key" in done.stderr, describe(done))
+        with report.case("the layer opens with its image key, whatever the machine"):
+            instance.build("--image-key", key, "--buildin-image-key")
+            machine = work + "/other-machine.key"
+            with open(machine, "wb") as f:
+                f.write(os.urandom(32))
+            os.chmod(machine, 0o600)
+            done = instance.run("/bin/busybox", "cat", "/root/above", env={"OCCLUM_SIM_KEY": machine})
+            expect(done.stdout == b"above\n", describe(done))
         with report.case("back to an integrity-only image without --force"):
-            instance.build()
+            instance.build("--reset")
             done = instance.run("/bin/busybox", "cat", "/etc/secret")
             expect(done.stdout == SECRET * 200, describe(done))
         for name, text in (("short", "c7-32\n"), ("letters", "zz-" * 15 + "zz\n"), ("empty", "")):

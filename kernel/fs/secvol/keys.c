@@ -4,6 +4,10 @@
  * exactly that key, which the CPU grants to this version and later ones. The slot's numbers are
  * not authenticated yet when they are used: all they can do is derive another key, which then does
  * not open the slot; the minimum comes from the measured configuration.
+ *
+ * A layer over an encrypted image is sealed under the image key instead, so that it opens wherever
+ * the image does. Its key encryption key is another than the image's (lib/secvol/keys.c: uuid and
+ * role). One that was made before, under the autokey, goes on opening where it was made.
  */
 #include "kernel/fs/secvol/keys.h"
 
@@ -38,8 +42,14 @@ static int own_report(struct sgx_report *ret)
 static int describe(void *arg, struct secvol_slot_info *slot)
 {
 	alignas(512) struct sgx_report report;
-	int err = own_report(&report);
+	const struct auto_key *key = arg;
+	int err;
 
+	if (key->image_key) {
+		slot->type = SECVOL_SLOT_USER;
+		return 0;
+	}
+	err = own_report(&report);
 	if (err)
 		return err;
 	slot->type = SECVOL_SLOT_EGETKEY;
@@ -57,8 +67,14 @@ static int get(void *arg, const struct secvol_slot_info *slot, u8 ikm[64], size_
 	alignas(512) struct sgx_keyrequest request = {0};
 	alignas(512) struct sgx_report report;
 	alignas(16) u8 seal[SGX_KEY_SIZE];
-	int err = own_report(&report);
+	int err;
 
+	if (slot->type == SECVOL_SLOT_USER && key->image_key && slot->epoch >= key->min_epoch) {
+		memcpy(ikm, key->image_key->key, key->image_key->size);
+		*ret_size = key->image_key->size;
+		return 0;
+	}
+	err = own_report(&report);
 	if (err)
 		return err;
 	if (slot->type != SECVOL_SLOT_EGETKEY || slot->policy != policy_of(&report))

@@ -223,8 +223,10 @@ static void explain(const struct volume *vol, int err)
 		return;
 	switch (-err) {
 	case EKEYREJECTED:
-		why = vol->is_image
-			      ? "does not open with the image key that init gave"
+		why = vol->is_image ? "does not open with the image key that init gave"
+		      : vol->auto_key.image_key
+			      ? "does not open with the image key that init gave: it was written "
+				"under another one, or is another kind of volume"
 			      : "does not open with this enclave's key: it belongs to another "
 				"signer, product, config id or machine, or is another kind of "
 				"volume";
@@ -292,6 +294,13 @@ static int set_keys(struct volume *vol, const struct config_volume *c, const u8 
 		secvol_fixed_key_source(src, &vol->fixed_key);
 		return random_bytes(vol->fixed_key.key, 32);
 	default:
+		if (c->image_type == CONFIG_IMAGE_ENCRYPTED) {
+			if (!image_key)
+				return -ENOKEY;
+			vol->fixed_key.size = 16;
+			memcpy(vol->fixed_key.key, image_key, 16);
+			vol->auto_key.image_key = &vol->fixed_key;
+		}
 		vol->auto_key.min_isvsvn = c->min_isvsvn;
 		vol->auto_key.min_epoch = c->min_epoch;
 		auto_key_source(src, &vol->auto_key);
