@@ -131,7 +131,11 @@ int instance_lock_take(const char *folder, const char *what, int *ret_fd, char *
 		       size_t text_size)
 {
 	int fd = lock_open(folder, O_RDWR | O_CREAT), err = 0, len;
+	bool read_only = fd == -EROFS; /* the lock holds there too, without a name in it */
 	char line[64];
+
+	if (read_only)
+		fd = lock_open(folder, O_RDONLY);
 
 	if (fd < 0) {
 		snprintf(text, text_size, "cannot open " INSTANCE_LOCK ": %s",
@@ -147,6 +151,10 @@ int instance_lock_take(const char *folder, const char *what, int *ret_fd, char *
 			snprintf(text, text_size, "cannot lock " INSTANCE_LOCK ": %s",
 				 strerror(-err));
 		goto fail;
+	}
+	if (read_only) {
+		*ret_fd = fd;
+		return 0;
 	}
 	len = snprintf(line, sizeof(line), "%ld %s\n", (long)getpid(), what);
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, line, (size_t)len, 0) != len) {

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,10 @@
 #include <unistd.h>
 
 #include "host/lib/bs_host.h"
+#include "host/lib/instance_lock.h"
 #include "host/occlum/build.h"
 #include "host/occlum/command.h"
+#include "host/occlum/file.h"
 #include "host/occlum/report.h"
 #include "lib/base/string.h"
 #include "lib/crypto/crypto.h"
@@ -310,6 +313,32 @@ static int open_and_check(struct fsck *f)
 	return err;
 }
 
+#define INSTANCE_DEPTH 4 /* run/mount/__ROOT, and one for volumes elsewhere */
+
+/* A volume of an instance is looked at while nothing else uses the instance, which is named. */
+static int lock_instance_around(const char *volume)
+{
+	char folder[PATH_MAX], lock[PATH_MAX], text[256];
+	int fd; /* stays open until the process ends */
+
+	if (!realpath(volume, folder))
+		return 0; /* said when it is opened */
+	for (int i = 0; i < INSTANCE_DEPTH; i++) {
+		char *slash = strrchr(folder, '/');
+
+		if (!slash || slash == folder)
+			return 0;
+		*slash = 0;
+		if (path_join(lock, sizeof(lock), folder, INSTANCE_LOCK) < 0 || !file_exists(lock))
+			continue;
+		/* What cannot be locked is only looked at all the same. */
+		return instance_lock_take(folder, "fsck", &fd, text, sizeof(text)) == -EBUSY
+			       ? complain_known("%s", text)
+			       : 0;
+	}
+	return 0;
+}
+
 int command_fsck(int argc, char **argv)
 {
 	static const struct option options[] = {{"key", required_argument, NULL, 'k'},
@@ -343,6 +372,8 @@ int command_fsck(int argc, char **argv)
 	if (optind + 1 != argc)
 		return complain("name one volume: a directory or a file");
 	f.volume = argv[optind];
+	if (lock_instance_around(f.volume))
+		return 1;
 	err = crypto_init(NULL);
 	return err ? complain_errno(err, "cryptography does not start") : open_and_check(&f);
 }
