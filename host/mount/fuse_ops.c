@@ -129,8 +129,10 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct node *n;
-	int err = node_create(node_of(req, parent), name, mode, rdev, ctx->uid, ctx->gid, &n);
+	int err = room_need(server_of(req), 0);
 
+	if (!err)
+		err = node_create(node_of(req, parent), name, mode, rdev, ctx->uid, ctx->gid, &n);
 	if (err)
 		reply_error(req, err);
 	else
@@ -146,7 +148,10 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct node *n;
-	int err = node_symlink(node_of(req, parent), name, target, ctx->uid, ctx->gid, &n);
+	int err = room_need(server_of(req), 0);
+
+	if (!err)
+		err = node_symlink(node_of(req, parent), name, target, ctx->uid, ctx->gid, &n);
 
 	if (err)
 		reply_error(req, err);
@@ -160,8 +165,11 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct fuse_entry_param e;
 	struct node *n;
-	int err = node_create(node_of(req, parent), name, S_IFREG | (mode & 07777), 0, ctx->uid,
-			      ctx->gid, &n);
+	int err = room_need(server_of(req), 0);
+
+	if (!err)
+		err = node_create(node_of(req, parent), name, S_IFREG | (mode & 07777), 0, ctx->uid,
+				  ctx->gid, &n);
 
 	if (err) {
 		reply_error(req, err);
@@ -178,7 +186,10 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
 	struct node *n = node_of(req, ino);
-	int err = node_link(n, node_of(req, parent), name);
+	int err = room_need(server_of(req), 0);
+
+	if (!err)
+		err = node_link(n, node_of(req, parent), name);
 
 	if (err)
 		reply_error(req, err);
@@ -280,6 +291,8 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 		reply_error(req, err);
 		return;
 	}
+	room_limit(&s.bfree, s.bsize);
+	room_limit(&s.bavail, s.bsize);
 	out = (struct statvfs){.f_bsize = s.bsize,
 			       .f_frsize = s.bsize,
 			       .f_blocks = s.blocks,
@@ -322,7 +335,10 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
 		     struct fuse_file_info *fi)
 {
-	long n = node_write(node_of(req, ino), buf, size, (u64)offset);
+	long n = room_need(server_of(req), size);
+
+	if (!n)
+		n = node_write(node_of(req, ino), buf, size, (u64)offset);
 
 	if (n < 0)
 		reply_error(req, (int)n);
@@ -367,6 +383,8 @@ static void op_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct f
 	while (buf && done < len && done < GIB(1)) {
 		n = node_read(a, buf, MIN(len - done, (size_t)REQUEST_MAX),
 			      (u64)from_offset + done);
+		if (n > 0 && room_need(server_of(req), (size_t)n))
+			n = -ENOSPC;
 		if (n > 0)
 			n = node_write(b, buf, (size_t)n, (u64)to_offset + done);
 		if (n <= 0)
@@ -415,7 +433,10 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
 			size_t size, int flags)
 {
-	reply_error(req, node_setxattr(node_of(req, ino), name, value, size, (u32)flags));
+	int err = room_need(server_of(req), size);
+
+	reply_error(req,
+		    err ? err : node_setxattr(node_of(req, ino), name, value, size, (u32)flags));
 }
 
 static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)

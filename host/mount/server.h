@@ -15,6 +15,11 @@ struct server {
 	bool read_only;
 };
 
+/* room.c: the volume is fixed; the host's disk below it may be full sooner. 0 or -ENOSPC. */
+int __must_check room_need(const struct server *s, size_t size);
+/* Not more than the host has, in blocks of `bsize`. */
+void room_limit(u64 *blocks_free, u32 bsize);
+
 /* fuse_ops.c; the session's user data is the struct server. */
 extern const struct fuse_lowlevel_ops server_ops;
 
