@@ -18,113 +18,9 @@ import stat
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import TOP, Instance, Report, Skip, compile_c, describe, expect, put_program, scratch
-
-CHUNK = 4096
-
-
-def can_mount():
-    """None, or why not."""
-    if not os.path.exists("/dev/fuse"):
-        return "there is no /dev/fuse here"
-    try:
-        os.close(os.open("/dev/fuse", os.O_RDWR))
-    except OSError as e:
-        return f"/dev/fuse: {e.strerror}"
-    if not shutil.which("fusermount3") and os.geteuid():
-        return "no fusermount3"
-    done = subprocess.run(["unshare", "-m", "true"], capture_output=True)
-    return "mounting is not permitted here" if done.returncode and not os.geteuid() else None
-
-
-def occlum(instance, *argv, env=None, timeout=120):
-    return subprocess.run([instance.occlum, *argv], cwd=instance.dir, capture_output=True,
-                          timeout=timeout, env={**os.environ, **(env or {})})
-
-
-def good(done):
-    expect(done.returncode == 0, describe(done))
-    return done.stdout
-
-
-def refused(done, *words):
-    text = done.stderr.decode("utf-8", "replace")
-    expect(done.returncode == 1, describe(done))
-    for word in words:
-        expect(word in text, f"no {word!r} in: {text}")
-
-
-class Mounted:
-    """A mount in the foreground, ready when its first line is out."""
-
-    def __init__(self, instance, point, *options, env=None):
-        os.makedirs(point, exist_ok=True)
-        self.point = point
-        self.process = subprocess.Popen([instance.occlum, "mount", *options, point], cwd=instance.dir,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        env={**os.environ, **(env or {})})
-        line = self.process.stdout.readline()
-        if not line.startswith(b"mounted at"):
-            raise AssertionError(f"not mounted: {self.process.communicate()[1].decode()}")
-
-    def end(self, how="umount"):
-        if how == "umount":
-            subprocess.run(["umount", self.point], check=True)
-        else:
-            self.process.send_signal(how)
-        out, err = self.process.communicate(timeout=60)
-        expect(self.process.returncode == 0, f"server: {self.process.returncode} {err.decode()}")
-        expect(not os.path.ismount(self.point), "still mounted")
-
-    def kill(self):
-        self.process.kill()
-        self.process.communicate()
-        subprocess.run(["umount", "-l", self.point], check=True)
-
-
-@contextlib.contextmanager
-def mounted(instance, point, *options, env=None):
-    m = Mounted(instance, point, *options, env=env)
-    try:
-        yield point
-    except BaseException:
-        m.process.kill()
-        m.process.communicate()
-        subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
-        raise
-    m.end()
-
-
-def write(path, data, sync=False):
-    with open(path, "wb") as f:
-        f.write(data)
-        f.flush()
-        if sync:
-            os.fsync(f.fileno())
-
-
-def read(path):
-    with open(path, "rb") as f:
-        return f.read()
-
-
-def raises(number, call, *args, **kw):
-    try:
-        call(*args, **kw)
-    except OSError as e:
-        expect(e.errno == number, f"{errno.errorcode[e.errno]} instead of {errno.errorcode[number]}")
-        return
-    raise AssertionError(f"no {errno.errorcode[number]}")
-
-
-def host_bytes(instance):
-    for folder, _, files in os.walk(instance.dir):
-        for name in files:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path):
-                yield path, read(path)
-
+sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), os.path.dirname(os.path.abspath(__file__))]
+from harness import Instance, Report, Skip, describe, expect, scratch
+from mounts import Mounted, can_mount, fill, good, host_bytes, mounted, occlum, raises, read, refused, write
 
 # ---- POSIX behaviour: each runs in a folder of the mount and in one of the host's -----------------------
 
@@ -438,18 +334,6 @@ def check_extract(report, instance, work):
         refused(occlum(instance, "image", "extract", "/etc", f"{work}/etc"), "exists")
 
 
-def fill(image):
-    put_program(image, "/bin/busybox", "/bin/busybox")
-    for folder in ("etc", "root"):
-        os.makedirs(f"{image}/{folder}", exist_ok=True)
-    write(f"{image}/etc/gone", b"gone\n")
-    write(f"{image}/etc/changed", b"old\n")
-    write(f"{image}/etc/damaged", b"to be damaged" * 1000)
-    write(f"{image}/etc/one", b"1")
-    os.link(f"{image}/etc/one", f"{image}/etc/two")
-    os.symlink("one", f"{image}/etc/link")
-
-
 def run_all(report, build, work, fuse):
     point = f"{work}/mnt"
     instance = Instance(build, f"{work}/instance")
@@ -525,6 +409,51 @@ def run_encrypted(report, build, work):
     check_both_ways(report, instance, point, "image key", ("--image-key", keys[0]))
 
 
+def run_host_made(report, build, work):
+    """An empty encrypted image, filled under a mount, is one that runs, on another machine too."""
+    point = f"{work}/mnt"
+    instance = Instance(build, f"{work}/made")
+    key, machine = f"{work}/made.key", f"{work}/made-elsewhere.machine"
+    shutil.rmtree(instance.image)
+    os.mkdir(instance.image)
+    good(occlum(instance, "gen-image-key", key))
+    instance.build("--image-key", key, "--buildin-image-key")
+    root = f"{work}/made-root"
+    fill(root)
+    secret = os.urandom(16).hex().encode()
+    write(f"{root}/etc/secret", secret * 100)
+    os.chmod(f"{root}/etc/secret", 0o640)
+    with report.case("an image made on the host: mount the empty one, copy a root in, unmount"):
+        with mounted(instance, point, "--image-key", key):
+            expect(os.listdir(point) == [], f"not empty: {os.listdir(point)}")
+            subprocess.run(["cp", "-a", root + "/.", point], check=True)
+        for path, data in host_bytes(instance):
+            expect(secret not in data, f"{path} holds the plaintext")
+    with report.case("an image made on the host: verify and a run accept it"):
+        good(occlum(instance, "image", "verify", "--image-key", key))
+        done = instance.run("/bin/busybox", "cat", "/etc/secret")
+        expect(done.stdout == secret * 100, describe(done))
+    write(machine, os.urandom(32))
+    os.chmod(machine, 0o600)
+    elsewhere = {"OCCLUM_SIM_KEY": machine}
+    with report.case("an image made on the host: another machine that has the key runs and mounts it"):
+        done = instance.run("/bin/busybox", "tee", "/root/there", stdin=b"there", env=elsewhere)
+        expect(done.returncode == 0, describe(done))
+        with mounted(instance, point, "--image-key", key, env=elsewhere):
+            expect(read(f"{point}/root/there") == b"there", "the other machine's file")
+            expect(os.stat(f"{point}/etc/secret").st_mode & 0o777 == 0o640, "mode")
+        with mounted(instance, point, "--image-key", key):
+            expect(read(f"{point}/root/there") == b"there", "back on the first")
+    with report.case("an image made on the host: not without the key, not with another, not by another signer"):
+        other = f"{work}/made-other.key"
+        good(occlum(instance, "gen-image-key", other))
+        refused(occlum(instance, "mount", point), "--image-key")
+        refused(occlum(instance, "mount", "--layer", "rw", point), "--image-key")
+        refused(occlum(instance, "mount", "--layer", "rw", "--image-key", other, point), "wrong key")
+        refused(occlum(instance, "mount", "--image-key", key, "--sign-key", f"{work}/other.pem", point),
+                "wrong signer")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
@@ -549,6 +478,7 @@ def main():
         run_all(report, args.build, work, not why)
         if not why:
             run_encrypted(report, args.build, work)
+            run_host_made(report, args.build, work)
     finally:
         for point in (f"{work}/mnt", f"{work}/mnt.2"):
             subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
