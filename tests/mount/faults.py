@@ -215,17 +215,6 @@ def check_disks(report, instance, work):
             expect(m.process.returncode >= 0, f"the server crashed: {m.process.returncode}")
 
 
-def last_data(path):
-    """Where the last bytes of a sparse file begin that are not a hole."""
-    with open(path, "rb") as f:
-        at = 0
-        with contextlib.suppress(OSError):
-            while True:
-                at = os.lseek(f.fileno(), at, os.SEEK_DATA)
-                last, at = at, os.lseek(f.fileno(), at, os.SEEK_HOLE)
-        return (last + at) // 2
-
-
 def check_truncated(report, instance, work):
     point = f"{work}/mnt"
     for what in ("build", "run"):
@@ -235,7 +224,7 @@ def check_truncated(report, instance, work):
             copy.dir = f"{work}/truncated-{what}"
             subprocess.run(["cp", "-a", instance.dir, copy.dir], check=True)
             segment = f"{copy.dir}/{what}/mount/__ROOT/seg.00000000"
-            os.truncate(segment, last_data(segment) // 2 & ~4095)
+            os.truncate(segment, 128 << 10) # what was written first lies in the beginning
             before = {p: d for p, d in host_bytes(copy) if not p.endswith("_lock")}
             done = occlum(copy, "image", "verify")
             refused(done, "damaged")
