@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Sealing keys outside of the enclave (simulation). EGETKEY binds a key to the signer, the product
+ * Sealing keys outside of the enclave. EGETKEY binds a key to the signer, the product
  * and the machine. The machine's secret and the signer's public key lie around for others to read,
  * so they are not enough: the caller must sign a kernel image nobody has seen before, one whose
  * measured configuration digest is random. MRSIGNER comes from that signature and from nowhere
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "host/lib/sim_root.h"
+#include "host/mount/enclave_key.h"
 #include "host/occlum/build.h"
 #include "host/occlum/file.h"
 #include "host/occlum/place.h"
@@ -34,23 +35,58 @@ struct machine {
 	struct sgx_secs secs;
 };
 
-static struct machine *machine; /* NULL: no enclave's keys here */
+/* What was asked of the CPU last: the roots of a volume share their slots. */
+struct processor {
+	struct enclave_key_params params;
+	struct sgx_keyrequest request;
+	u8 secret[32];
+	u8 key[SGX_KEY_SIZE];
+	bool is_known, is_given;
+};
+
+/* NULL both: no enclave's keys here. */
+static struct machine *machine;	    /* the simulated */
+static struct processor *processor; /* the real one */
+
+static int ask_processor(const struct sgx_keyrequest *request, u8 ret_key[16])
+{
+	struct processor *p = processor;
+
+	if (!p->is_known || memcmp(&p->request, request, sizeof(*request)) != 0) {
+		p->request = *request;
+		p->is_given = !enclave_key_get(&p->params, request, p->secret, p->key);
+		p->is_known = true;
+	}
+	if (!p->is_given)
+		return -EINVAL;
+	memcpy(ret_key, p->key, sizeof(p->key));
+	return 0;
+}
 
 int arch_egetkey(const void *key_request, u8 ret_key[16])
 {
+	if (processor)
+		return ask_processor(key_request, ret_key);
 	if (!machine)
 		return -EINVAL;
 	return sgx_sim_getkey(&machine->cpu, &machine->secs, key_request, ret_key);
 }
 
-/* All that is asked of it is which versions a new key is made under. */
+/*
+ * All that is asked of it is which attributes the enclave has and, in the simulation, which versions a
+ * new key is made under: on hardware no layer is made here (view.c).
+ */
 int arch_ereport(const void *target_info, const void *report_data, void *ret_report)
 {
 	struct sgx_report *r = ret_report;
 
-	if (!machine)
+	if (!machine && !processor)
 		return -EINVAL;
 	memset(r, 0, sizeof(*r));
+	if (processor) {
+		r->body.attributes = processor->params.instance->sigstruct.attributes;
+		return 0;
+	}
 	memcpy(r->body.cpusvn, machine->cpu.cpusvn, sizeof(r->body.cpusvn));
 	memcpy(r->body.mrsigner, machine->secs.mrsigner, SGX_HASH_SIZE);
 	r->body.attributes = machine->secs.attributes;
@@ -148,20 +184,27 @@ static int become_machine(const struct sign_info *own)
 	return 0;
 }
 
-int machine_key_prove(const struct signer *signer, const struct sign_info *instance,
-		      const struct occlum_config *config, bool need_machine)
+/* Nothing is asked before a volume is opened. The strings live as long as the process. */
+static int become_processor(const char *key, const char *tool, const struct sign_info *instance,
+			    const struct occlum_config *config)
 {
-	const bool is_sim = instance->params.mode == ENCLAVE_MODE_SIM;
+	processor = kzalloc(sizeof(*processor));
+	if (!processor)
+		return complain("out of memory");
+	processor->params = (struct enclave_key_params){
+		.key_path = strdup(key), .tool_path = tool, .config = config, .instance = instance};
+	return processor->params.key_path ? 0 : complain("out of memory");
+}
+
+int machine_key_prove(const struct signer *signer, const struct sign_info *instance,
+		      const struct occlum_config *config)
+{
 	const char *tool = signer->tool ? signer->tool : place_of(PIECE_SIGN_TOOL);
 	char key[PATH_MAX];
 	struct sign_info own;
 
-	if (machine)
+	if (machine || processor)
 		return 0;
-	if (!is_sim && need_machine)
-		return complain("the instance is built for hardware (SGX_MODE=HW); its autokey is "
-				"known to the CPU alone, and getting it from there is not yet "
-				"supported");
 	if (!signer->key) {
 		if (dev_key_path(key, sizeof(key)))
 			return 1;
@@ -172,5 +215,7 @@ int machine_key_prove(const struct signer *signer, const struct sign_info *insta
 		return 1;
 	if (sign_fresh(key, tool, config, &own) || same_signer(&own, instance))
 		return 1;
-	return is_sim ? become_machine(&own) : 0;
+	return instance->params.mode == ENCLAVE_MODE_SIM
+		       ? become_machine(&own)
+		       : become_processor(key, tool, instance, config);
 }

@@ -15,8 +15,7 @@ struct signer {
 
 /*
  * Signs something fresh with the given key and tool and takes the signer's identity from that
- * signature alone; `instance` is what the built enclave says. `need_machine`: without the key of this
- * machine nothing opens, so it is an error when it cannot be had. Says what is wrong; 0 or 1.
+ * signature alone; `instance` is what the built enclave says. Both outlive the call. Says what is wrong; 0 or 1.
  */
 int __must_check machine_key_prove(const struct signer *signer, const struct sign_info *instance,
-				   const struct occlum_config *config, bool need_machine);
+				   const struct occlum_config *config);

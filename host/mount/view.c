@@ -198,8 +198,11 @@ static int open_upper(struct view *v, const struct built *b, const struct view_o
 			       ? complain("nothing was written yet: '%s' is empty", top->source)
 			       : 0;
 	}
-	if (machine_key_prove(&o->signer, &b->info, &b->config,
-			      top->image_type != CONFIG_IMAGE_ENCRYPTED))
+	if (b->info.params.mode != ENCLAVE_MODE_SIM && is_unwritten(top) &&
+	    top->image_type != CONFIG_IMAGE_ENCRYPTED)
+		return complain("nothing was written yet, and on hardware the enclave itself makes "
+				"its writable layer; run the instance once, or give --read-only");
+	if (machine_key_prove(&o->signer, &b->info, &b->config))
 		return 1;
 	return open_volume(top, b, o, key, &v->upper);
 }

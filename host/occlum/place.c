@@ -24,6 +24,7 @@ static const struct {
 	[PIECE_KERNEL_HW] = {"build/lib/libocclum-libos.so", "kernel/libocclum-libos.so"},
 	[PIECE_PAL] = {"build/lib/libocclum-pal.so", "host/pal/libocclum-pal.so"},
 	[PIECE_INIT] = {"build/lib/init", "user/init/init"},
+	[PIECE_KEY_HELPER] = {"build/lib/key-helper", "user/keyhelper/key-helper"},
 	[PIECE_SIGN_TOOL] = {"build/bin/occlum-sign", "host/sign/occlum-sign"},
 	[PIECE_IMAGE] = {"build/bin/occlum-image", "host/mount/occlum-image"},
 	[PIECE_MOUNT] = {"build/bin/occlum-mount", "host/mount/occlum-mount"},

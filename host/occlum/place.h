@@ -13,10 +13,11 @@ enum piece {
 	PIECE_KERNEL_HW,  /* libocclum-libos.so */
 	PIECE_PAL,	  /* libocclum-pal.so */
 	PIECE_INIT,
-	PIECE_SIGN_TOOL, /* occlum-sign */
-	PIECE_IMAGE,	 /* occlum-image */
-	PIECE_MOUNT,	 /* occlum-mount */
-	PIECE_TEMPLATE,	 /* directory with Occlum.json */
+	PIECE_KEY_HELPER, /* init of the enclave that gives `occlum mount` a key */
+	PIECE_SIGN_TOOL,  /* occlum-sign */
+	PIECE_IMAGE,	  /* occlum-image */
+	PIECE_MOUNT,	  /* occlum-mount */
+	PIECE_TEMPLATE,	  /* directory with Occlum.json */
 	PIECE_COUNT,
 };
 

@@ -454,6 +454,57 @@ def run_host_made(report, build, work):
                 "wrong signer")
 
 
+def run_hardware(report, build, work):
+    """An instance for hardware: the key comes out of a helper enclave, on the emulated processor."""
+    point = f"{work}/mnt"
+    instance = Instance(build, f"{work}/hardware", emu=True)
+    fill(instance.image)
+    instance.configure(user_space_size="1GB", kernel_space_heap_size="64MB", max_num_of_threads=32)
+    instance.build()
+    env = {"OCCLUM_MOUNT_LOADER": instance.emu, "EMU_KEY": instance.emu_key}
+    with report.case("hardware: where nothing was written yet, that is said"):
+        refused(occlum(instance, "mount", point, env=env), "run the instance once")
+    done = instance.run("/bin/busybox", "tee", "/root/inside", stdin=b"sealed by the CPU")
+    expect(done.returncode == 0, describe(done))
+    before = set(os.listdir("/tmp"))
+    with report.case("hardware: a mount shows what the enclave wrote, and the reverse"):
+        with mounted(instance, point, env=env):
+            expect(read(f"{point}/root/inside") == b"sealed by the CPU", "the program's file")
+            write(f"{point}/root/outside", b"from the host")
+        done = instance.run("/bin/busybox", "cat", "/root/outside")
+        expect(done.stdout == b"from the host", describe(done))
+        left = [n for n in set(os.listdir("/tmp")) - before if n.startswith("occlum-helper")]
+        expect(not left, f"the helper stays: {left}")
+    with report.case("hardware: another processor"):
+        other = f"{work}/other.processor"
+        write(other, os.urandom(32))
+        refused(occlum(instance, "image", "ls", env={**env, "EMU_KEY": other}), "wrong machine")
+    with report.case("hardware: another signer"):
+        refused(occlum(instance, "image", "ls", "--sign-key", f"{work}/other.pem", env=env), "wrong signer")
+    with report.case("hardware: no processor that would do it"):
+        refused(occlum(instance, "image", "ls", env={**env, "OCCLUM_MOUNT_LOADER": "/bin/false"}), "gave no key")
+    with report.case("hardware: a copy of the helper gives nothing to who has not its secret"):
+        copy, keeper = f"{work}/copied-helper", f"{work}/keeper"
+        write(keeper, f"""#!/bin/sh
+cp -a . {copy}
+exec {instance.emu} "$@"
+""".encode())
+        os.chmod(keeper, 0o755)
+        good(occlum(instance, "image", "ls", env={**env, "OCCLUM_MOUNT_LOADER": keeper}))
+        for secret in (b"", os.urandom(32), bytes(32)):
+            done = subprocess.run([instance.emu, "/bin/init"], cwd=copy, input=secret, capture_output=True,
+                                  env={**os.environ, **env}, timeout=120)
+            expect(not done.stdout and b"exit status 1" in done.stderr, describe(done))
+    with report.case("hardware: a helper of another product id gets another key"):
+        fields = read(instance.dir + "/Occlum.json").decode()
+        instance.configure(product_id=77)
+        instance.build()
+        refused(occlum(instance, "image", "ls", env=env), "wrong machine", "product id")
+        write(instance.dir + "/Occlum.json", fields.encode())
+        instance.build()
+        expect(b"inside" in good(occlum(instance, "image", "ls", "/root", env=env)), "with its own again")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
@@ -479,6 +530,7 @@ def main():
         if not why:
             run_encrypted(report, args.build, work)
             run_host_made(report, args.build, work)
+            run_hardware(report, args.build, work)
     finally:
         for point in (f"{work}/mnt", f"{work}/mnt.2"):
             subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)

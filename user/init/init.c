@@ -13,50 +13,12 @@
 
 #include "abi/errno.h"
 #include "lib/base/hex.h"
+#include "user/program.h"
 
-#define SYS_READ	  0
-#define SYS_WRITE	  1
-#define SYS_OPEN	  2
-#define SYS_CLOSE	  3
-#define SYS_EXIT_GROUP	  231
 #define SYS_MOUNT_ROOT_FS 363
 
 #define KEY_SIZE	  16
 #define FILE_MAX	  512
-
-static long system_call(long number, long a, long b, long c)
-{
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-
-/* The compiler may call these by itself. */
-void *memset(void *to, int byte, size_t size);
-void *memcpy(void *restrict to, const void *restrict from, size_t size);
-
-void *memset(void *to, int byte, size_t size)
-{
-	volatile char *p = to;
-
-	while (size-- > 0)
-		*p++ = (char)byte;
-	return to;
-}
-
-void *memcpy(void *restrict to, const void *restrict from, size_t size)
-{
-	volatile char *p = to;
-	const char *q = from;
-
-	while (size-- > 0)
-		*p++ = *q++;
-	return to;
-}
 
 static void say(const char *text)
 {
@@ -164,20 +126,10 @@ static int mount_root(void)
 	return 0;
 }
 
-__attribute__((noreturn, used)) void init_main(void);
-
-void init_main(void)
+void program_main(void)
 {
 	int status = mount_root();
 
 	for (;;)
 		system_call(SYS_EXIT_GROUP, status, 0, 0);
 }
-
-__asm__(".globl _start\n"
-	".type _start, @function\n"
-	"_start:\n"
-	"	xorl %ebp, %ebp\n"
-	"	andq $-16, %rsp\n"
-	"	call init_main\n"
-	"	hlt\n");

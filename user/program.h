@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a program without a C library stands on. Included by the one source file that has its entry:
+ * the compiler may call memset and memcpy by itself, so they are defined here.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#define SYS_READ       0
+#define SYS_WRITE      1
+#define SYS_OPEN       2
+#define SYS_CLOSE      3
+#define SYS_IOCTL      16
+#define SYS_EXIT_GROUP 231
+
+static inline long system_call(long number, long a, long b, long c)
+{
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+/* The compiler may call these by itself. */
+void *memset(void *to, int byte, size_t size);
+void *memcpy(void *restrict to, const void *restrict from, size_t size);
+
+void *memset(void *to, int byte, size_t size)
+{
+	volatile char *p = to;
+
+	while (size-- > 0)
+		*p++ = (char)byte;
+	return to;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+	volatile char *p = to;
+	const char *q = from;
+
+	while (size-- > 0)
+		*p++ = *q++;
+	return to;
+}
+
+/* The program; never returns. */
+__attribute__((noreturn, used)) void program_main(void);
+
+__asm__(".globl _start\n"
+	".type _start, @function\n"
+	"_start:\n"
+	"	xorl %ebp, %ebp\n"
+	"	andq $-16, %rsp\n"
+	"	call program_main\n"
+	"	hlt\n");
