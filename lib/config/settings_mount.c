@@ -164,6 +164,18 @@ static int read_anchor_policy(struct reader *r, const struct member *m, struct o
 				 "one of \"none\", \"mount\", \"strict\"");
 }
 
+#define KEYPOLICY_MRSIGNER "2"
+
+/* The bits of EGETKEY's KEYPOLICY. */
+static int read_autokey_policy(struct reader *r, const struct json_token *at)
+{
+	if (at->type == JSON_NUMBER && reader_key_is(r, at, KEYPOLICY_MRSIGNER))
+		return 0;
+	return reader_fail(r, at, "mount.options.autokey_policy",
+			   "only 2 (the signer) is supported: a key that is bound to more, such as "
+			   "MRENCLAVE, would open for no later build and for no `occlum mount`");
+}
+
 static int read_option(struct reader *r, const struct member *m, struct options *o, u32 *seen)
 {
 	static const char *const names[] = {"MAC", "layers", "temporary", "cache_size",
@@ -208,6 +220,7 @@ static int read_option(struct reader *r, const struct member *m, struct options 
 	case 9:
 		o->anchor_at = m->key;
 		return reader_bool(r, m->value, "mount.options.anchor_command", &o->anchor_command);
+	case 11: return read_autokey_policy(r, m->value);
 	default:
 		return reader_fail(r, m->key, "mount.options", "'%s' is not yet supported",
 				   names[i]);

@@ -300,6 +300,9 @@ static void wrong_mounts_are_refused(void **state)
 	refuse(WITH("{\"target\":\"/x\",\"type\":\"sefs\",\"source\":\"x\",\"options\":"
 		    "{\"disk_size\":\"4GB\"}}"),
 	       2, "'disk_size' is not yet supported");
+	refuse(WITH("{\"target\":\"/x\",\"type\":\"sefs\",\"source\":\"x\",\"options\":"
+		    "{\"autokey_policy\":3}}"),
+	       2, "MRENCLAVE");
 	refuse(WITH("{\"target\":\"/x\",\"type\":\"ramfs\"},{\"target\":\"/"
 		    "x\",\"type\":\"ramfs\"}"),
 	       2, "two entries have the target \"/x\"");
