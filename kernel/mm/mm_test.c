@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Address spaces: single behaviours. Random runs against a model are in random_test.c. */
-#include "kernel/mm/space_test.h"
+#include "tests/fakes/space.h"
 
 #include <stdlib.h>
 #include <string.h>

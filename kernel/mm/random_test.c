@@ -3,7 +3,7 @@
  * Address spaces: a random run against an array of pages, with real protections: a page that the model
  * calls readable is read, and the processor is the judge.
  */
-#include "kernel/mm/space_test.h"
+#include "tests/fakes/space.h"
 
 #include <stdlib.h>
 #include <string.h>

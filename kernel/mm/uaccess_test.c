@@ -3,7 +3,7 @@
  * Copies between the kernel and programs: where they end, all sizes, siblings that change the mappings
  * meanwhile, a host that takes pages away.
  */
-#include "kernel/mm/space_test.h"
+#include "tests/fakes/space.h"
 
 #include <pthread.h>
 #include <signal.h>
