@@ -263,6 +263,20 @@ static s64 emu_mmap(void *at, u64 size, u32 prot, u32 flags, s32 fd, u64 offset)
 	return emu_call(NR_mmap, at, size, prot, flags, fd, offset);
 }
 
+/* Out of memory for mappings: somewhere on the way. */
+static s64 protect(struct emu_enclave *e, u64 offset, u64 size, u32 rights)
+{
+	u64 done = 0;
+
+	if (!e->is_initialised || !emu_stats.eexit || !emu_happens(emu_config.no_memory))
+		return emu_vma_protect(e, offset, size, rights);
+	emu_count(&emu_stats.injected);
+	done = ALIGN_DOWN(emu_random_shared() % size, PAGE_SIZE);
+	if (done)
+		(void)emu_vma_protect(e, offset, done, rights);
+	return -ENOMEM;
+}
+
 static s64 emu_mprotect(void *at, u64 size, u32 prot)
 {
 	struct emu_enclave *e;
@@ -275,7 +289,7 @@ static s64 emu_mprotect(void *at, u64 size, u32 prot)
 	    emu_vma_find(e, (u64)at - e->secs.base)) {
 		emu_count(&emu_stats.mprotects);
 		ret = IS_ALIGNED((u64)at, PAGE_SIZE)
-			      ? emu_vma_protect(e, (u64)at - e->secs.base, size, prot & 7)
+			      ? protect(e, (u64)at - e->secs.base, size, prot & 7)
 			      : -EINVAL;
 		emu_unlock();
 		return ret;

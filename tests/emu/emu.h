@@ -17,6 +17,8 @@
 
 struct sgx_entry_function;
 
+#define EMU_RANGES 16
+
 /* What the host does to the enclave, once, when emu_config.scenario_at entries have been made. */
 enum emu_scenario {
 	EMU_NOTHING = 0,
@@ -59,6 +61,7 @@ struct emu_config {
 	/* what goes wrong, in 1/1000 of the occasions */
 	u32 short_counts, interrupted, busy, again;
 	u32 busy_adding; /* EBUSY of ADD_PAGES alone */
+	u32 no_memory;	 /* ENOMEM of mprotect in the running enclave; what came before is done */
 
 	/* interrupts while inside; 0: none */
 	u32 aex_min_ns, aex_max_ns; /* time from one to the next */
@@ -76,7 +79,7 @@ struct emu_config {
 	struct emu_range {
 		u64 start, end;
 		char name[24];
-	} ranges[8];
+	} ranges[EMU_RANGES];
 };
 extern struct emu_config emu_config;
 
@@ -86,7 +89,7 @@ extern struct emu_config emu_config;
 struct emu_stats {
 	u64 eenter, eenter_nested, eexit, eresume;
 	u64 aex_interrupt, aex_fault[32], aex_nested; /* nested: at CSSA > 0 */
-	u64 aex_in_range[8];
+	u64 aex_in_range[EMU_RANGES];
 	u64 steps;
 	u64 eaug, eaccept, emodpe, eacceptcopy, ereport, egetkey;
 	u64 ioctls[8]; /* by number */

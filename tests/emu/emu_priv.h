@@ -215,24 +215,3 @@ static inline void emu_count(u64 *counter)
 {
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
-
-static inline u64 emu_rdfs(void)
-{
-	u64 base;
-
-	__asm__ volatile("rdfsbase %0" : "=r"(base));
-	return base;
-}
-
-static inline u64 emu_rdgs(void)
-{
-	u64 base;
-
-	__asm__ volatile("rdgsbase %0" : "=r"(base));
-	return base;
-}
-
-static inline void emu_wrbases(u64 fs, u64 gs)
-{
-	__asm__ volatile("wrfsbase %0\n\twrgsbase %1" : : "r"(fs), "r"(gs));
-}

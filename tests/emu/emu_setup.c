@@ -44,6 +44,7 @@ static const struct {
 	{"INTERRUPTED", U32, &emu_config.interrupted},
 	{"BUSY", U32, &emu_config.busy},
 	{"AGAIN", U32, &emu_config.again},
+	{"NO_MEMORY", U32, &emu_config.no_memory},
 	{"BUSY_ADDING", U32, &emu_config.busy_adding},
 	{"AEX_MIN_NS", U32, &emu_config.aex_min_ns},
 	{"AEX_MAX_NS", U32, &emu_config.aex_max_ns},
@@ -223,10 +224,9 @@ void emu_stats_print(int fd)
 	for (int i = 0; i < 8; i++) {
 		if (s->ioctls[i])
 			dprintf(fd, "ioctl_%s %lu\n", ioctls[i], s->ioctls[i]);
-		if (emu_config.ranges[i].end)
-			dprintf(fd, "aex_in_%s %lu\n", emu_config.ranges[i].name,
-				s->aex_in_range[i]);
 	}
+	for (int i = 0; i < EMU_RANGES && emu_config.ranges[i].end; i++)
+		dprintf(fd, "aex_in_%s %lu\n", emu_config.ranges[i].name, s->aex_in_range[i]);
 	for (int i = 0; i < EMU_HOST_CALLS; i++) {
 		if (s->exits_for[i])
 			dprintf(fd, "host_call_%d %lu\n", i, s->exits_for[i]);

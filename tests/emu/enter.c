@@ -9,6 +9,7 @@
  * handler's frames, so that signals inside do not overwrite them. Signal stacks of enclave threads
  * are SS_AUTODISARM for this; the kernel takes the next one from the frame.
  */
+#include "host/pal/inner/gpr.h"
 #include "lib/base/string.h"
 #include "tests/emu/emu_priv.h"
 
@@ -124,8 +125,8 @@ static void enter_signals(struct emu_thread *t, struct linux_ucontext *uc)
 static void enter(struct emu_thread *t, struct linux_ucontext *uc, struct emu_enclave *e,
 		  struct sgx_tcs *tcs)
 {
-	t->host_fs = emu_rdfs();
-	t->host_gs = emu_rdgs();
+	t->host_fs = base_of_fs();
+	t->host_gs = base_of_gs();
 	t->tcs = uc->rbx - e->secs.base;
 	tcs->state = 1;
 	tcs->aep = uc->rcx;
@@ -139,7 +140,7 @@ static void leave(struct emu_thread *t, struct linux_ucontext *uc)
 {
 	tcs_of(t->enclave, t->tcs)->state = 0;
 	emu_inject_left(t, uc);
-	emu_wrbases(t->host_fs, t->host_gs);
+	set_bases(t->host_fs, t->host_gs);
 	uc->sigmask = t->host_mask;
 	uc->stack = t->host_stack;
 	uc->cs = 0x33;
@@ -170,7 +171,7 @@ bool emu_eenter(struct emu_thread *t, struct linux_ucontext *uc, struct emu_faul
 	state = tcs_state(e, t->tcs);
 	state->level[cssa].host_sp = state->level[cssa].shown_sp = uc->rsp;
 	state->level[cssa].host_bp = state->level[cssa].shown_bp = uc->rbp;
-	emu_wrbases(e->secs.base + tcs->ofsbase, e->secs.base + tcs->ogsbase);
+	set_bases(e->secs.base + tcs->ofsbase, e->secs.base + tcs->ogsbase);
 	uc->rax = cssa;
 	uc->rcx = uc->rip + ENCLU_SIZE;
 	uc->rip = e->secs.base + tcs->oentry;
@@ -197,53 +198,6 @@ void emu_eexit(struct emu_thread *t, struct linux_ucontext *uc)
 	state->exits++;
 	leave(t, uc);
 	emu_count(&emu_stats.eexit);
-}
-
-static void gpr_save(struct sgx_gpr *g, const struct linux_ucontext *uc)
-{
-	g->rax = uc->rax;
-	g->rcx = uc->rcx;
-	g->rdx = uc->rdx;
-	g->rbx = uc->rbx;
-	g->rsp = uc->rsp;
-	g->rbp = uc->rbp;
-	g->rsi = uc->rsi;
-	g->rdi = uc->rdi;
-	g->r8 = uc->r8;
-	g->r9 = uc->r9;
-	g->r10 = uc->r10;
-	g->r11 = uc->r11;
-	g->r12 = uc->r12;
-	g->r13 = uc->r13;
-	g->r14 = uc->r14;
-	g->r15 = uc->r15;
-	g->rflags = uc->rflags;
-	g->rip = uc->rip;
-	g->fsbase = emu_rdfs();
-	g->gsbase = emu_rdgs();
-}
-
-static void gpr_load(const struct sgx_gpr *g, struct linux_ucontext *uc)
-{
-	uc->rax = g->rax;
-	uc->rcx = g->rcx;
-	uc->rdx = g->rdx;
-	uc->rbx = g->rbx;
-	uc->rsp = g->rsp;
-	uc->rbp = g->rbp;
-	uc->rsi = g->rsi;
-	uc->rdi = g->rdi;
-	uc->r8 = g->r8;
-	uc->r9 = g->r9;
-	uc->r10 = g->r10;
-	uc->r11 = g->r11;
-	uc->r12 = g->r12;
-	uc->r13 = g->r13;
-	uc->r14 = g->r14;
-	uc->r15 = g->r15;
-	uc->rflags = g->rflags;
-	uc->rip = g->rip;
-	emu_wrbases(g->fsbase, g->gsbase);
 }
 
 /* XSAVE of the enclave's components to the SSA. */

@@ -35,6 +35,10 @@ ROWS = ("create table rows (n integer, t text);"
         "with recursive c(i) as (select 1 union all select i + 1 from c where i < 500) "
         "insert into rows select i, hex(i * i) from c; select count(*), sum(n), max(t) from rows;")
 
+# Forks, pipes and programs found again by PATH: what a shell script does all day.
+SHELL = ("i=0; while [ $i -lt 4 ]; do n=$( (echo b; echo a; /bin/busybox echo c) | /bin/busybox sort | "
+         "/bin/busybox wc -l); (i=9; echo $i) & wait; i=$((i + 1)); done; echo $i $n")
+
 PROGRAMS = [
     ["/bin/hello", "a", "b"],
     ["/bin/busybox", "ls", "-ln", "/data/blob"],
@@ -48,6 +52,8 @@ PROGRAMS = [
     ["/bin/inside", "memory", "4"],
     ["/bin/inside", "work", "20000"],
     ["/bin/inside", "leaves"],
+    ["/bin/forks", "2"],
+    ["/bin/busybox", "sh", "-c", SHELL],
 ]
 
 
@@ -76,7 +82,8 @@ class Machine(Instance):
         compile_c(f"{TOP}/tests/programs/src/hello.c", f"{work}/hello")
         compile_c(f"{HERE}/inside.c", f"{work}/inside", "-pthread")
         compile_c(f"{HERE}/attest.c", f"{work}/attest")
-        for name in ("hello", "inside", "attest"):
+        compile_c(f"{HERE}/forks.c", f"{work}/forks")
+        for name in ("hello", "inside", "attest", "forks"):
             put_program(self.image, "/bin/" + name, f"{work}/{name}")
         for name in ("busybox", "python3.11", "sqlite3"):
             path = host_path(name)
@@ -142,8 +149,13 @@ def read_stats(path):
     return stats
 
 
+FUNCTIONS = {"stage1": "exception_stage1", "signals": "signal_deliver", "turn": "resume_in_family",
+             "exchange": "family_exchange", "clone": "process_clone", "exec": "process_exec",
+             "load": "exec_load_opened"}
+
+
 def find_ranges(build):
-    """Where entry, exit and the handling of exceptions lie in the kernel, as offsets from BASE."""
+    """Where entry, exit and the other places of interest lie in the kernel, as offsets from BASE."""
     out = subprocess.run(["nm", "-S", build + "/kernel/libocclum-libos.so.debug"], check=True,
                          capture_output=True, text=True).stdout
     at, size = {}, {}
@@ -159,9 +171,10 @@ def find_ranges(build):
         "call": (at["syscall_entry"], at["syscall_exit"]),
         "return": (at["syscall_exit"], at["syscall_exit_jump"] + 2),
         "full-return": (at["full_exit"], at["full_exit_jump"] + 8),
-        "stage1": (at["exception_stage1"], at["exception_stage1"] + size["exception_stage1"]),
-        "signals": (at["signal_deliver"], at["signal_deliver"] + size["signal_deliver"]),
     }
+    # Functions that must be hit: delivery of signals, the turns of forked families, exec.
+    for name, function in FUNCTIONS.items():
+        ranges[name] = (at[function], at[function] + size[function])
     base = (64 << 30) - KERNEL_ZONE
     return ",".join(f"{n}:{base + s:x}-{base + e:x}" for n, (s, e) in ranges.items())
 
@@ -242,6 +255,13 @@ def machines(machine, report, long_run):
     for name, (settings, word) in lines.items():
         with report.case("one clear line: " + name):
             one_line(machine.emulate("/bin/hello", **settings), word)
+    for seed in range(6):
+        with report.case(f"a host that has no memory for mappings now and then: {seed}"):
+            done = machine.emulate("/bin/inside", "memory", "4", no_memory=60, seed=seed)
+            expect(done.returncode is not None and b"broke the contract" not in done.stderr
+                   and b"exception" not in done.stderr, describe(done))
+            expect(done.stdout == b"memory\n" if not done.returncode else b"" == done.stdout, describe(done))
+            no_secret(done)
     # 1: all bits, 2: none, 3: chance, 4: all bits but those of leaf 1
     for lie, name in ((1, "all bits set"), (4, "more than there is"), (2, "no bit set")):
         with report.case(f"a host that lies in CPUID: {name}"):
@@ -270,6 +290,8 @@ def million(machine, report, long_run):
         ["/bin/inside", "memory", "4"],
         ["/bin/busybox", "sha256sum", "/data/blob"],
         ["/bin/hello", "x"],
+        ["/bin/forks", "1"],
+        ["/bin/busybox", "sh", "-c", SHELL],
     ]
     machine.interrupts = 0
     machine.in_ranges = {}
@@ -288,7 +310,7 @@ def million(machine, report, long_run):
             break
     with report.case(f"{machine.interrupts} interrupts, {machine.interrupts / max(seconds, 0.001):.0f} per second"):
         expect(machine.interrupts >= wanted, "too few")
-        missing = [n for n in ("entry", "exit", "call", "return", "full-return", "stage1", "signals")
+        missing = [n for n in ("entry", "exit", "call", "return", "full-return", *FUNCTIONS)
                    if not machine.in_ranges.get(n)]
         print("        of them: " + ", ".join(f"{n} {c}" for n, c in sorted(machine.in_ranges.items())))
         expect(not missing, f"none came in {missing}")
@@ -297,10 +319,11 @@ def million(machine, report, long_run):
 def storms(machine, report, long_run):
     settings = dict(scenario="storm:20:1", step_permille=100, step_length=200, aex_min_ns=2000,
                     aex_max_ns=40000)
-    for argv in (["/bin/inside", "faults", "20"], ["/bin/inside", "work", "20000"],
-                 ["/bin/inside", "marked", "20"]):
+    few = dict(step_permille=10, step_length=100)
+    for argv, other in ((["/bin/inside", "faults", "5"], {}), (["/bin/inside", "work", "20000"], {}),
+                        (["/bin/inside", "marked", "20"], {}), (["/bin/forks", "1"], few)):
         with report.case(f"exceptions that did not happen: {' '.join(argv)}"):
-            same_output(machine, argv, **settings)
+            same_output(machine, argv, timeout=300, **{**settings, **other})
             expect(machine.count("eenter_nested") > 100, "no storm")
     with report.case("exceptions within exceptions end the instance"):
         done = machine.emulate("/bin/inside", "hold", "1", scenario="storm:100:2", step_permille=500,

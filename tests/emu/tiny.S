@@ -213,7 +213,8 @@ tiny_text_end:
 /*
  * u64 tiny_call(u64 rdi, u64 rsi, u64 rdx, u32 function, struct sgx_enclave_run *run, int *ret)
  *
- * emu_enter_enclave() with everything saved that an enclave may leave changed. Returns RSI.
+ * emu_enter_enclave() with everything saved that an enclave may leave changed. Returns RSI. On a
+ * stack of its own: an exit after ERESUME comes back with the stack pointer of the EENTER.
  */
 	.text
 	.globl tiny_call
@@ -228,6 +229,7 @@ tiny_call:
 	pushq	%r9
 	subq	$8, %rsp
 	movq	%rsp, tiny_saved_sp(%rip)
+	leaq	entry_stack_end(%rip), %rsp
 	pushq	%r8		/* the pointer is also the argument of emu_enter_enclave() */
 	call	emu_enter_enclave
 	.globl tiny_recover
@@ -291,4 +293,9 @@ mxcsr:	.long	0x1f80
 	.globl tiny_saved_sp
 tiny_saved_sp:
 	.quad	0
+	.section .bss
+	.balign 16
+	.zero	16384 - 8	/* aligned at the call */
+entry_stack_end:
+	.zero	8
 	.section .note.GNU-stack, "", @progbits

@@ -11,31 +11,11 @@
 #include "host/pal/inner/inner.h"
 
 #include "abi/errno.h"
+#include "host/pal/inner/gpr.h"
 #include "host/pal/inner/hw.h"
 #include "lib/base/fmt.h"
 
 static struct linux_sigaction old_actions[65];
-
-static inline u64 read_fs(void)
-{
-	u64 base;
-
-	__asm__ volatile("rdfsbase %0" : "=r"(base));
-	return base;
-}
-
-static inline u64 read_gs(void)
-{
-	u64 base;
-
-	__asm__ volatile("rdgsbase %0" : "=r"(base));
-	return base;
-}
-
-static inline void write_bases(u64 fs, u64 gs)
-{
-	__asm__ volatile("wrfsbase %0\n\twrgsbase %1" : : "r"(fs), "r"(gs));
-}
 
 static u8 *frame_end(struct inner_thread *t, u32 cssa)
 {
@@ -75,55 +55,6 @@ static u32 exception_of(int sig, const struct linux_siginfo *info, struct linux_
 		break;
 	}
 	return SGX_EXIT_VALID | SGX_EXIT_HARDWARE | vector;
-}
-
-static void save(struct sgx_gpr *g, const struct linux_ucontext *uc)
-{
-	g->rax = uc->rax;
-	g->rcx = uc->rcx;
-	g->rdx = uc->rdx;
-	g->rbx = uc->rbx;
-	g->rsp = uc->rsp;
-	g->rbp = uc->rbp;
-	g->rsi = uc->rsi;
-	g->rdi = uc->rdi;
-	g->r8 = uc->r8;
-	g->r9 = uc->r9;
-	g->r10 = uc->r10;
-	g->r11 = uc->r11;
-	g->r12 = uc->r12;
-	g->r13 = uc->r13;
-	g->r14 = uc->r14;
-	g->r15 = uc->r15;
-	g->rflags = uc->rflags;
-	g->rip = uc->rip;
-	g->fsbase = read_fs();
-	g->gsbase = read_gs();
-}
-
-static void load(const struct sgx_gpr *g, struct linux_ucontext *uc)
-{
-	uc->rax = g->rax;
-	uc->rcx = g->rcx;
-	uc->rdx = g->rdx;
-	uc->rbx = g->rbx;
-	uc->rsp = g->rsp;
-	uc->rbp = g->rbp;
-	uc->rsi = g->rsi;
-	uc->rdi = g->rdi;
-	uc->r8 = g->r8;
-	uc->r9 = g->r9;
-	uc->r10 = g->r10;
-	uc->r11 = g->r11;
-	uc->r12 = g->r12;
-	uc->r13 = g->r13;
-	uc->r14 = g->r14;
-	uc->r15 = g->r15;
-	uc->rflags = g->rflags;
-	uc->rip = g->rip;
-	uc->cs = 0x33; /* a program may have come here by a 32-bit code segment */
-	uc->ss = 0x2b;
-	write_bases(g->fsbase, g->gsbase);
 }
 
 /* Sends the thread to its own stack, to leave. Also from a handler within a handler. */
@@ -190,7 +121,7 @@ static void asynchronous_exit(struct inner_thread *t, int sig, const struct linu
 	}
 	gpr->exitinfo = sig == inner.kick_signal ? 0 : exception_of(sig, info, uc, &what);
 	*exinfo = what;
-	save(gpr, uc);
+	gpr_save(gpr, uc);
 	t->cssa = 1;
 	out = sim_enter(t, 0, 0, 1);
 	t->cssa = 0;
@@ -199,7 +130,9 @@ static void asynchronous_exit(struct inner_thread *t, int sig, const struct linu
 		redirect_to_abandon(t, uc);
 		return;
 	}
-	load(gpr, uc);
+	gpr_load(gpr, uc);
+	uc->cs = 0x33; /* a program may have come here by a 32-bit code segment */
+	uc->ss = 0x2b;
 	t->inside = 1;
 }
 
