@@ -148,9 +148,9 @@ static void before(u32 state_before)
 {
 	begin();
 	if (state_before)
-		assert_int_equal(commit_protect(START, END, RW), 0);
+		assert_int_equal(commit_protect(START, START + 8 * PAGE_SIZE, RW), 0);
 	if (state_before == 2)
-		assert_int_equal(commit_protect(START, END, 0), 0);
+		assert_int_equal(commit_protect(START, START + 8 * PAGE_SIZE, 0), 0);
 	if (state_before == 3)
 		assert_int_equal(commit_discard(START + PAGE_SIZE, START + 2 * PAGE_SIZE), 0);
 }

@@ -51,8 +51,14 @@ static u64 address_of(const struct epc_page *p)
 	return EPC_START + (u64)(p - epc) * PAGE_SIZE;
 }
 
+/* The pages' protection, to change it only where it differs. */
+static int shown[EPC_PAGES];
+
 static void show(const struct epc_page *p, int prot)
 {
+	if (shown[p - epc] == prot)
+		return;
+	shown[p - epc] = prot;
 	must(!mprotect((void *)address_of(p), PAGE_SIZE, prot));
 }
 
@@ -71,6 +77,7 @@ void epc_reset(void)
 
 	must(at == (void *)EPC_START);
 	memset(epc, 0, sizeof(epc));
+	memset(shown, 0, sizeof(shown));
 	memset(&epc_host, 0, sizeof(epc_host));
 	epc_host_calls = 0;
 }
