@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the system call tests: natively first, then the same binaries inside the enclave.
 
-    run.py [--build BUILD] [--libc glibc|musl|both] [--times N] [--fuzz SECONDS] [name ...]
+    run.py [--build BUILD] [--libc glibc|musl|both] [--times N] [--long] [--fuzz SECONDS] [name ...]
 
 Every tests/syscalls/NAME.c is one program that exits 0 when all its checks hold, and 77 to be
-skipped. `fuzz_args` is no test: --fuzz runs it with random seeds for so long. Ends with
+skipped. --long: with 10000 children instead of 1000. `fuzz_args` is no test: --fuzz runs it with random
+seeds for so long. Ends with
 "N passed, N failed, N skipped". A name that is no test, as timerfd, stands for the tests that have
 functions of that name: timerfds, timerfd_clocks.
 """
@@ -27,6 +28,7 @@ from harness import Instance, compile_c, put_program, scratch
 COMPILERS = {"glibc": ("gcc", ["-pthread"]), "musl": ("musl-gcc", ["-pthread"])}
 NOT_TESTS = {"fuzz_args"}
 EXTRA_FLAGS = {"fixed_addresses": ["-static", "-no-pie"]}
+LONG_FLAGS = {"many_children": ["-DROUNDS=10000"]}
 
 
 def names():
@@ -44,9 +46,10 @@ def tests_of(name):
     return [n for n in names() if function.search(open(f"{HERE}/{n}.c").read())]
 
 
-def compile_all(folder, libcs, chosen):
+def compile_all(folder, libcs, chosen, is_long):
     """{(name, libc): path}; compiles in parallel."""
     jobs = {}
+    extra = {**EXTRA_FLAGS, **(LONG_FLAGS if is_long else {})}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for libc in libcs:
             compiler, flags = COMPILERS[libc]
@@ -54,7 +57,7 @@ def compile_all(folder, libcs, chosen):
                 target = f"{folder}/{name}-{libc}"
                 jobs[name, libc] = pool.submit(compile_c, f"{HERE}/{name}.c", target,
                                                "-D_GNU_SOURCE", "-w", *flags,
-                                               *EXTRA_FLAGS.get(name, []), compiler=compiler)
+                                               *extra.get(name, []), compiler=compiler)
         return {key: job.result() for key, job in jobs.items()}
 
 
@@ -89,6 +92,7 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--libc", choices=["glibc", "musl", "both"], default="both")
     parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--fuzz", type=int, default=0)
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
@@ -102,7 +106,7 @@ def main():
     work = scratch()
     passed = failed = skipped = 0
     try:
-        binaries = compile_all(work, libcs, [] if args.fuzz else chosen)
+        binaries = compile_all(work, libcs, [] if args.fuzz else chosen, args.long)
         instance = Instance(args.build, work + "/instance")
         for (name, libc), path in binaries.items():
             put_program(instance.image, f"/bin/{name}-{libc}", path)
