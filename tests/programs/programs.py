@@ -17,6 +17,7 @@ class Program:
     expect: int = 0              # exit status that both must give
     cold: bool = True            # counted in the share of trapped system calls
     needs: tuple = field(default_factory=tuple)
+    custom: object = None        # instead of steps: called with the room, returns an error text
     room: str = "programs"       # the instance it runs in: one of ROOMS in run.py
     package: str = ""            # what to install when the program is not there
 

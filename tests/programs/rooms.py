@@ -47,6 +47,13 @@ class Room(Instance):
 
     environment = {}
 
+    def start(self, *argv):
+        """Runs inside meanwhile; the caller ends it."""
+        return subprocess.Popen([self.emu or self.occlum] + ([] if self.emu else ["run"]) + [*argv],
+                                cwd=self.dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True, start_new_session=True,
+                                env={**os.environ, "EMU_KEY": self.emu_key})
+
     def run_inside(self, argv, stdin):
         return self.run(*argv, stdin=stdin, env={"OCCLUM_LOG_LEVEL": "info"})
 
