@@ -242,9 +242,21 @@ static bool exceeds_limits(struct mm *mm, u64 size)
 	return mm->mapped > mm->limit_as || size > mm->limit_as - mm->mapped;
 }
 
+/* The first stack is used at once, from its end: the rest waits for a touch. */
+static int prepare_stack(struct vma *v)
+{
+	u64 used = MAX(v->start, ALIGN_DOWN(v->end - 1, COMMIT_STEP));
+	int err = pages_hide(v->start, used);
+
+	v->lazy = true;
+	return err ? err : pages_commit(used, v->end, v->prot);
+}
+
 /* What the pages are at first. */
 static int prepare_pages(struct vma *v, bool absent)
 {
+	if (v->name == VMA_STACK && !absent && v->prot != PROT_NONE)
+		return prepare_stack(v);
 	if (v->kind == VMA_ANON && !absent && v->prot != PROT_NONE &&
 	    vma_size(v) <= COMMIT_AT_ONCE_MAX) {
 		v->lazy = false;
@@ -398,6 +410,8 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 	    !mm_is_contested(mm, v->start) &&
 	    !(mm_has_relatives(mm) && family_covers_any(mm, v->start, v->end)))
 		err = text_load(v, r->plan, &stubs);
+	else if (r->is_bare)
+		v->lazy = true;
 	else
 		err = prepare_pages(v, r->absent);
 	if (err) {

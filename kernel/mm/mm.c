@@ -401,18 +401,30 @@ long mm_reserve(struct mm *mm, u64 size, u64 align)
 
 long mm_map_stack(struct mm *mm, u64 size, u32 prot)
 {
-	struct map_request r = {.prot = prot,
+	struct map_request all = {.size = ALIGN_UP(size, PAGE_SIZE) + STACK_GUARD,
+				  .prot = PROT_NONE,
+				  .flags = MAP_PRIVATE | MAP_ANONYMOUS,
+				  .may = PROT_READ | PROT_WRITE | PROT_EXEC,
+				  .is_bare = true};
+	struct map_request r = {.size = ALIGN_UP(size, PAGE_SIZE),
+				.prot = prot,
 				.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 				.may = PROT_READ | PROT_WRITE | PROT_EXEC,
 				.name = VMA_STACK};
-	long base = mm_reserve(mm, size + STACK_GUARD, PAGE_SIZE), ret;
+	long base, ret;
+	int err;
 
-	if (base < 0)
-		return base;
-	r.address = base + STACK_GUARD;
-	r.size = ALIGN_UP(size, PAGE_SIZE);
+	if (size == 0 || size > zone_end() - STACK_GUARD)
+		return -ENOMEM;
 	mutex_lock(&mm->lock);
-	ret = mm_map_locked(mm, &r);
+	ret = base = mm_map_locked(mm, &all);
+	if (base > 0) {
+		r.address = (u64)base + STACK_GUARD;
+		ret = mm_map_locked(mm, &r);
+		/* Only now, so that the pages of the last stack here serve again as they are. */
+		err = pages_hide((u64)base, ret > 0 ? r.address : r.address + r.size);
+		ret = err ? err : ret;
+	}
 	mm_unlock(mm);
 	return ret < 0 ? ret : ret + (long)r.size;
 }

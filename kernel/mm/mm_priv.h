@@ -135,9 +135,10 @@ struct map_request {
 	struct mem_object *object;
 	u64 offset;
 	u8 may, name;
-	bool absent;		     /* no page at first, whatever the size */
-	u64 file_end;		     /* size of the file, when something is being recorded */
-	struct text_plan *plan;	     /* of an executable file mapping, or NULL */
+	bool is_bare;		/* pages stay as a former owner left them: see to them at once */
+	bool absent;		/* no page at first, whatever the size */
+	u64 file_end;		/* size of the file, when something is being recorded */
+	struct text_plan *plan; /* of an executable file mapping, or NULL */
 	u64 within_low, within_high; /* where to place it; 0, 0: anywhere */
 };
 /* Unmaps shared mappings in [start, end); mm->lock is held and released meanwhile. */
