@@ -9,7 +9,7 @@
 #   make install             to PREFIX (default /opt/occlum), `occlum` linked into /usr/local/bin
 #   OCCLUM_RELEASE_BUILD=1 make [install]   the same code without debugging information, in build-release/
 #   OCCLUM_BIN_PATH=/opt/occlum/build/bin make test   tests what is installed, builds nothing
-#   make fuzz | bench | bench-storage | bench-mount | clean | check-long | crash-long
+#   make fuzz | bench | bench-libos | bench-storage | bench-mount | clean | check-long | crash-long
 ifeq ($(OCCLUM_RELEASE_BUILD),1)
 BUILD ?= build-release
 SETUP := -Ddebug=false -Doptimization=2
@@ -59,6 +59,10 @@ check:
 crash-long: all
 	SECVOL_CRASH_RUNS=$${SECVOL_CRASH_RUNS:-1300} $(BUILD)/tests/secvol/test-secvol-crash
 
+# The figures of processes, signals and what they tell each other, against native Linux.
+bench-libos: all
+	bench/libos.py --build $(BUILD)
+
 bench-storage: all
 	$(BUILD)/bench/bench-secvol
 
@@ -78,4 +82,4 @@ fuzz:
 clean:
 	rm -rf build build-*
 
-.PHONY: all submodule install test test-glibc demo check check-long crash-long bench bench-storage bench-mount fuzz clean
+.PHONY: all submodule install test test-glibc demo check check-long crash-long bench bench-libos bench-storage bench-mount fuzz clean

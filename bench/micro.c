@@ -23,40 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SAMPLES = 15 };
-
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static void measure(const char *name, void (*operation)(void), int count)
-{
-	double samples[SAMPLES];
-
-	for (int i = 0; i < count / 10 + 1; i++)
-		operation();
-	for (int s = 0; s < SAMPLES; s++) {
-		double begin = now_ns();
-
-		for (int i = 0; i < count; i++)
-			operation();
-		samples[s] = (now_ns() - begin) / count;
-	}
-	qsort(samples, SAMPLES, sizeof(samples[0]), by_value);
-	printf("%s %.1f ns\n", name, samples[SAMPLES / 2]);
-	fflush(stdout);
-}
+#include "timing.h"
 
 static int zero_fd, file_fd;
 static char buffer[65536];
