@@ -9,7 +9,7 @@
 #   make install             to PREFIX (default /opt/occlum), `occlum` linked into /usr/local/bin
 #   OCCLUM_RELEASE_BUILD=1 make [install]   the same code without debugging information, in build-release/
 #   OCCLUM_BIN_PATH=/opt/occlum/build/bin make test   tests what is installed, builds nothing
-#   make fuzz | bench | bench-libos | bench-storage | bench-mount | clean | check-long | crash-long
+#   make fuzz | bench | bench-libos | bench-storage | bench-mount | clean | check-long | crash-long | soak
 ifeq ($(OCCLUM_RELEASE_BUILD),1)
 BUILD ?= build-release
 SETUP := -Ddebug=false -Doptimization=2
@@ -63,6 +63,11 @@ crash-long: all
 bench-libos: all
 	bench/libos.py --build $(BUILD)
 
+# A volume's day in simulated time: operations, snapshots, growth, new keys, and power cuts; for SEEDS lives.
+SEEDS ?= 1 2 3 4 5
+soak: all
+	@for s in $(SEEDS); do SOAK_HOURS=24 SOAK_SEED=$$s $(BUILD)/tests/secvol/soak-secvol || exit 1; done
+
 bench-storage: all
 	$(BUILD)/bench/bench-secvol
 
@@ -82,4 +87,4 @@ fuzz:
 clean:
 	rm -rf build build-*
 
-.PHONY: all submodule install test test-glibc demo check check-long crash-long bench bench-libos bench-storage bench-mount fuzz clean
+.PHONY: all submodule install test test-glibc demo check check-long crash-long bench bench-libos bench-storage bench-mount soak fuzz clean

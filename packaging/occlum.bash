@@ -21,7 +21,7 @@ _occlum()
 		mount) words="$keys --layer --read-only --snapshot --background --allow-other" ;;
 		image)
 			if [ "$COMP_CWORD" = 2 ]; then
-				words="info ls cat extract diff verify snapshot"
+				words="info ls cat extract diff verify snapshot scrub grow rotate label"
 			elif [ "${COMP_WORDS[2]}" = snapshot ] && [ "$COMP_CWORD" = 3 ]; then
 				words="list create delete rollback"
 			else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * occlum-image: looks into an instance's volumes without mounting them. All but changes of snapshots
- * opens read-only and changes no byte.
+ * occlum-image: looks into an instance's volumes without mounting them. All but changes of snapshots,
+ * of size, key and label opens read-only and changes no byte.
  */
 #include "host/mount/image.h"
 
@@ -200,6 +200,10 @@ static const struct {
 	{"diff", image_diff, 0, 2, "[<A> [<B>]]"},
 	{"verify", image_verify, 0, 0, ""},
 	{"snapshot", image_snapshot, 1, 2, "list | create|delete|rollback <name>"},
+	{"scrub", image_scrub, 0, 1, "[<bytes per second>]"},
+	{"grow", image_grow, 1, 1, "<size>"},
+	{"rotate", image_rotate, 0, 1, "[finish]"},
+	{"label", image_label, 1, 1, "<text>"},
 };
 
 static int usage(void)

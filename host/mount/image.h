@@ -21,6 +21,10 @@ int image_extract(struct image_command *c);
 int image_diff(struct image_command *c);
 int image_verify(struct image_command *c);
 int image_snapshot(struct image_command *c);
+int image_scrub(struct image_command *c);
+int image_grow(struct image_command *c);
+int image_rotate(struct image_command *c);
+int image_label(struct image_command *c);
 
 /* A JSON string of any bytes; those that are no text become \u00XX. */
 void print_json(const char *text, size_t len);

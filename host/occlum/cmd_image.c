@@ -11,8 +11,8 @@
 int command_image(int argc, char **argv)
 {
 	if (argc < 2)
-		return complain("what to do is missing: info, ls, cat, extract, diff, verify or "
-				"snapshot");
+		return complain("what to do is missing: info, ls, cat, extract, diff, verify, "
+				"snapshot, scrub, grow, rotate or label");
 	if (instance_need_built() || place_find())
 		return 1;
 	execv(place_of(PIECE_IMAGE), argv);

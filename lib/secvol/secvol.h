@@ -170,7 +170,7 @@ struct secvol_params {
 	enum secvol_mode mode;
 	enum secvol_suite suite;
 	enum secvol_role role;
-	const struct secvol_key_source *keys; /* SEALED, PINNED */
+	const struct secvol_key_source *keys; /* SEALED, PINNED; outlives the volume */
 	const void *volume_id; /* measured volume id, part of the key derivation; may be NULL */
 	size_t volume_id_size;
 	const u8 *pinned_sha256; /* 32 bytes: SHA-256 of the root slot; required for PINNED and

@@ -325,6 +325,50 @@ def check_snapshots(report, instance, point, fuse):
         good(occlum(instance, "image", "snapshot", "delete", "first"))
 
 
+def check_care(report, instance, work):
+    with report.case("the writable layer is scrubbed, named, grown and gets a new key"):
+        instance.run("/bin/busybox", "tee", "/root/cared", stdin=b"cared for " * 5000)
+        expect(b"opens" in good(occlum(instance, "image", "scrub")), "scrub says nothing")
+        good(occlum(instance, "image", "scrub", "50MB"))
+        refused(occlum(instance, "image", "scrub", "fast"), "rate")
+        good(occlum(instance, "image", "label", "of the test"))
+        refused(occlum(instance, "image", "label", "x" * 65), "64 bytes")
+        good(occlum(instance, "image", "grow", "2TB"))
+        refused(occlum(instance, "image", "grow", "1GB"), "only grows")
+        upper = json.loads(good(occlum(instance, "image", "info", "--json")))["upper"]
+        expect(upper["label"] == "of the test" and upper["bytes_limit"] == 2 << 40, upper)
+        expect(b"epoch" in good(occlum(instance, "image", "rotate")), "rotate says nothing")
+        after = json.loads(good(occlum(instance, "image", "info", "--json")))["upper"]
+        expect(after["key_epoch"] == upper["key_epoch"] + 1 and after["old_epochs"] == 0, after)
+        done = instance.run("/bin/busybox", "cat", "/root/cared")
+        expect(done.stdout == b"cared for " * 5000, describe(done))
+    with report.case("a snapshot keeps the old key in use, which rotate says and finish ends"):
+        good(occlum(instance, "image", "snapshot", "create", "keeps"))
+        refused(occlum(instance, "image", "rotate"), "snapshots")
+        good(occlum(instance, "image", "snapshot", "delete", "keeps"))
+        good(occlum(instance, "image", "rotate", "finish"))
+        good(occlum(instance, "image", "scrub"))
+    with report.case("a scrub names the file that does not open any more"):
+        layer = f"{instance.dir}/run/mount/__ROOT"
+        saved = f"{work}/scrubbed"
+        shutil.copytree(layer, saved)
+        found = False
+        for name in sorted(os.listdir(layer)):
+            data = read(f"{layer}/{name}")
+            for at in range(65536, len(data), 4096):
+                if found or not any(data[at:at + 4096]):
+                    continue
+                with open(f"{layer}/{name}", "r+b") as f:
+                    f.seek(at + 100)
+                    f.write(bytes([data[at + 100] ^ 1]))
+                done = occlum(instance, "image", "scrub")
+                found = done.returncode == 1 and b"/root/cared" in done.stdout + done.stderr
+                write(f"{layer}/{name}", data)
+        expect(found, "no changed block led to the file's name")
+        good(occlum(instance, "image", "scrub"))
+        shutil.rmtree(saved)
+
+
 def check_extract(report, instance, work):
     with report.case("extract brings bytes, modes and links, and replaces nothing"):
         good(occlum(instance, "image", "extract", "/etc", f"{work}/etc"))
@@ -350,6 +394,7 @@ def run_all(report, build, work, fuse):
     check_damage(report, instance)
     check_extract(report, instance, work)
     check_snapshots(report, instance, point, fuse)
+    check_care(report, instance, work)
     if not fuse:
         return
     check_both_ways(report, instance, point, "autokey")

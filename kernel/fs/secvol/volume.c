@@ -350,7 +350,6 @@ static int make_if_missing(struct volume *vol, const struct config_volume *c,
 static int open_secvol(struct volume *vol, const struct config_volume *c, const u8 *image_key,
 		       const u8 *lower, u64 cache_size, const char *snapshot)
 {
-	struct secvol_key_source keys;
 	struct secvol_params p = {
 		.env = &env,
 		.bs = vol->store,
@@ -358,7 +357,7 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 			: c->image_type == CONFIG_IMAGE_ENCRYPTED ? SECVOL_PINNED
 								  : SECVOL_HASH,
 		.role = (enum secvol_role)c->role,
-		.keys = &keys,
+		.keys = &vol->keys,
 		.read_only = vol->is_read_only,
 		.snapshot = snapshot,
 		.cache_bytes = cache_size      ? cache_size
@@ -369,7 +368,7 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 		.discard = !vol->is_read_only,
 	};
 	struct secvol_report report;
-	int err = set_keys(vol, c, image_key, &keys);
+	int err = set_keys(vol, c, image_key, &vol->keys);
 
 	if (err)
 		return err;

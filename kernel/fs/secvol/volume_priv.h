@@ -20,6 +20,7 @@ struct volume {
 	struct list_node commit_node;
 	struct auto_key auto_key;
 	struct secvol_fixed_key fixed_key;
+	struct secvol_key_source keys; /* asked again when the volume gets a new key */
 	struct secvol_anchor anchor; /* arg NULL: none */
 	char source[];		     /* for messages */
 };
