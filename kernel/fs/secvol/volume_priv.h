@@ -21,8 +21,8 @@ struct volume {
 	struct auto_key auto_key;
 	struct secvol_fixed_key fixed_key;
 	struct secvol_key_source keys; /* asked again when the volume gets a new key */
-	struct secvol_anchor anchor; /* arg NULL: none */
-	char source[];		     /* for messages */
+	struct secvol_anchor anchor;   /* arg NULL: none */
+	char source[];		       /* for messages */
 };
 
 static inline struct volume *volume_of(const struct vnode *v)
