@@ -61,10 +61,10 @@ def compile_all(folder, libcs, chosen, is_long):
         return {key: job.result() for key, job in jobs.items()}
 
 
-def native(path):
+def native(path, timeout):
     with_dir = scratch("occlum-native-")
     try:
-        return subprocess.run([path], cwd=with_dir, capture_output=True, timeout=120,
+        return subprocess.run([path], cwd=with_dir, capture_output=True, timeout=timeout,
                               stdin=subprocess.DEVNULL)
     finally:
         shutil.rmtree(with_dir, ignore_errors=True)
@@ -104,6 +104,7 @@ def main():
     if "musl" in libcs and not shutil.which("musl-gcc"):
         libcs.remove("musl")
     work = scratch()
+    timeout = 600 if args.long else 120
     passed = failed = skipped = 0
     try:
         binaries = compile_all(work, libcs, [] if args.fuzz else chosen, args.long)
@@ -122,8 +123,8 @@ def main():
         for (name, libc), path in list(binaries.items()) * args.times:
             what = f"{name} ({libc})"
             try:
-                before = native(path)
-                inside = instance.run(f"/bin/{name}-{libc}", timeout=120)
+                before = native(path, timeout)
+                inside = instance.run(f"/bin/{name}-{libc}", timeout=timeout)
             except subprocess.TimeoutExpired as e:
                 failed += 1
                 print(f"FAILED  {what}: no end after {e.timeout} s: {e.cmd[0]}", flush=True)
