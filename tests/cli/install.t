@@ -22,6 +22,7 @@ build/bin/occlum-mount
 build/bin/occlum-run
 build/bin/occlum-sign
 build/lib/init
+build/lib/key-helper
 build/lib/libocclum-libos.so
 build/lib/libocclum-libos.so.debug
 build/lib/libocclum-libos_sim.so
