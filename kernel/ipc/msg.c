@@ -118,6 +118,19 @@ long msg_get(s32 key, u32 flags)
 	return ret;
 }
 
+static u32 starved; /* lock: senders whom the totals of all queues stopped */
+
+/* The totals have fallen: senders at other queues look again. */
+static void wake_starved(void)
+{
+	for (s32 i = 0; starved && i < IPC_OBJECTS_MAX; i++) {
+		struct msg_queue *q = queue_of(ipc_find_index(&queues, i));
+
+		if (q && q->sleepers)
+			changed(q);
+	}
+}
+
 /* Sleeps until the queue changes; the lock is free meanwhile. -EIDRM, -EINTR. */
 static int wait_for_change(struct msg_queue *q)
 {
@@ -139,10 +152,14 @@ static int wait_for_change(struct msg_queue *q)
 
 /* --- sending and receiving ----------------------------------------------------------------- */
 
+static bool fits_totals(size_t size)
+{
+	return total_bytes + size <= MSG_TOTAL_MAX && total_count < MSG_TOTAL_MAX / 64;
+}
+
 static bool has_room(const struct msg_queue *q, size_t size)
 {
-	return q->bytes + size <= q->bytes_max && q->count < q->bytes_max &&
-	       total_bytes + size <= MSG_TOTAL_MAX && total_count < MSG_TOTAL_MAX / 64;
+	return q->bytes + size <= q->bytes_max && q->count < q->bytes_max && fits_totals(size);
 }
 
 static void enqueue(struct msg_queue *q, struct msg_body *b)
@@ -173,6 +190,7 @@ static int send_locked(s32 id, struct msg_body *b, u32 flags)
 	if (!q)
 		return -EINVAL;
 	for (;;) {
+		bool is_starved = !fits_totals(b->size);
 		int err;
 
 		if (!ipc_may_access(&q->ipc, 2))
@@ -181,7 +199,9 @@ static int send_locked(s32 id, struct msg_body *b, u32 flags)
 			break;
 		if (flags & IPC_NOWAIT)
 			return -EAGAIN;
+		starved += is_starved;
 		err = wait_for_change(q);
+		starved -= is_starved;
 		if (err)
 			return err == -EINTR ? -ERESTARTNOHAND : err;
 	}
@@ -262,6 +282,7 @@ static int receive_locked(s32 id, s64 type, size_t size, u32 flags, struct msg_b
 	q->receive_time = ipc_now();
 	q->last_receiver = current_process()->pid;
 	changed(q);
+	wake_starved();
 	*ret = b;
 	return 0;
 }
@@ -301,6 +322,7 @@ int msg_remove(s32 id)
 		ipc_remove(&queues, &q->ipc);
 		q->ipc.is_removed = true;
 		changed(q);
+		wake_starved();
 		if (!q->sleepers)
 			kfree(q);
 	}

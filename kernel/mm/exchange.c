@@ -16,10 +16,48 @@
 
 /* --- the turn moves --- */
 
-/* Notes in the image that is becoming that of `from` which pages it has. */
-static int note_live(struct mm *from, struct mm *to)
+static void forget_all(struct mm *mm)
+{
+	/* Its process is killed; until it notices, pages that are missing read as zeroes. */
+	for (struct vma *v = vma_of(rb_first(&mm->vmas)); v; v = vma_next(v))
+		v->lazy = true;
+	mm_changed(mm);
+}
+
+/* What lies in place goes. Afterwards the page is absent and out of reach. */
+static void vacate(u64 at)
+{
+	pages_release(at, at + PAGE_SIZE);
+	if (pages_hide(at, at + PAGE_SIZE))
+		panic("the host refuses to take access away");
+}
+
+/*
+ * What lies in place is about to change. A member that counts on it gets a copy; without memory for
+ * that the page is lost to it, so that it never sees another's in its place, and it is killed.
+ */
+static void preserve(struct family *f, struct mm *from, struct mm *to, u64 at)
+{
+	struct mm *m;
+
+	if (!family_preserve_page(f, from, to, at))
+		return;
+	list_for_each_entry (m, &f->members, member_node) {
+		struct chunk *c = m == from || m == to ? NULL : image_in_place(m, at);
+
+		if (!c)
+			continue;
+		c->state[chunk_index(at)] = 0;
+		forget_all(m);
+		m->is_lost = true;
+	}
+}
+
+/* Notes in the image that is becoming that of `from` which pages it has. -ENOMEM: it lost some. */
+static int note_live(struct family *f, struct mm *from, struct mm *to)
 {
 	struct chunk *c = NULL;
+	int err = 0;
 
 	for (struct vma *v = vma_of(rb_first(&from->vmas)); v; v = vma_next(v)) {
 		u64 at = v->start;
@@ -33,14 +71,18 @@ static int note_live(struct mm *from, struct mm *to)
 			for (; present && at < until; at += PAGE_SIZE) {
 				if (!c || c->base != ALIGN_DOWN(at, CHUNK_SIZE))
 					c = image_get(to, at);
-				if (!c)
-					return -ENOMEM;
-				c->live[chunk_index(at)] = pages_state(at);
+				if (c) {
+					c->live[chunk_index(at)] = pages_state(at);
+					continue;
+				}
+				err = -ENOMEM; /* `to` has no entry here, and must not see it */
+				preserve(f, from, to, at);
+				vacate(at);
 			}
 			at = until;
 		}
 	}
-	return 0;
+	return err;
 }
 
 struct exchange {
@@ -61,14 +103,6 @@ static bool page_is_equal(const void *a, const void *b)
 	return true;
 }
 
-/* What lies in place goes. Afterwards the page is absent and out of reach. */
-static void vacate(u64 at)
-{
-	pages_release(at, at + PAGE_SIZE);
-	if (pages_hide(at, at + PAGE_SIZE))
-		panic("the host refuses to take access away");
-}
-
 /* Both have it. Afterwards the copy, if there is one, is that of `from`. */
 static void exchange_both(struct exchange *x, u64 at, u8 state, u64 copy)
 {
@@ -77,7 +111,7 @@ static void exchange_both(struct exchange *x, u64 at, u8 state, u64 copy)
 	if (copy) {
 		page_make_accessible(at, PAGE_READ);
 		if (!page_is_equal(page, (const void *)copy)) {
-			x->err = family_preserve_page(x->f, x->from, x->to, at) ? -ENOMEM : x->err;
+			preserve(x->f, x->from, x->to, at);
 			page_make_accessible(at, PAGE_READ | PAGE_WRITE);
 			memcpy(x->f->scratch, page, PAGE_SIZE);
 			memcpy(page, (const void *)copy, PAGE_SIZE);
@@ -98,8 +132,7 @@ static u64 exchange_leave(struct exchange *x, u64 at, u8 *state)
 	if (!family_member_covers(x->to, at, &until) &&
 	    family_is_in_place(x->f, x->from, x->to, at))
 		return 0;
-	if (family_preserve_page(x->f, x->from, x->to, at))
-		x->err = -ENOMEM;
+	preserve(x->f, x->from, x->to, at);
 	copy = image_copy_page(x->f, at);
 	if (!copy) {
 		x->err = -ENOMEM;
@@ -117,8 +150,7 @@ static void exchange_enter(struct exchange *x, u64 at, u8 state, u64 copy)
 		page_set_prot(at, state);
 		return;
 	}
-	if (family_preserve_page(x->f, x->from, x->to, at))
-		x->err = -ENOMEM;
+	preserve(x->f, x->from, x->to, at);
 	if (pages_put_back(at, (const void *)copy, state & PAGE_PROT))
 		panic("the host refuses memory that programs have already");
 	image_copy_free(x->f, copy);
@@ -146,20 +178,12 @@ static void exchange_chunk(struct exchange *x, struct chunk *c)
 	}
 }
 
-static void forget_all(struct mm *mm)
-{
-	/* Its process is killed; until it notices, pages that are missing read as zeroes. */
-	for (struct vma *v = vma_of(rb_first(&mm->vmas)); v; v = vma_next(v))
-		v->lazy = true;
-	mm_changed(mm);
-}
-
 int family_exchange(struct family *f, struct mm *from, struct mm *to)
 {
 	struct exchange x = {.f = f, .from = from, .to = to};
 
 	if (from)
-		x.err = note_live(from, to);
+		x.err = note_live(f, from, to);
 	for (struct rb_node *n = rb_first(&to->image); n; n = rb_next(n))
 		exchange_chunk(&x, chunk_of(n));
 	turn_count_exchanged(x.count);

@@ -6,6 +6,7 @@
 #include "kernel/mm/family_priv.h"
 
 #include "abi/errno.h"
+#include "abi/mman.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/panic.h"
 #include "kernel/mm/pages.h"
@@ -71,7 +72,7 @@ static int copy_pages(struct family *f, struct mm *child, struct vma *v)
 
 			if (!c)
 				return -ENOMEM;
-			if (state & PAGE_WRITE) {
+			if ((state & (PAGE_WRITE | PAGE_UNKNOWN)) || (v->prot & PROT_WRITE)) {
 				c->copy[chunk_index(at)] = image_copy_page(f, at);
 				if (!c->copy[chunk_index(at)])
 					return -ENOMEM;

@@ -12,6 +12,7 @@
 #include "abi/errno.h"
 #include "abi/mman.h"
 #include "kernel/core/config.h"
+#include "kernel/core/panic.h"
 #include "kernel/mm/family_priv.h"
 #include "kernel/mm/kept.h"
 #include "kernel/mm/mm_priv.h"
@@ -416,6 +417,8 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 		err = prepare_pages(v, r->absent);
 	if (err) {
 		pages_release(v->start, v->end);
+		if (mm_has_relatives(mm) && pages_hide(v->start, v->end))
+			panic("the host refuses to take access away");
 		mm_free_addresses(mm, v->start, v->end);
 		vma_free(v);
 		return err;

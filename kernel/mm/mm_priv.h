@@ -76,7 +76,8 @@ struct mm {
 	u32 inside;		       /* atomic: threads that run in it and are not parked */
 	struct family *family;	       /* atomic; NULL until the first fork; counted, then stays */
 	struct list_node member_node;  /* family.members */
-	struct rb_root image;	       /* of the family: its pages while it is not resident */
+	bool is_lost;	      /* a page of it could not be kept: killed at the turn's end */
+	struct rb_root image; /* of the family: its pages while it is not resident */
 };
 
 static inline struct vma *vma_of(struct rb_node *n)

@@ -17,6 +17,7 @@
 #include "abi/mman.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/panic.h"
+#include "kernel/mm/family_priv.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/zone.h"
@@ -178,6 +179,16 @@ static int populate_step(struct vma *v, u64 at, u64 limit, u32 access)
 	}
 }
 
+/* A page that is there, and may not be reachable as the mapping says. */
+static int protect_present(struct vma *v, u64 page)
+{
+	int err = 0;
+
+	if ((v->prot & PROT_WRITE) && mm_has_relatives(v->mm))
+		err = family_preserve(v->mm, page, page + PAGE_SIZE);
+	return err ? err : pages_protect(page, page + PAGE_SIZE, v->prot);
+}
+
 int mm_populate_locked(struct mm *mm, u64 at, u64 end, u32 access, u64 *ret_until,
 		       bool *ret_did_something)
 {
@@ -202,7 +213,7 @@ int mm_populate_locked(struct mm *mm, u64 at, u64 end, u32 access, u64 *ret_unti
 		*ret_did_something = true;
 		/* Present all the same: an mprotect that the host refused half-way. */
 		if (v->kind != VMA_OBJECT && (pages_state(page) & PAGE_PRESENT))
-			err = pages_protect(page, page + PAGE_SIZE, v->prot);
+			err = protect_present(v, page);
 		else
 			err = populate_step(v, page, ALIGN_UP(end, PAGE_SIZE), access);
 		if (err)

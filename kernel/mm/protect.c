@@ -47,8 +47,12 @@ static int protect_vma(struct vma *v, u32 prot)
 	case VMA_FILE: err = pages_protect(v->start, v->end, prot); break;
 	default: break;
 	}
-	if (err)
+	if (err) {
+		v->lazy = true; /* some pages may be out of reach now: faults bring them back */
+		v->kept = 0;
+		mm_changed(v->mm);
 		return err;
+	}
 	v->prot = prot;
 	if (prot & PROT_WRITE)
 		v->kept = 0;

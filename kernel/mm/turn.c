@@ -208,6 +208,19 @@ static bool may_switch(struct family *f, const struct turn_waiter *w)
 	return first_relative(f) == w && (!f->resident || !inside(f->resident));
 }
 
+/* Those that lost a page for want of memory. Nobody comes or goes while the turn moves. */
+static void kill_lost(struct family *f)
+{
+	struct mm *m;
+
+	list_for_each_entry (m, &f->members, member_node) {
+		if (!m->is_lost)
+			continue;
+		m->is_lost = false;
+		(void)process_for_each(kill_process, m);
+	}
+}
+
 /* Lock held, released and held again. */
 static void take_over(struct family *f, struct mm *mm)
 {
@@ -219,6 +232,7 @@ static void take_over(struct family *f, struct mm *mm)
 	err = family_exchange(f, from, mm);
 	if (err)
 		(void)process_for_each(kill_process, from);
+	kill_lost(f);
 	__atomic_add_fetch(&counts.switches, 1, __ATOMIC_RELAXED);
 	spin_lock(&f->lock);
 	f->resident = mm;

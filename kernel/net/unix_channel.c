@@ -13,7 +13,9 @@
 #include "kernel/core/kmem.h"
 #include "lib/base/string.h"
 
+#define SCARCE_MAX  16u	  /* packets in one queue when memory is scarce */
 #define PACKETS_MAX 512u  /* in one queue */
+#define FILES_ROOM  2048u /* of the descriptors of one message */
 #define FLOOR	    4096u /* bytes that any queue may hold, however many there are */
 
 /*
@@ -58,9 +60,13 @@ static void free_ring(struct unix_channel *c)
 	byte_ring_fini(&c->ring);
 }
 
-static void charge_packet(const struct unix_packet *p, int sign)
+/* Its control data and address may be gone when it leaves the queue: what it counted as is kept. */
+static void charge_packet(struct unix_packet *p, int sign)
 {
-	charge(sign * (s64)(p->size + sizeof(*p)));
+	if (sign > 0)
+		p->charged = p->size + sizeof(*p) + (p->from ? sizeof(*p->from) : 0) +
+			     (p->control ? sizeof(*p->control) + FILES_ROOM : 0);
+	charge(sign * (s64)p->charged);
 }
 
 void unix_channel_init(struct unix_channel *c)
@@ -154,7 +160,8 @@ static bool has_room(const struct unix_channel *c, u64 size, u32 limit)
 	u32 count = __atomic_load_n(&c->packet_count, __ATOMIC_RELAXED);
 
 	/* One packet always fits, however large the sender's buffer is. */
-	return !count ? bytes < limit : bytes + size <= limit && count < PACKETS_MAX;
+	return !count ? bytes < limit
+		      : bytes + size <= limit && count < (is_scarce(1) ? SCARCE_MAX : PACKETS_MAX);
 }
 
 static long put_locked(struct unix_channel *c, struct net_message *m, u32 limit)
@@ -350,6 +357,8 @@ int unix_channel_post(struct unix_channel *c, struct unix_packet *p, u32 limit)
 	mutex_lock(&c->lock);
 	if (c->no_reader || c->no_writer) {
 		err = -EPIPE;
+	} else if (p->size > FLOOR && is_scarce(1)) {
+		err = -ENOBUFS; /* to wait for this queue alone would not help */
 	} else if (!has_room(c, p->size, limit_now(limit))) {
 		c->writer_waits = true;
 		err = -EAGAIN;

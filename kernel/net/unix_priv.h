@@ -26,6 +26,7 @@ struct unix_packet {
 	struct abi_ucred cred; /* streams: of those bytes; outlives control */
 	bool has_cred;
 	struct net_address *from; /* datagrams of named sockets; kmalloc'ed or NULL */
+	u32 charged;		  /* bytes it counts as while it is queued */
 	u32 size;
 	u8 data[];
 };

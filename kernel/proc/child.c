@@ -102,15 +102,14 @@ static int memory_from_parent(struct process *child, struct process *p, u64 flag
 
 	if (flags & CLONE_VM) {
 		child->mm = mm_get(p->mm);
-	} else {
-		err = mm_fork(p->mm, &child->mm);
-		if (!err)
-			err = shm_process_fork(p, child);
-		if (err)
-			return err;
+		mm_enter(child->mm);
+		return 0;
 	}
-	mm_enter(child->mm);
-	return 0;
+	err = mm_fork(p->mm, &child->mm);
+	if (err)
+		return err;
+	mm_enter(child->mm); /* first, so that child_discard() leaves it like any other */
+	return shm_process_fork(p, child);
 }
 
 static void join_group(struct process *child, struct process *p)

@@ -192,7 +192,7 @@ static void reprint(struct ldisc *ld, u8 c)
 	ldisc_echo_visible(ld, c);
 	ldisc_echo(ld, '\n');
 	ld->line_column = ld->column;
-	for (u32 at = ld->canon; at != ld->head; at++)
+	for (u32 at = ld->canon; at != ld->head && ldisc_echo_fits(ld); at++)
 		ldisc_echo_visible(ld, ld->input[at & MASK]);
 }
 

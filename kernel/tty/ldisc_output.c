@@ -128,6 +128,12 @@ static void echo_bytes(struct ldisc *ld, const u8 *bytes, u32 count)
 	put(r, bytes, count, ld->is_stopped ? LDISC_ECHO_MAX : LDISC_OUTPUT_MAX + LDISC_ECHO_MAX);
 }
 
+bool ldisc_echo_fits(const struct ldisc *ld)
+{
+	return ld->is_stopped ? ld->held.fill < LDISC_ECHO_MAX
+			      : ld->output.fill < LDISC_OUTPUT_MAX + LDISC_ECHO_MAX;
+}
+
 void ldisc_echo(struct ldisc *ld, u8 c)
 {
 	struct expansion e = process(ld, c);

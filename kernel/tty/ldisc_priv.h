@@ -31,3 +31,5 @@ void ldisc_echo(struct ldisc *ld, u8 c);
 void ldisc_echo_raw(struct ldisc *ld, u8 c);
 /* The same with control characters as ^X where ECHOCTL says so. */
 void ldisc_echo_visible(struct ldisc *ld, u8 c);
+/* Whether the echo of one more byte is not lost for certain. */
+bool ldisc_echo_fits(const struct ldisc *ld);

@@ -293,6 +293,8 @@ static long master_write(struct file *f, struct uio *uio, u64 *offset)
 		if (ret < 0)
 			return done ? done : ret;
 		done += ret;
+		if (uio->left && thread_has_work(current_thread()))
+			return done ? done : -ERESTARTSYS;
 		if (!uio->left || is_ready(p, PTY_MASTER_WRITES))
 			continue;
 		if (file_is_nonblocking(f))
@@ -459,9 +461,10 @@ static enum step slave_take(struct pty *p, struct uio *uio, struct patience *w, 
 		step = STEP_DONE;
 	p->read = now_seconds();
 	pty_feed(p);
-	/* What was fed may be for other readers, and its echo for the master. */
+	/* What was fed may be for other readers, or start output again; its echo is the master's. */
 	pty_unlock(p, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM,
-		   ldisc_has_input(&p->ld, false) ? POLLIN | POLLRDNORM : 0);
+		   POLLOUT | POLLWRNORM |
+			   (ldisc_has_input(&p->ld, false) ? POLLIN | POLLRDNORM : 0));
 	return step;
 }
 

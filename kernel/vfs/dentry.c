@@ -122,11 +122,12 @@ static void put_locked(struct dentry *d, struct list_node *dead)
 	while (d && --d->refs == 0) {
 		struct dentry *parent = d->parent;
 
-		if (d->hashed) {
+		if (d->hashed && !(d->vnode && (d->vnode->fs->flags & FS_FORGET_NAMES))) {
 			list_add_tail(&unused, &d->lru_node);
 			unused_count++;
 			return;
 		}
+		unhash_locked(d);
 		list_del(&d->child_node);
 		list_add_tail(dead, &d->lru_node);
 		d->parent = NULL;

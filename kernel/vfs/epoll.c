@@ -461,7 +461,8 @@ long epoll_wait(struct file *epf, struct abi_epoll_event *ret, u32 max, u64 dead
 	return err == -ETIMEDOUT ? 0 : err;
 }
 
-static void add_hosts_behind(struct epoll *ep, struct poll_table *pt)
+/* False: there are too many, or no memory. */
+static bool add_hosts_behind(struct epoll *ep, struct poll_table *pt)
 {
 	struct host_pollfd *fds = NULL;
 	int count = host_list(ep, &fds);
@@ -471,6 +472,7 @@ static void add_hosts_behind(struct epoll *ep, struct poll_table *pt)
 			pt->add_hosts_behind(pt, fds[i].fd, (u32)fds[i].events);
 	}
 	kfree(fds);
+	return count >= 0;
 }
 
 static u32 epoll_poll(struct file *f, struct poll_table *pt)
@@ -482,8 +484,9 @@ static u32 epoll_poll(struct file *f, struct poll_table *pt)
 	mutex_lock(&epoll_lock);
 	ask_hosts(ep);
 	ready = has_ready(ep);
+	/* What cannot be waited for is called ready, so that epoll_wait() says why. */
 	if (!ready && pt && pt->add_hosts_behind)
-		add_hosts_behind(ep, pt);
+		ready = !add_hosts_behind(ep, pt);
 	mutex_unlock(&epoll_lock);
 	return ready ? POLLIN | POLLRDNORM : 0;
 }

@@ -307,7 +307,10 @@ int file_read_exact(struct file *f, void *buf, size_t size, u64 offset)
 
 int file_getattr(struct file *f, struct vattr *ret)
 {
-	return f->ops->getattr ? f->ops->getattr(f, ret) : vnode_getattr(f->vnode, ret);
+	if (!f->ops->getattr)
+		return vnode_getattr(f->vnode, ret);
+	*ret = (struct vattr){.dev = f->vnode->fs->dev};
+	return f->ops->getattr(f, ret);
 }
 
 u64 file_size(struct file *f)

@@ -141,6 +141,8 @@ enum fs_flags {
 	FS_NOEXEC = 1 << 3,
 	FS_NOSUID = 1 << 4,
 	FS_NODEV = 1 << 5,
+	FS_FORGET_NAMES =
+		1 << 8, /* a name nobody uses goes at once: its vnode holds something scarce */
 	FS_NAMELESS = 1 << 6, /* pipes and the like: shown by name alone, not as a path */
 	FS_UNION = 1 << 7,    /* above other file systems: its vnodes are locked first */
 };

@@ -202,7 +202,8 @@ int devpts_new(struct filesystem **ret)
 
 	if (!fs)
 		return -ENOMEM;
-	fs_init(fs, &ops, "devpts", "devpts", DEVPTS_MAGIC, FS_NOSUID | FS_NOEXEC);
+	fs_init(fs, &ops, "devpts", "devpts", DEVPTS_MAGIC,
+		FS_NOSUID | FS_NOEXEC | FS_FORGET_NAMES);
 	vtime_now(&boot_time);
 	fs->root = pts_vnode(fs, INO_ROOT, S_IFDIR | 0755, NULL);
 	if (!fs->root) {
