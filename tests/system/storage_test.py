@@ -24,6 +24,7 @@ TABLE = b".output stderr\ncreate table if not exists t(n integer primary key, fi
 STATE = b"select 'check', integrity_check from pragma_integrity_check;\nselect 'rows', count(*), ifnull(max(n), 0) from t;\n"
 INSERT = b"insert into t select ifnull(max(n), 0) + 1, hex(randomblob(700)) from t;\nselect 'told', max(n) from t;\n"
 
+# git syncs its files and not the folder in which a branch gets its new name, so sync comes before the word.
 GIT = """
 cd /root
 export HOME=/root GIT_CONFIG_NOSYSTEM=1
@@ -38,7 +39,7 @@ echo "rows $i $i"
 while :; do
     i=$((i + 1))
     echo "content of $i" > file$((i % 7))
-    git add . && git commit -qm $i && echo "told $i" || exit 1
+    git add . && git commit -qm $i && busybox sync && echo "told $i" || exit 1
 done
 """
 
