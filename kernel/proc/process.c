@@ -229,7 +229,8 @@ void process_leave_memory(struct process *p, struct mm *mm)
 	}
 	if (mm_leave(mm))
 		mm_retire_member(mm);
-	if (current_thread()->turn_mm == mm)
+	/* Not for a child that is given up before it ran: it may share the memory we go on with. */
+	if (p == current_process() && current_thread()->turn_mm == mm)
 		turn_detach();
 	mm_put(mm);
 }

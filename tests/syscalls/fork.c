@@ -501,6 +501,26 @@ static void a_thousand(void)
 		CHECK(before - after < 64);
 }
 
+/* Children that are refused when they were nearly there: with the parent's memory, and with a copy. */
+static void given_up(void)
+{
+	static char stack[4096];
+	int status = -1;
+	pid_t pid;
+
+	for (int i = 0; i < 3; i++) {
+		CHECK_ERRNO(syscall(SYS_clone, CLONE_VM | CLONE_PIDFD | SIGCHLD,
+				    stack + sizeof(stack), 8, 0, 0),
+			    EFAULT);
+		CHECK_ERRNO(syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, 8, 0, 0), EFAULT);
+	}
+	pid = fork();
+	if (!pid)
+		_exit(7);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 7 << 8);
+}
+
 /* Nothing here may hang: better a wrong end. */
 static void set_alarm(void)
 {
@@ -509,4 +529,4 @@ static void set_alarm(void)
 
 CHECK_MAIN(set_alarm, returns_twice, memory_is_separate, ping_pong, mappings_are_separate,
 	   shared_memory_is_shared, private_file_mappings, descriptors, signals, execs,
-	   with_threads, nested, double_fork, many_at_once, vfork_beside, a_thousand)
+	   with_threads, nested, double_fork, many_at_once, vfork_beside, given_up, a_thousand)
