@@ -170,8 +170,10 @@ def rule_26(report, rules):
     with open(hosts, "w") as f:
         f.write("6.6.6.6 localhost\n6.6.6.6 LocalHost. evil\n9.8.7.6 good.example\n\x1b[2J 1.1.1.1\n")
 
-    def cat(name, *prefix):
-        script = f'mount --bind {hosts} /etc/hosts && exec "$0" run /bin/busybox cat {name}'
+    def cat(name, over=hosts):
+        if not os.path.exists("/etc/hosts"):
+            raise Skip("this machine has no /etc/hosts to lay another one over")
+        script = f'mount --bind {over} /etc/hosts && exec "$0" run /bin/busybox cat {name}'
         unshare = ["unshare", "-m"] + ([] if os.getuid() == 0 else ["-r"])
         return subprocess.run([*unshare, "sh", "-c", script, instance.occlum], cwd=instance.dir,
                               capture_output=True, timeout=60)
@@ -185,10 +187,7 @@ def rule_26(report, rules):
         expect(b"6.6.6.6" not in done.stdout and b"\x1b" not in done.stdout, describe(done))
         expect(b"127.0.0.1 localhost" in done.stdout, describe(done))
     with report.case("26: they lie above the file system, not in it"):
-        script = 'mount --bind /dev/null /etc/hosts && exec "$0" run /bin/busybox cat /etc/hosts'
-        unshare = ["unshare", "-m"] + ([] if os.getuid() == 0 else ["-r"])
-        done = subprocess.run([*unshare, "sh", "-c", script, instance.occlum], cwd=instance.dir,
-                              capture_output=True, timeout=60)
+        done = cat("/etc/hosts", "/dev/null")
         expect(b"good.example" not in done.stdout, "kept from the run before: " + describe(done))
     with report.case("26: what the image brings stays"):
         os.makedirs(instance.image + "/etc", exist_ok=True)
