@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a program without a C library stands on. Included by the one source file that has its entry:
- * the compiler may call memset and memcpy by itself, so they are defined here.
+ * What a program without a C library stands on, beside lib/base. Included by the one source file
+ * that has its entry.
  */
 #pragma once
 
@@ -23,29 +23,6 @@ static inline long system_call(long number, long a, long b, long c)
 			 : "a"(number), "D"(a), "S"(b), "d"(c)
 			 : "rcx", "r11", "memory");
 	return result;
-}
-
-/* The compiler may call these by itself. */
-void *memset(void *to, int byte, size_t size);
-void *memcpy(void *restrict to, const void *restrict from, size_t size);
-
-void *memset(void *to, int byte, size_t size)
-{
-	volatile char *p = to;
-
-	while (size-- > 0)
-		*p++ = (char)byte;
-	return to;
-}
-
-void *memcpy(void *restrict to, const void *restrict from, size_t size)
-{
-	volatile char *p = to;
-	const char *q = from;
-
-	while (size-- > 0)
-		*p++ = *q++;
-	return to;
 }
 
 /* The program; never returns. */

@@ -13,6 +13,7 @@
 
 #include "abi/errno.h"
 #include "lib/base/hex.h"
+#include "lib/base/string.h"
 #include "user/program.h"
 
 #define SYS_MOUNT_ROOT_FS 363
@@ -110,7 +111,7 @@ static int mount_root(void)
 			return 1;
 		}
 		err = hex_decode_pairs(key, KEY_SIZE, text, (size_t)len, '-');
-		memset(text, 0, sizeof(text));
+		mem_wipe(text, sizeof(text));
 		if (err < 0) {
 			say("init: /etc/image_key is not 16 pairs of hexadecimal digits joined "
 			    "by '-'\n");
@@ -118,7 +119,7 @@ static int mount_root(void)
 		}
 	}
 	err = system_call(SYS_MOUNT_ROOT_FS, encrypted ? (long)key : 0, 0, 0);
-	memset(key, 0, sizeof(key));
+	mem_wipe(key, sizeof(key));
 	if (err < 0) {
 		say_failure(err);
 		return 1;
