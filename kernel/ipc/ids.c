@@ -122,14 +122,20 @@ bool ipc_may_access(const struct ipc_object *o, u32 wanted)
 	return !(wanted & ~granted & 7);
 }
 
-bool ipc_is_owner(const struct ipc_object *o)
+int ipc_find_owned(struct ipc_table *t, s32 id, struct ipc_object **ret)
 {
+	struct ipc_object *o = ipc_find(t, id);
 	u32 euid = current_process()->cred.euid;
 
-	return euid == 0 || euid == o->uid || euid == o->creator_uid;
+	if (!o)
+		return -EINVAL;
+	if (euid != 0 && euid != o->uid && euid != o->creator_uid)
+		return -EPERM;
+	*ret = o;
+	return 0;
 }
 
-void ipc_get_perm(const struct ipc_object *o, struct abi_ipc_perm *ret)
+static void get_perm(const struct ipc_object *o, struct abi_ipc_perm *ret)
 {
 	*ret = (struct abi_ipc_perm){
 		.key = o->is_removed ? IPC_PRIVATE : o->key,
@@ -142,13 +148,24 @@ void ipc_get_perm(const struct ipc_object *o, struct abi_ipc_perm *ret)
 	};
 }
 
-int ipc_set_perm(struct ipc_object *o, const struct abi_ipc_perm *perm)
+long ipc_stat(struct ipc_table *t, s32 id, enum ipc_stat_how how, struct ipc_object **ret,
+	      struct abi_ipc_perm *ret_perm)
 {
-	if (!ipc_is_owner(o))
-		return -EPERM;
+	struct ipc_object *o = how == IPC_STAT_ID ? ipc_find(t, id) : ipc_find_index(t, id);
+
+	if (!o)
+		return -EINVAL;
+	if (how != IPC_STAT_INDEX_ANY && !ipc_may_access(o, 4))
+		return -EACCES;
+	get_perm(o, ret_perm);
+	*ret = o;
+	return how == IPC_STAT_ID ? 0 : o->id;
+}
+
+void ipc_set_perm(struct ipc_object *o, const struct abi_ipc_perm *perm)
+{
 	o->uid = perm->uid;
 	o->gid = perm->gid;
 	o->mode = (o->mode & ~0777u) | (perm->mode & 0777);
 	o->change_time = ipc_now();
-	return 0;
 }

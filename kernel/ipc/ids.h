@@ -34,13 +34,14 @@ void ipc_remove(struct ipc_table *t, struct ipc_object *o);
 int __must_check ipc_open(struct ipc_table *t, s32 key, u32 flags, struct ipc_object **ret);
 bool ipc_may_get(const struct ipc_object *o, u32 flags);
 
+/* For a call that changes or removes the object itself. Borrowed. -EINVAL, -EPERM. */
+int __must_check ipc_find_owned(struct ipc_table *t, s32 id, struct ipc_object **ret);
 struct ipc_object *ipc_find(struct ipc_table *t, s32 id);	   /* borrowed, or NULL */
 struct ipc_object *ipc_find_index(struct ipc_table *t, s32 index); /* likewise */
 s32 ipc_highest_index(const struct ipc_table *t);
 u32 ipc_count(const struct ipc_table *t);
 
 bool ipc_may_access(const struct ipc_object *o, u32 wanted); /* of 4 read, 2 write (alter) */
-bool ipc_is_owner(const struct ipc_object *o);
 
 /* Whose state a ctl call asks for. */
 enum ipc_stat_how {
@@ -49,6 +50,11 @@ enum ipc_stat_how {
 	IPC_STAT_INDEX_ANY, /* without permission to read */
 };
 
-void ipc_get_perm(const struct ipc_object *o, struct abi_ipc_perm *ret);
-int __must_check ipc_set_perm(struct ipc_object *o, const struct abi_ipc_perm *perm); /* -EPERM */
-s64 ipc_now(void);								      /* seconds */
+/*
+ * The object asked about, with its owner and permissions in *ret_perm. Returns what the ctl call
+ * returns: zero, or the id where it was asked by index. -EINVAL, -EACCES.
+ */
+long __must_check ipc_stat(struct ipc_table *t, s32 id, enum ipc_stat_how how,
+			   struct ipc_object **ret, struct abi_ipc_perm *ret_perm);
+void ipc_set_perm(struct ipc_object *o, const struct abi_ipc_perm *perm); /* its owner asks */
+s64 ipc_now(void);							  /* seconds */

@@ -301,53 +301,48 @@ int msg_receive(s32 id, s64 type, size_t size, u32 flags, struct msg_body **ret)
 
 /* --- control ------------------------------------------------------------------------------- */
 
+static void destroy(struct msg_queue *q)
+{
+	while (!list_is_empty(&q->messages)) {
+		struct msg_body *b = list_first_entry(&q->messages, struct msg_body, node);
+
+		dequeue(q, b);
+		kfree(b);
+	}
+	ipc_remove(&queues, &q->ipc);
+	q->ipc.is_removed = true;
+	changed(q);
+	wake_starved();
+	if (!q->sleepers)
+		kfree(q);
+}
+
 int msg_remove(s32 id)
 {
-	struct msg_queue *q;
-	int err = 0;
+	struct ipc_object *o;
+	int err;
 
 	mutex_lock(&lock);
-	q = find(id);
-	if (!q)
-		err = -EINVAL;
-	else if (!ipc_is_owner(&q->ipc))
-		err = -EPERM;
-	if (!err) {
-		while (!list_is_empty(&q->messages)) {
-			struct msg_body *b = list_first_entry(&q->messages, struct msg_body, node);
-
-			dequeue(q, b);
-			kfree(b);
-		}
-		ipc_remove(&queues, &q->ipc);
-		q->ipc.is_removed = true;
-		changed(q);
-		wake_starved();
-		if (!q->sleepers)
-			kfree(q);
-	}
+	err = ipc_find_owned(&queues, id, &o);
+	if (!err)
+		destroy(queue_of(o));
 	mutex_unlock(&lock);
 	return err;
 }
 
 int msg_set(s32 id, const struct abi_msqid_ds *values)
 {
-	struct msg_queue *q;
-	int err = 0;
+	struct ipc_object *o;
+	int err;
 
 	mutex_lock(&lock);
-	q = find(id);
-	if (!q)
-		err = -EINVAL;
-	else if (!ipc_is_owner(&q->ipc))
+	err = ipc_find_owned(&queues, id, &o);
+	if (!err && values->bytes_max > MSG_BYTES_MAX && current_process()->cred.euid)
 		err = -EPERM;
-	else if (values->bytes_max > MSG_BYTES_MAX && current_process()->cred.euid)
-		err = -EPERM;
-	if (!err)
-		err = ipc_set_perm(&q->ipc, &values->perm);
 	if (!err) {
-		q->bytes_max = MIN(values->bytes_max, (u64)MSG_TOTAL_MAX);
-		changed(q);
+		ipc_set_perm(o, &values->perm);
+		queue_of(o)->bytes_max = MIN(values->bytes_max, (u64)MSG_TOTAL_MAX);
+		changed(queue_of(o));
 	}
 	mutex_unlock(&lock);
 	return err;
@@ -355,18 +350,15 @@ int msg_set(s32 id, const struct abi_msqid_ds *values)
 
 long msg_stat(s32 id, enum ipc_stat_how how, struct abi_msqid_ds *ret)
 {
-	struct msg_queue *q;
-	long err = 0;
+	struct ipc_object *o;
+	long result;
 
 	memset(ret, 0, sizeof(*ret));
 	mutex_lock(&lock);
-	q = how == IPC_STAT_ID ? find(id) : queue_of(ipc_find_index(&queues, id));
-	if (!q)
-		err = -EINVAL;
-	else if (how != IPC_STAT_INDEX_ANY && !ipc_may_access(&q->ipc, 4))
-		err = -EACCES;
-	if (!err) {
-		ipc_get_perm(&q->ipc, &ret->perm);
+	result = ipc_stat(&queues, id, how, &o, &ret->perm);
+	if (result >= 0) {
+		const struct msg_queue *q = queue_of(o);
+
 		ret->send_time = q->send_time;
 		ret->receive_time = q->receive_time;
 		ret->change_time = q->ipc.change_time;
@@ -375,10 +367,9 @@ long msg_stat(s32 id, enum ipc_stat_how how, struct abi_msqid_ds *ret)
 		ret->bytes_max = q->bytes_max;
 		ret->last_sender = q->last_sender;
 		ret->last_receiver = q->last_receiver;
-		err = how == IPC_STAT_ID ? 0 : q->ipc.id;
 	}
 	mutex_unlock(&lock);
-	return err;
+	return result;
 }
 
 void msg_totals(struct msg_totals *ret)

@@ -347,65 +347,61 @@ long sem_op(s32 id, const struct abi_sembuf *ops, u32 count, u64 deadline)
 
 /* --- control ------------------------------------------------------------------------------- */
 
-int sem_remove(s32 id)
+static void destroy(struct sem_set *s)
 {
 	struct sem_undo *u, *next;
-	struct sem_set *s;
-	int err = 0;
+
+	list_for_each_entry_safe (u, next, &s->undos, set_node)
+		undo_free(u);
+	total -= s->count;
+	ipc_remove(&sets, &s->ipc);
+	s->ipc.is_removed = true;
+	changed(s);
+	if (!s->sleepers)
+		kfree(s);
+}
+
+int sem_remove(s32 id)
+{
+	struct ipc_object *o;
+	int err;
 
 	mutex_lock(&lock);
-	s = find(id);
-	if (!s)
-		err = -EINVAL;
-	else if (!ipc_is_owner(&s->ipc))
-		err = -EPERM;
-	if (!err) {
-		list_for_each_entry_safe (u, next, &s->undos, set_node)
-			undo_free(u);
-		total -= s->count;
-		ipc_remove(&sets, &s->ipc);
-		s->ipc.is_removed = true;
-		changed(s);
-		if (!s->sleepers)
-			kfree(s);
-	}
+	err = ipc_find_owned(&sets, id, &o);
+	if (!err)
+		destroy(set_of(o));
 	mutex_unlock(&lock);
 	return err;
 }
 
 int sem_set_perm(s32 id, const struct abi_ipc_perm *perm)
 {
-	struct sem_set *s;
+	struct ipc_object *o;
 	int err;
 
 	mutex_lock(&lock);
-	s = find(id);
-	err = s ? ipc_set_perm(&s->ipc, perm) : -EINVAL;
+	err = ipc_find_owned(&sets, id, &o);
+	if (!err)
+		ipc_set_perm(o, perm);
 	mutex_unlock(&lock);
 	return err;
 }
 
 long sem_stat(s32 id, enum ipc_stat_how how, struct abi_semid_ds *ret)
 {
-	struct sem_set *s;
-	long err = 0;
+	struct ipc_object *o;
+	long result;
 
 	memset(ret, 0, sizeof(*ret));
 	mutex_lock(&lock);
-	s = how == IPC_STAT_ID ? find(id) : set_of(ipc_find_index(&sets, id));
-	if (!s)
-		err = -EINVAL;
-	else if (how != IPC_STAT_INDEX_ANY && !ipc_may_access(&s->ipc, 4))
-		err = -EACCES;
-	if (!err) {
-		ipc_get_perm(&s->ipc, &ret->perm);
-		ret->op_time = s->op_time;
-		ret->change_time = s->ipc.change_time;
-		ret->count = s->count;
-		err = how == IPC_STAT_ID ? 0 : s->ipc.id;
+	result = ipc_stat(&sets, id, how, &o, &ret->perm);
+	if (result >= 0) {
+		ret->op_time = set_of(o)->op_time;
+		ret->change_time = o->change_time;
+		ret->count = set_of(o)->count;
 	}
 	mutex_unlock(&lock);
-	return err;
+	return result;
 }
 
 /* The set, to look at (4) or to change (2). Lock held. */

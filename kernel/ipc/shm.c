@@ -261,8 +261,6 @@ void shm_process_exit(struct process *p)
 
 static void describe(const struct segment *s, struct abi_shmid_ds *ret)
 {
-	memset(ret, 0, sizeof(*ret));
-	ipc_get_perm(&s->ipc, &ret->perm);
 	ret->perm.mode |= s->ipc.is_removed ? SHM_DEST : 0;
 	ret->size = s->size;
 	ret->atime = s->attach_time;
@@ -275,53 +273,42 @@ static void describe(const struct segment *s, struct abi_shmid_ds *ret)
 
 long shm_stat(s32 id, enum ipc_stat_how how, struct abi_shmid_ds *ret)
 {
-	struct segment *s;
-	long err = 0;
+	struct ipc_object *o;
+	long result;
 
+	memset(ret, 0, sizeof(*ret));
 	shm_lock();
-	s = how == IPC_STAT_ID ? find_id(id) : segment_of(ipc_find_index(&segments, id));
-	if (!s)
-		err = -EINVAL;
-	else if (how != IPC_STAT_INDEX_ANY && !ipc_may_access(&s->ipc, 4))
-		err = -EACCES;
-	if (!err)
-		describe(s, ret);
-	if (!err && how != IPC_STAT_ID)
-		err = s->ipc.id;
+	result = ipc_stat(&segments, id, how, &o, &ret->perm);
+	if (result >= 0)
+		describe(segment_of(o), ret);
 	mutex_unlock(&lock);
-	return err;
+	return result;
 }
 
 int shm_set(s32 id, const struct abi_shmid_ds *values)
 {
-	struct segment *s;
-	int err = 0;
+	struct ipc_object *o;
+	int err;
 
 	shm_lock();
-	s = find_id(id);
-	if (!s)
-		err = -EINVAL;
-	else
-		err = ipc_set_perm(&s->ipc, &values->perm);
+	err = ipc_find_owned(&segments, id, &o);
+	if (!err)
+		ipc_set_perm(o, &values->perm);
 	mutex_unlock(&lock);
 	return err;
 }
 
 int shm_remove(s32 id)
 {
-	struct segment *s;
-	int err = 0;
+	struct ipc_object *o;
+	int err;
 
 	shm_lock();
-	s = find_id(id);
-	if (!s)
-		err = -EINVAL;
-	else if (!ipc_is_owner(&s->ipc))
-		err = -EPERM;
-	else if (s->attachments)
-		s->ipc.is_removed = true;
-	else
-		destroy(s);
+	err = ipc_find_owned(&segments, id, &o);
+	if (!err && segment_of(o)->attachments)
+		o->is_removed = true;
+	else if (!err)
+		destroy(segment_of(o));
 	mutex_unlock(&lock);
 	return err;
 }

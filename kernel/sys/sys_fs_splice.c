@@ -12,6 +12,11 @@
 #define SPLICE_F_GIFT	  8u
 #define SPLICE_F_ALL	  (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
 
+static bool is_nonblocking(const struct file *in, const struct file *out, u32 flags)
+{
+	return (flags & SPLICE_F_NONBLOCK) || file_is_nonblocking(in) || file_is_nonblocking(out);
+}
+
 static bool is_same_pipe(const struct file *a, const struct file *b)
 {
 	return file_is_pipe(a) && file_is_pipe(b) && a->priv == b->priv;
@@ -46,10 +51,7 @@ static long splice(struct file *in, void __user *in_user, struct file *out, void
 	if (is_same_pipe(in, out))
 		return -EINVAL;
 	if (file_is_pipe(in) && file_is_pipe(out))
-		return splice_pipes(in, out, count,
-				    (flags & SPLICE_F_NONBLOCK) || file_is_nonblocking(in) ||
-					    file_is_nonblocking(out),
-				    false);
+		return splice_pipes(in, out, count, is_nonblocking(in, out, flags), false);
 	if (user && get_user_u64(&offset, user))
 		return -EFAULT;
 	if ((s64)offset < 0)
@@ -96,9 +98,7 @@ long sys_tee(int in_fd, int out_fd, u64 count, u32 flags)
 		ret = -EINVAL;
 	else
 		ret = splice_pipes(in, out, MIN(count, RW_MAX_BYTES),
-				   (flags & SPLICE_F_NONBLOCK) || file_is_nonblocking(in) ||
-					   file_is_nonblocking(out),
-				   true);
+				   is_nonblocking(in, out, flags), true);
 	file_put(in);
 	file_put(out);
 	return ret;
