@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -447,5 +448,63 @@ static void controlling(void)
 	close_pair(master, slave);
 }
 
+/* Waits until that process sleeps. */
+static void until_asleep(pid_t pid)
+{
+	char path[40], state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (state != 'S') {
+		FILE *f = fopen(path, "r");
+
+		REQUIRE(f && fscanf(f, "%*d (%*[^)]) %c", &state) == 1);
+		fclose(f);
+		sched_yield();
+	}
+}
+
+/* Who writes to a stopped terminal waits: until it goes on, or until killed. */
+static void stopped_writers(void)
+{
+	int master, slave, status;
+
+	open_pair(&master, &slave);
+	CHECK_EQ(write(master, "\x13", 1), 1);
+	is_ready(slave, POLLIN); /* on Linux it arrives by then */
+	for (int is_killed = 0; is_killed < 2; is_killed++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(write(slave, "on", 2) == 2 ? 0 : 1);
+		until_asleep(pid);
+		if (is_killed)
+			CHECK_EQ(kill(pid, SIGKILL), 0);
+		else
+			CHECK_EQ(write(master, "\x11", 1), 1);
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK_EQ(status, is_killed ? SIGKILL : 0);
+		if (is_killed)
+			break;
+		EXPECT(master, "on");
+		CHECK_EQ(write(master, "\x13", 1), 1);
+		is_ready(slave, POLLIN);
+	}
+	close_pair(master, slave);
+}
+
+/* More of them one after the other than there can be at once. */
+static void many(void)
+{
+	char name[100];
+	int master, slave;
+
+	for (int i = 0; i < 3000; i++) {
+		open_pair(&master, &slave);
+		REQUIRE(ttyname_r(slave, name, sizeof(name)) == 0 && access(name, F_OK) == 0);
+		close_pair(master, slave);
+		CHECK_ERRNO(access(name, F_OK), ENOENT);
+	}
+}
+
 CHECK_MAIN(names, lines, raw_reads, modes, limits, signals, other_end_closes, packets, epolls,
-	   background, controlling)
+	   background, controlling, stopped_writers, many)
