@@ -35,73 +35,80 @@ static long splice_with_file(struct file *in, struct file *out, u64 *offset, u64
 			  : splice_from_file(in, offset, out, count, nonblocking);
 }
 
-static long splice(struct file *in, void __user *in_user, struct file *out, void __user *out_user,
-		   u64 count, u32 flags)
+struct splice_args {
+	void __user *in_offset, *out_offset; /* splice's alone */
+	u64 count;
+	u32 flags;
+};
+
+static long splice(struct file *in, struct file *out, const struct splice_args *a)
 {
-	void __user *user = file_is_pipe(in) ? out_user : in_user;
+	void __user *user = file_is_pipe(in) ? a->out_offset : a->in_offset;
 	u64 offset = 0;
 	long ret;
 
 	if (!file_can_read(in) || !file_can_write(out))
 		return -EBADF;
-	if ((in_user && file_is_pipe(in)) || (out_user && file_is_pipe(out)))
+	if ((a->in_offset && file_is_pipe(in)) || (a->out_offset && file_is_pipe(out)))
 		return -ESPIPE;
 	if (!file_is_pipe(in) && !file_is_pipe(out))
 		return -EINVAL;
 	if (is_same_pipe(in, out))
 		return -EINVAL;
 	if (file_is_pipe(in) && file_is_pipe(out))
-		return splice_pipes(in, out, count, is_nonblocking(in, out, flags), false);
+		return splice_pipes(in, out, a->count, is_nonblocking(in, out, a->flags), false);
 	if (user && get_user_u64(&offset, user))
 		return -EFAULT;
 	if ((s64)offset < 0)
 		return -EINVAL;
-	ret = splice_with_file(in, out, user ? &offset : NULL, count, flags);
+	ret = splice_with_file(in, out, user ? &offset : NULL, a->count, a->flags);
 	if (ret >= 0 && user && put_user_u64(user, offset))
 		ret = -EFAULT;
+	return ret;
+}
+
+static long tee(struct file *in, struct file *out, const struct splice_args *a)
+{
+	if (!file_can_read(in) || !file_can_write(out))
+		return -EBADF;
+	if (!file_is_pipe(in) || !file_is_pipe(out) || is_same_pipe(in, out))
+		return -EINVAL;
+	return splice_pipes(in, out, a->count, is_nonblocking(in, out, a->flags), true);
+}
+
+static long on_files(int in_fd, int out_fd, struct splice_args a,
+		     long (*fn)(struct file *in, struct file *out, const struct splice_args *a))
+{
+	struct file *in, *out;
+	long ret = -EBADF;
+
+	if (a.flags & ~SPLICE_F_ALL)
+		return -EINVAL;
+	if (!a.count)
+		return 0;
+	a.count = MIN(a.count, RW_MAX_BYTES);
+	in = arg_file(in_fd);
+	out = arg_file(out_fd);
+	if (in && out)
+		ret = fn(in, out, &a);
+	file_put(in);
+	file_put(out);
 	return ret;
 }
 
 long sys_splice(int in_fd, void __user *in_offset, int out_fd, void __user *out_offset, u64 count,
 		u32 flags)
 {
-	struct file *in, *out;
-	long ret = -EBADF;
+	struct splice_args a = {in_offset, out_offset, count, flags};
 
-	if (flags & ~SPLICE_F_ALL)
-		return -EINVAL;
-	if (!count)
-		return 0;
-	in = arg_file(in_fd);
-	out = arg_file(out_fd);
-	if (in && out)
-		ret = splice(in, in_offset, out, out_offset, MIN(count, RW_MAX_BYTES), flags);
-	file_put(in);
-	file_put(out);
-	return ret;
+	return on_files(in_fd, out_fd, a, splice);
 }
 
 long sys_tee(int in_fd, int out_fd, u64 count, u32 flags)
 {
-	struct file *in, *out;
-	long ret = -EBADF;
+	struct splice_args a = {.count = count, .flags = flags};
 
-	if (flags & ~SPLICE_F_ALL)
-		return -EINVAL;
-	if (!count)
-		return 0;
-	in = arg_file(in_fd);
-	out = arg_file(out_fd);
-	if (!in || !out || !file_can_read(in) || !file_can_write(out))
-		ret = -EBADF;
-	else if (!file_is_pipe(in) || !file_is_pipe(out) || is_same_pipe(in, out))
-		ret = -EINVAL;
-	else
-		ret = splice_pipes(in, out, MIN(count, RW_MAX_BYTES),
-				   is_nonblocking(in, out, flags), true);
-	file_put(in);
-	file_put(out);
-	return ret;
+	return on_files(in_fd, out_fd, a, tee);
 }
 
 /* Into a pipe like writev, out of it like readv. */

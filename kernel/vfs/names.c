@@ -51,6 +51,17 @@ static u32 new_ids(struct dentry *dir, u32 mode, u32 *uid, u32 *gid)
 	return mode;
 }
 
+/* The file system has made `v` below that name, or has failed. Consumes the reference. */
+static int made(struct dentry *dir, struct dentry *d, int err, struct vnode *v)
+{
+	vnode_forget_attr(dir->vnode);
+	if (err)
+		return err;
+	dentry_set_vnode(d, v);
+	vnode_put(v);
+	return 0;
+}
+
 int dir_create(struct dentry *dir, struct dentry *d, u32 mode, u64 rdev)
 {
 	struct vnode *v;
@@ -63,12 +74,7 @@ int dir_create(struct dentry *dir, struct dentry *d, u32 mode, u64 rdev)
 		return -EPERM;
 	mode = new_ids(dir, mode, &uid, &gid);
 	err = dir->vnode->ops->create(dir->vnode, name_of(d), mode, uid, gid, rdev, &v);
-	vnode_forget_attr(dir->vnode);
-	if (err)
-		return err;
-	dentry_set_vnode(d, v);
-	vnode_put(v);
-	return 0;
+	return made(dir, d, err, v);
 }
 
 /* The dentry of the last name, for making something new there: negative. */
@@ -134,12 +140,7 @@ static int symlink_locked(struct dentry *dir, struct dentry *d, const char *targ
 	new_ids(dir, S_IFLNK, &uid, &gid);
 	err = dir->vnode->ops->symlink(dir->vnode, name_of(d), target, strlen(target), uid, gid,
 				       &v);
-	vnode_forget_attr(dir->vnode);
-	if (err)
-		return err;
-	dentry_set_vnode(d, v);
-	vnode_put(v);
-	return 0;
+	return made(dir, d, err, v);
 }
 
 int name_symlink(struct fs_context *ctx, struct dentry *at, const char *path, const char *target)
