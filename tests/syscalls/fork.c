@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -505,20 +506,29 @@ static void a_thousand(void)
 static void given_up(void)
 {
 	static char stack[4096];
-	int status = -1;
+	int status = -1, id = shmget(IPC_PRIVATE, 10000, 0600);
+	char *shared = shmat(id, NULL, 0);
+	struct shmid_ds segment;
 	pid_t pid;
 
+	REQUIRE(shared != (char *)-1);
+	strcpy(shared, "still here");
 	for (int i = 0; i < 3; i++) {
 		CHECK_ERRNO(syscall(SYS_clone, CLONE_VM | CLONE_PIDFD | SIGCHLD,
 				    stack + sizeof(stack), 8, 0, 0),
 			    EFAULT);
 		CHECK_ERRNO(syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, 8, 0, 0), EFAULT);
+		CHECK(!strcmp(shared, "still here"));
+		CHECK_EQ(shmctl(id, IPC_STAT, &segment), 0);
+		CHECK_EQ(segment.shm_nattch, 1);
 	}
 	pid = fork();
 	if (!pid)
-		_exit(7);
+		_exit(strcmp(shared, "still here") ? 8 : 7);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(status, 7 << 8);
+	CHECK_EQ(shmctl(id, IPC_RMID, NULL), 0);
+	CHECK_EQ(shmdt(shared), 0);
 }
 
 /* Nothing here may hang: better a wrong end. */
