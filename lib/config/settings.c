@@ -135,8 +135,8 @@ struct settings {
 	const struct json_token *mount;
 };
 
-static int read_number(struct reader *r, const struct json_token *at, const char *name, u64 min,
-		       u64 max, u64 *ret)
+int reader_number(struct reader *r, const struct json_token *at, const char *name, u64 min, u64 max,
+		  u64 *ret)
 {
 	char expected[64];
 
@@ -153,9 +153,9 @@ static int read_off_number(struct reader *r, const struct json_token *at, const 
 	int err;
 
 	if (row->max == 0)
-		err = read_number(r, at, name, 0, 16, ret);
+		err = reader_number(r, at, name, 0, 16, ret);
 	else
-		err = read_number(r, at, name, row->min, row->max, ret);
+		err = reader_number(r, at, name, row->min, row->max, ret);
 	if (err < 0)
 		return err;
 	if (*ret == row->min || *ret == row->max)
@@ -239,7 +239,7 @@ static int read_value(struct reader *r, const struct row *row, const char *name,
 	switch (row->kind) {
 	case KIND_SIZE: return reader_size(r, at, name, row->min, row->max, &slot->number);
 	case KIND_TEMPLATE_SIZE: return read_template_size(r, at, name, row, &slot->number);
-	case KIND_NUMBER: return read_number(r, at, name, row->min, row->max, &slot->number);
+	case KIND_NUMBER: return reader_number(r, at, name, row->min, row->max, &slot->number);
 	case KIND_OFF_NUMBER: return read_off_number(r, at, name, row, &slot->number);
 	case KIND_ID: return read_id(r, at, name, slot->id);
 	case KIND_STRINGS:

@@ -25,6 +25,8 @@ int __must_check reader_string(struct reader *r, const struct json_token *at, co
 			       const char *expected, const char **ret);
 int __must_check reader_size(struct reader *r, const struct json_token *at, const char *name,
 			     u64 min, u64 max, u64 *ret);
+int __must_check reader_number(struct reader *r, const struct json_token *at, const char *name,
+			       u64 min, u64 max, u64 *ret);
 int __must_check reader_bool(struct reader *r, const struct json_token *at, const char *name,
 			     bool *ret);
 int __must_check reader_unsupported(struct reader *r, const struct json_token *at,

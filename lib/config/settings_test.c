@@ -270,6 +270,22 @@ static void anchors_are_read(void **state)
 	       "only for a writable sefs");
 }
 
+static void oldest_keys_are_read(void **state)
+{
+	const struct config_volume *v = &config.app.mounts[1].layers[0];
+
+	accept(DATA("\"min_key_epoch\":3"));
+	assert_int_equal(v->min_epoch, 3);
+	assert_int_equal(v->min_isvsvn, 0);
+	accept(DATA("\"min_isvsvn\":0"));
+	refuse(DATA("\"min_isvsvn\":7"), 2, "above metadata.version_number");
+	refuse(DATA("\"min_isvsvn\":65536"), 2, "a whole number from 0 to 65535");
+	refuse(DATA("\"min_key_epoch\":\"1\""), 2, "a whole number from 0 to 65535");
+	refuse(DATA("\"temporary\":true,\"min_key_epoch\":1"), 2, "not temporary");
+	refuse(WITH("{\"target\":\"/d\",\"type\":\"ramfs\",\"options\":{\"min_key_epoch\":1}}"), 2,
+	       "only for a writable");
+}
+
 static void wrong_mounts_are_refused(void **state)
 {
 	refuse("{\"mount\":[]}", 1, "starts with the mount of \"/\"");
@@ -345,4 +361,5 @@ UNIT_TESTS(empty_object_gives_the_defaults, release_has_safe_defaults, limits_ar
 	   wrong_limits_name_line_field_and_values, unknown_and_repeated_fields_are_refused,
 	   environment_is_read, entry_points_are_read, metadata_is_read,
 	   what_the_kernel_cannot_obey_is_refused_by_name, mounts_are_read, anchors_are_read,
-	   wrong_mounts_are_refused, truncated_or_changed_files_never_crash, sizes)
+	   oldest_keys_are_read, wrong_mounts_are_refused, truncated_or_changed_files_never_crash,
+	   sizes)

@@ -178,7 +178,7 @@ struct secvol_params {
 	bool unpinned;		 /* host tools only: open a HASH image without knowing its digest */
 	bool read_only;
 	const struct secvol_anchor *anchor; /* NULL: an older complete state is accepted */
-	u16 min_epoch;			    /* of the key; older is EKEYREJECTED */
+	u16 min_epoch; /* of the key: older is EKEYREJECTED, a new volume begins there */
 	bool plain_rw; /* allow HASH mode read-write (detects corruption, protects nothing) */
 	const u8 *
 		lower_sha256; /* 32 bytes, ROOT_LAYER: digest of the image below; NULL: unchecked */

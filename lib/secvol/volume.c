@@ -383,7 +383,7 @@ static int format_keys(struct secvol *v)
 
 	if (v->p.mode != SECVOL_SEALED)
 		return 0;
-	v->epoch = 1;
+	v->epoch = MAX(v->p.min_epoch, (u16)1);
 	err = v->env.random(v->env.arg, v->vmk, sizeof(v->vmk));
 	if (!err)
 		err = sv_keyslot_make(v, v->p.keys, &v->slots[0]);

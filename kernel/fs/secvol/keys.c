@@ -63,13 +63,18 @@ static int describe(void *arg, struct secvol_slot_info *slot)
 
 static int get(void *arg, const struct secvol_slot_info *slot, u8 ikm[64], size_t *ret_size)
 {
-	const struct auto_key *key = arg;
+	struct auto_key *key = arg;
 	alignas(512) struct sgx_keyrequest request = {0};
 	alignas(512) struct sgx_report report;
 	alignas(16) u8 seal[SGX_KEY_SIZE];
 	int err;
 
-	if (slot->type == SECVOL_SLOT_USER && key->image_key && slot->epoch >= key->min_epoch) {
+	if (slot->epoch < key->min_epoch ||
+	    (slot->type == SECVOL_SLOT_EGETKEY && slot->isvsvn < key->min_isvsvn)) {
+		key->is_too_old = true;
+		return -ENOENT;
+	}
+	if (slot->type == SECVOL_SLOT_USER && key->image_key) {
 		memcpy(ikm, key->image_key->key, key->image_key->size);
 		*ret_size = key->image_key->size;
 		return 0;
@@ -78,8 +83,6 @@ static int get(void *arg, const struct secvol_slot_info *slot, u8 ikm[64], size_
 	if (err)
 		return err;
 	if (slot->type != SECVOL_SLOT_EGETKEY || slot->policy != policy_of(&report))
-		return -ENOENT;
-	if (slot->isvsvn < key->min_isvsvn || slot->epoch < key->min_epoch)
 		return -ENOENT;
 	request.keyname = SGX_KEYNAME_SEAL;
 	request.keypolicy = slot->policy;

@@ -7,10 +7,12 @@
 /*
  * The autokey: EGETKEY(SEAL, MRSIGNER), which also covers product id and the machine, and with KSS
  * the configuration id, family id and extended product id. Key slots made under a lower security
- * version than min_isvsvn are not opened. New slots are made under the image key where there is one.
+ * version than min_isvsvn, or for an older key epoch, are not opened; is_too_old remembers that one
+ * was met. New slots are made under the image key where there is one.
  */
 struct auto_key {
 	u16 min_isvsvn, min_epoch;
+	bool is_too_old;
 	const struct secvol_fixed_key *image_key; /* NULL */
 };
 void auto_key_source(struct secvol_key_source *src, struct auto_key *key);

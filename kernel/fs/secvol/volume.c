@@ -223,7 +223,10 @@ static void explain(const struct volume *vol, int err)
 		return;
 	switch (-err) {
 	case EKEYREJECTED:
-		why = vol->is_image ? "does not open with the image key that init gave"
+		why = vol->auto_key.is_too_old
+			      ? "was written under an older key epoch or security version than "
+				"its mount.options.min_key_epoch and min_isvsvn allow"
+		      : vol->is_image ? "does not open with the image key that init gave"
 		      : vol->auto_key.image_key
 			      ? "does not open with the image key that init gave: it was written "
 				"under another one, or is another kind of volume"
@@ -372,6 +375,7 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 
 	if (err)
 		return err;
+	p.min_epoch = c->min_epoch;
 	p.suite = p.mode == SECVOL_HASH ? SECVOL_SUITE_NONE : (enum secvol_suite)c->suite;
 	if (!mem_is_zero(c->volume_id, sizeof(c->volume_id))) {
 		p.volume_id = c->volume_id;
