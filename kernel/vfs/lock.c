@@ -22,6 +22,7 @@ struct lock_wait {
 	struct list_node node;
 	const void *owner;
 	const void *holder; /* owner of the lock waited for */
+	const struct file_locks *file;
 };
 
 static struct mutex lock = MUTEX_INIT(lock, LOCK_FILE_LOCKS);
@@ -40,6 +41,20 @@ static struct file_locks *locks_of(struct vnode *v)
 	waitq_init(&l->released);
 	v->locks = l;
 	return l;
+}
+
+/* A lock of the file is gone. Who waited for it tries again, and until then waits for nobody. */
+static void released(struct file_locks *l)
+{
+	struct lock_wait *w, *next;
+
+	list_for_each_entry_safe (w, next, &waits, node) {
+		if (w->file == l) {
+			list_del(&w->node);
+			list_init(&w->node);
+		}
+	}
+	waitq_wake_all(&l->released);
 }
 
 static bool same_class(const struct file_lock *a, const struct file_lock *b)
@@ -140,7 +155,7 @@ static int apply(struct file_locks *l, const struct file_lock *r)
 		l->count++;
 		fresh = NULL;
 	}
-	waitq_wake_all(&l->released);
+	released(l);
 	err = 0;
 out:
 	kfree(fresh);
@@ -152,7 +167,7 @@ out:
 static int wait_for_release(struct file_locks *l, const struct file_lock *r,
 			    const struct file_lock *conflict)
 {
-	struct lock_wait w = {.owner = r->owner, .holder = conflict->owner};
+	struct lock_wait w = {.owner = r->owner, .holder = conflict->owner, .file = l};
 	struct wait_entry e = {0};
 	bool is_posix = r->kind == LOCK_POSIX && conflict->kind == LOCK_POSIX;
 	int ret;
@@ -229,7 +244,7 @@ void file_locks_release(struct vnode *v, const void *owner)
 		}
 	}
 	if (any)
-		waitq_wake_all(&v->locks->released);
+		released(v->locks);
 	mutex_unlock(&lock);
 }
 

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,21 @@ static int check_failures;
 			printf("%d checks failed\n", check_failures);                              \
 		return check_failures != 0;                                                        \
 	}
+
+/* Waits until that process sleeps. */
+static inline void until_asleep(pid_t pid)
+{
+	char path[40], state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (state != 'S') {
+		FILE *f = fopen(path, "r");
+
+		REQUIRE(f && fscanf(f, "%*d (%*[^)]) %c", &state) == 1);
+		fclose(f);
+		sched_yield();
+	}
+}
 
 /* A fresh folder below `base`, made current. */
 static inline void enter_fresh_folder(const char *base)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Advisory locks as one process sees them: OFD and flock conflict between open files. */
+/* Advisory locks: POSIX ones between processes, OFD and flock ones between open files. */
 #include "check.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/file.h>
+#include <sys/wait.h>
 
 static struct flock range(short type, off_t start, off_t len)
 {
@@ -34,6 +36,65 @@ static void posix(void)
 	close(a);
 	close(b);
 	close(r);
+}
+
+static int lock_byte(int fd, int command, short type, off_t at)
+{
+	struct flock l = range(type, at, 1);
+
+	return fcntl(fd, command, &l);
+}
+
+/* Waits for byte 0, which its parent has, and then says how that ended. */
+static pid_t fork_waiter(int fd, int ready)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	if (lock_byte(fd, F_SETLK, F_WRLCK, 1) || write(ready, "r", 1) != 1)
+		_exit(1);
+	_exit(lock_byte(fd, F_SETLKW, F_WRLCK, 0) ? 2 : 0);
+}
+
+static void between_processes(void)
+{
+	int fd = open("two", O_CREAT | O_RDWR, 0600), p[2], status;
+	struct flock l = range(F_RDLCK, 1, 5);
+	pid_t pid;
+	char c;
+
+	CHECK_EQ(pipe(p), 0);
+	CHECK_EQ(lock_byte(fd, F_SETLK, F_WRLCK, 0), 0);
+	pid = fork_waiter(fd, p[1]);
+	CHECK_EQ(read(p[0], &c, 1), 1);
+	until_asleep(pid);
+	CHECK_ERRNO(lock_byte(fd, F_SETLK, F_RDLCK, 1), EAGAIN);
+	CHECK_EQ(fcntl(fd, F_GETLK, &l), 0);
+	CHECK_EQ(l.l_type, F_WRLCK);
+	CHECK_EQ(l.l_start, 1);
+	CHECK_EQ(l.l_len, 1);
+	CHECK_EQ(l.l_pid, pid);
+	/* Each would wait for the other. */
+	CHECK_ERRNO(lock_byte(fd, F_SETLKW, F_WRLCK, 1), EDEADLK);
+	CHECK_EQ(lock_byte(fd, F_SETLK, F_UNLCK, 0), 0);
+	CHECK_EQ(lock_byte(fd, F_SETLKW, F_WRLCK, 1), 0); /* it ends, and its locks with it */
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+
+	/* Who is killed while it waits waits no more. */
+	CHECK_EQ(lock_byte(fd, F_SETLK, F_UNLCK, 1), 0);
+	CHECK_EQ(lock_byte(fd, F_SETLK, F_WRLCK, 0), 0);
+	pid = fork_waiter(fd, p[1]);
+	CHECK_EQ(read(p[0], &c, 1), 1);
+	until_asleep(pid);
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, SIGKILL);
+	CHECK_EQ(lock_byte(fd, F_SETLK, F_WRLCK, 1), 0);
+	close(fd);
+	close(p[0]);
+	close(p[1]);
 }
 
 #ifndef F_OFD_SETLK
@@ -99,6 +160,7 @@ static void all(void)
 {
 	enter_fresh_folder("/tmp");
 	posix();
+	between_processes();
 	ofd();
 	flocks();
 }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -446,21 +445,6 @@ static void controlling(void)
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(status, 0);
 	close_pair(master, slave);
-}
-
-/* Waits until that process sleeps. */
-static void until_asleep(pid_t pid)
-{
-	char path[40], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	while (state != 'S') {
-		FILE *f = fopen(path, "r");
-
-		REQUIRE(f && fscanf(f, "%*d (%*[^)]) %c", &state) == 1);
-		fclose(f);
-		sched_yield();
-	}
 }
 
 /* Who writes to a stopped terminal waits: until it goes on, or until killed. */
