@@ -259,12 +259,12 @@ long sys_sendfile(int out_fd, int in_fd, void __user *user_offset, u64 count)
 	ret = -EFAULT;
 	if (user_offset && get_user_u64(&offset, user_offset))
 		goto out;
-	ret = -EINVAL;
-	if ((s64)offset < 0 || (out->flags & O_APPEND) || S_ISDIR(in->vnode->mode))
-		goto out;
 	/* As on Linux: a copy out of a stream could swallow its end, such as a terminal's ^D. */
 	ret = user_offset ? -ESPIPE : -EINVAL;
 	if (in->ops->is_stream)
+		goto out;
+	ret = -EINVAL;
+	if ((s64)offset < 0 || (out->flags & O_APPEND) || S_ISDIR(in->vnode->mode))
 		goto out;
 	ret = copy_between(in, user_offset ? &offset : NULL, out, NULL, MIN(count, RW_MAX_BYTES));
 	if (ret >= 0 && user_offset && put_user_u64(user_offset, offset))
@@ -346,6 +346,27 @@ long sys_fsync(u32 fd)
 long sys_fdatasync(u32 fd)
 {
 	return sync_fd(fd, true);
+}
+
+#define SYNC_FILE_RANGE_ALL 7u /* wait before, write, wait after */
+
+/* Nothing is written back before a commit, so whoever asks for a part to be written gets one. */
+long sys_sync_file_range(int fd, s64 offset, s64 size, u32 flags)
+{
+	struct file *f;
+	long ret = 0;
+
+	if (offset < 0 || size < 0 || offset > INT64_MAX - size || (flags & ~SYNC_FILE_RANGE_ALL))
+		return -EINVAL;
+	f = arg_file(fd);
+	if (!f)
+		return -EBADF;
+	if (S_ISFIFO(f->vnode->mode) || S_ISSOCK(f->vnode->mode) || S_ISCHR(f->vnode->mode))
+		ret = -ESPIPE;
+	else if (flags)
+		ret = file_sync(f, true);
+	file_put(f);
+	return ret;
 }
 
 long sys_sync(void)

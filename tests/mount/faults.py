@@ -114,9 +114,11 @@ def check_ends(report, instance, work):
             writer = Writer(f"{point}/root/busy", 1)
             writer.wait_for(3)
             if how is None:
+                held = os.open(point, os.O_RDONLY) # the writer has no file open all the time
                 done = subprocess.run(["umount", point], capture_output=True)
                 expect(done.returncode != 0, "umount of a busy file system worked")
                 subprocess.run(["umount", "-l", point], check=True)
+                os.close(held)
             else:
                 m.process.send_signal(how)
                 m.process.communicate(timeout=60)
