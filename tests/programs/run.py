@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -203,7 +204,15 @@ def run_program(instance, program, counts):
     return None
 
 
+def inherit_no_ignored_signals():
+    """What our caller ignores (nohup does SIGHUP) native programs would inherit, and a shell's trap show."""
+    for signo in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(signo) == signal.SIG_IGN:
+            signal.signal(signo, lambda *_: None)
+
+
 def main():
+    inherit_no_ignored_signals()
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
     parser.add_argument("--long", action="store_true")
