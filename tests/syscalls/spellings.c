@@ -21,6 +21,9 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
+#endif
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441
 #endif
@@ -50,6 +53,13 @@ static void files_of_old(void)
 	CHECK_EQ(syscall(SYS_mknod, "fifo", S_IFIFO | 0640, 0), 0);
 	CHECK_EQ(syscall(SYS_stat, "fifo", &st), 0);
 	CHECK(S_ISFIFO(st.st_mode));
+	CHECK_EQ(syscall(SYS_mknodat, AT_FDCWD, "fifo2", S_IFIFO | 0600, 0), 0);
+	CHECK_ERRNO(syscall(SYS_mknodat, AT_FDCWD, "fifo2", S_IFIFO | 0600, 0), EEXIST);
+	CHECK_ERRNO(syscall(SYS_mknodat, fd, "x", S_IFIFO | 0600, 0), ENOTDIR);
+	CHECK_EQ(syscall(SYS_faccessat2, AT_FDCWD, "link", R_OK, AT_SYMLINK_NOFOLLOW), 0);
+	CHECK_EQ(syscall(SYS_faccessat2, fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS), 0);
+	CHECK_ERRNO(syscall(SYS_faccessat2, AT_FDCWD, "none", F_OK, 0), ENOENT);
+	CHECK_ERRNO(syscall(SYS_faccessat2, AT_FDCWD, "file", F_OK, 0x40000000), EINVAL);
 	CHECK_EQ(syscall(SYS_mknod, "plain", S_IFREG | 0640, 0), 0);
 	CHECK_ERRNO(syscall(SYS_mknod, "folder", S_IFDIR | 0700, 0), EPERM);
 	CHECK_ERRNO(syscall(SYS_mknod, "odd", 0170000 | 0700, 0), EINVAL);
@@ -203,6 +213,40 @@ static void posix_timer(void)
 	CHECK_ERRNO(syscall(SYS_timer_gettime, id, &now), EINVAL);
 }
 
+static void nothing(int signo)
+{
+}
+
+/* The mask counts while the call waits, and only then. */
+static void selects_with_mask(int fd)
+{
+	struct timespec none = {0, 0};
+	struct {
+		const sigset_t *set;
+		size_t size;
+	} mask;
+	sigset_t usr1, empty, now;
+	fd_set set;
+
+	sigemptyset(&empty);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	signal(SIGUSR1, nothing);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	raise(SIGUSR1);
+	mask.set = &empty;
+	mask.size = 8;
+	FD_ZERO(&set);
+	CHECK_ERRNO(syscall(SYS_pselect6, 0, NULL, NULL, NULL, NULL, &mask), EINTR);
+	sigprocmask(SIG_BLOCK, NULL, &now);
+	CHECK(sigismember(&now, SIGUSR1));
+	FD_SET(fd, &set);
+	CHECK_EQ(syscall(SYS_pselect6, fd + 1, NULL, &set, NULL, &none, NULL), 1);
+	mask.size = 4;
+	CHECK_ERRNO(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &none, &mask), EINVAL);
+	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
+}
+
 static void selects(void)
 {
 	struct timeval none = {0, 0};
@@ -222,11 +266,8 @@ static void selects(void)
 	FD_SET(p[0], &set);
 	CHECK_ERRNO(syscall(SYS_select, p[0] + 1, &set, NULL, NULL, &none), EBADF);
 	CHECK_ERRNO(syscall(SYS_select, -1, NULL, NULL, NULL, &none), EINVAL);
+	selects_with_mask(p[1]);
 	close(p[1]);
-}
-
-static void nothing(int signo)
-{
 }
 
 /* The mask counts while the call waits, and only then. */
