@@ -84,7 +84,7 @@ static int replace(const char *path, const u8 *bytes, size_t size)
 	return sync_folder_of(path);
 }
 
-static int file_put(void *arg, const u8 id[32], const struct secvol_state *expected,
+static int file_put(void *arg, const u8 id[32], const struct secvol_anchored *expected,
 		    const struct secvol_anchored *to)
 {
 	const struct anchor_file *f = arg;
@@ -102,7 +102,7 @@ static int file_put(void *arg, const u8 id[32], const struct secvol_state *expec
 		err = file_get(arg, id, &now);
 		err = err == -ENOENT ? 0 : err;
 	}
-	if (!err && !secvol_state_equal(&now.current, expected))
+	if (!err && !secvol_anchored_equal(&now, expected))
 		err = -ESTALE;
 	if (!err) {
 		secvol_anchor_encode(f->key, id, to, bytes);
@@ -126,7 +126,7 @@ int anchor_file_init(struct anchor_file *f, const char *path, const u8 key[32],
 /* ---- command --------------------------------------------------------------------------------- */
 
 static int call(const struct anchor_command *c, const u8 id[32],
-		const struct secvol_state *expected, const struct secvol_anchored *to,
+		const struct secvol_anchored *expected, const struct secvol_anchored *to,
 		struct secvol_anchored *ret)
 {
 	u8 question[ANCHOR_PUT_SIZE], reply[ANCHOR_REPLY_SIZE];
@@ -137,7 +137,8 @@ static int call(const struct anchor_command *c, const u8 id[32],
 	if (getrandom(question + 32, 32, 0) != 32)
 		return -EIO;
 	if (to) {
-		secvol_anchor_question(c->key, id, expected, to, question + ANCHOR_GET_SIZE);
+		secvol_anchor_question(c->key, id, question + 32, expected, to,
+				       question + ANCHOR_GET_SIZE);
 		size = ANCHOR_PUT_SIZE;
 	}
 	err = anchor_ask(c->command, c->timeout_ms, question, size, reply);
@@ -149,7 +150,7 @@ static int command_get(void *arg, const u8 id[32], struct secvol_anchored *ret)
 	return call(arg, id, NULL, NULL, ret);
 }
 
-static int command_put(void *arg, const u8 id[32], const struct secvol_state *expected,
+static int command_put(void *arg, const u8 id[32], const struct secvol_anchored *expected,
 		       const struct secvol_anchored *to)
 {
 	struct secvol_anchored now;

@@ -110,10 +110,10 @@ static int run(const char *command, int timeout_ms, char *const argv[], char *te
 
 int anchor_ask(const char *command, int timeout_ms, const u8 *question, size_t size, u8 *reply)
 {
-	char id[65], nonce[65], expected[97], record[353], text[REPLY_HEX + 2];
+	char id[65], nonce[65], expected[209], record[353], mac[65], text[REPLY_HEX + 2];
 	bool put = size == ANCHOR_PUT_SIZE;
-	char *argv[] = {(char *)command,       put ? "put" : "get", id,	 nonce,
-			put ? expected : NULL, put ? record : NULL, NULL};
+	char *argv[] = {(char *)command,     put ? "put" : "get", id,  nonce, put ? expected : NULL,
+			put ? record : NULL, put ? mac : NULL,	  NULL};
 	size_t len = 0;
 	int status;
 
@@ -122,8 +122,9 @@ int anchor_ask(const char *command, int timeout_ms, const u8 *question, size_t s
 	hex_encode(id, question, 32);
 	hex_encode(nonce, question + 32, 32);
 	if (put) {
-		hex_encode(expected, question + 64, 48);
-		hex_encode(record, question + 112, 176);
+		hex_encode(expected, question + 64, 104);
+		hex_encode(record, question + 168, 176);
+		hex_encode(mac, question + 344, 32);
 	}
 	status = run(command, timeout_ms, argv, text, sizeof(text), &len);
 	if (status < 0) /* a program that is not there is not an anchor that knows nothing */

@@ -8,10 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/lib/anchor.h"
@@ -150,8 +152,10 @@ static void a_file_holds_the_state(void **state)
 		assert_int_equal(session("x"), -EBADMSG);
 		unlink(in_folder("anchor"));
 		assert_int_equal(session("x"), -ESTALE);
-		anchor.may_adopt = true;
-		assert_int_equal(session("x"), -ESTALE); /* put expects what is not there */
+		anchor.may_adopt = true; /* its owner says so */
+		assert_int_equal(session("x"), 0);
+		anchor.may_adopt = false;
+		assert_int_equal(session("x"), 0);
 		end();
 	}
 }
@@ -161,22 +165,91 @@ static const char script[] =
 	"import hashlib, hmac, os, sys\n"
 	"here = os.path.dirname(os.path.abspath(__file__))\n"
 	"key = b'the anchor\\'s key, 32 bytes long'.ljust(32, b'\\0')\n"
-	"store, old = here + '/record', here + '/reply'\n"
-	"nonce = bytes.fromhex(sys.argv[3])\n"
-	"held = open(store).read() if os.path.exists(store) else ''\n"
+	"store, old, puts = here + '/record', here + '/reply', here + '/puts'\n"
+	"blank = b'OCANCHR1' + bytes.fromhex(sys.argv[2]) + bytes(104)\n"
+	"def mac(*parts): return hmac.new(key, b''.join(parts), hashlib.sha256).digest()\n"
+	"held = open(store, 'rb').read() if os.path.exists(store) else blank + mac(blank)\n"
 	"if os.path.exists(here + '/replay'):\n"
 	"    print(open(old).read()); sys.exit(0)\n"
-	"if sys.argv[1] == 'get' and not held:\n"
-	"    body = b'OCANCHR1' + bytes.fromhex(sys.argv[2]) + bytes(104)\n"
-	"    held = (body + hmac.new(key, body, hashlib.sha256).digest()).hex()\n"
 	"if sys.argv[1] == 'put':\n"
-	"    if (held[80:176] or '0' * 96) != sys.argv[4]:\n"
+	"    nonce, expected, record, tag = map(bytes.fromhex, sys.argv[3:])\n"
+	"    if os.path.exists(here + '/meddle'):\n"
+	"        record = open(here + '/meddle', 'rb').read()\n"
+	"    if tag != mac(b'secvol1/anchor put', nonce, expected, record):\n"
+	"        sys.exit(4)\n"
+	"    if held[40:144] != expected:\n"
 	"        sys.exit(3)\n"
-	"    held = sys.argv[5]\n"
-	"    open(store, 'w').write(held)\n"
-	"mac = hmac.new(key, b'secvol1/anchor' + nonce + bytes.fromhex(held), hashlib.sha256)\n"
-	"open(old, 'w').write(held + mac.hexdigest())\n"
-	"print(held + mac.hexdigest())\n";
+	"    open(puts, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
+	"    held = record\n"
+	"    open(store, 'wb').write(held)\n"
+	"reply = (held + mac(b'secvol1/anchor', bytes.fromhex(sys.argv[3]), held)).hex()\n"
+	"open(old, 'w').write(reply)\n"
+	"print(reply)\n";
+
+/* Every put that was ever obeyed is asked a second time: none fits any more. */
+static void no_put_fits_twice(const char *hook)
+{
+	FILE *puts = fopen(in_folder("puts"), "r");
+	char line[1200], *argv[8] = {(char *)hook};
+	u32 count = 0;
+
+	assert_non_null(puts);
+	while (fgets(line, sizeof(line), puts)) {
+		int status = 0;
+		pid_t pid;
+
+		for (u32 i = 1; i < 8; i++)
+			argv[i] = strtok(i == 1 ? line : NULL, " \n");
+		assert_non_null(argv[6]);
+		assert_null(argv[7]);
+		assert_int_equal(posix_spawn(&pid, hook, NULL, NULL, argv, environ), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+		count++;
+	}
+	fclose(puts);
+	assert_true(count > 5);
+}
+
+/* A put on its way is given an older record, as the host in between could: it is not obeyed. */
+static void a_put_is_authenticated(void)
+{
+	char *record = strdup(in_folder("record"));
+
+	copy_file(record, in_folder("meddle"));
+	assert_int_equal(session("x"), -EIO);
+	unlink(in_folder("meddle"));
+	assert_int_equal(session("goes on"), 0);
+	free(record);
+}
+
+/* The least versions that the anchor takes are the anchor's to raise. */
+static void minima_hold(void)
+{
+	struct secvol_anchored a;
+	u8 id[32], bytes[SECVOL_ANCHOR_BYTES], kept[SECVOL_ANCHOR_BYTES];
+	FILE *record = fopen(in_folder("record"), "r+");
+
+	assert_non_null(record);
+	secvol_anchor_id(&f.params, id);
+	assert_int_equal(fread(kept, 1, sizeof(kept), record), sizeof(kept));
+	for (u32 which = 0; which < 3; which++) {
+		assert_int_equal(secvol_anchor_decode(key, id, kept, &a), 0);
+		a.min_epoch = which == 0 ? 2 : 1;
+		a.min_isvsvn = which == 1 ? 1 : 0;
+		secvol_anchor_encode(key, id, &a, bytes);
+		rewind(record);
+		assert_int_equal(fwrite(bytes, 1, sizeof(bytes), record), sizeof(bytes));
+		fflush(record);
+		/* The fixture's slot has epoch 1 and, as a user's, version 0. */
+		assert_int_equal(session("x"), which < 2 ? -ESTALE : 0);
+	}
+	rewind(record);
+	assert_int_equal(fread(kept, 1, sizeof(kept), record), sizeof(kept));
+	assert_int_equal(secvol_anchor_decode(key, id, kept, &a), 0);
+	assert_int_equal(a.min_epoch, 1); /* handed on from put to put */
+	fclose(record);
+}
 
 static void a_command_holds_the_state(void **state)
 {
@@ -190,6 +263,9 @@ static void a_command_holds_the_state(void **state)
 	assert_int_equal(chmod(path, 0700), 0);
 	anchor_command_init(&command, path, key, SECVOL_ANCHOR_MOUNT, &anchor);
 	history();
+	no_put_fits_twice(path);
+	a_put_is_authenticated();
+	minima_hold();
 	close(open(in_folder("replay"), O_CREAT | O_WRONLY, 0600));
 	assert_int_equal(session("x"), -EBADMSG);
 	unlink(in_folder("replay"));
@@ -213,6 +289,61 @@ static void a_command_holds_the_state(void **state)
 	free(path);
 }
 
+/* A key that tells of its maker's version: one that is late enough opens, and makes volumes. */
+static int describe_5(void *arg, struct secvol_slot_info *slot)
+{
+	slot->type = SECVOL_SLOT_USER;
+	slot->isvsvn = 5;
+	return 0;
+}
+
+static void set_minimum(struct anchor_file *file, bool known, u16 isvsvn)
+{
+	struct secvol_anchored a = {0};
+	u8 id[32], bytes[SECVOL_ANCHOR_BYTES];
+
+	secvol_anchor_id(&f.params, id);
+	if (known)
+		assert_int_equal(anchor.get(anchor.arg, id, &a), 0);
+	a.min_isvsvn = isvsvn;
+	secvol_anchor_encode(key, id, &a, bytes);
+	FILE *out = fopen(file->path, "w");
+	assert_non_null(out);
+	assert_int_equal(fwrite(bytes, 1, sizeof(bytes), out), sizeof(bytes));
+	fclose(out);
+}
+
+static void a_later_version_is_asked_for(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 4096};
+	struct secvol_key_source source;
+	struct anchor_file file;
+
+	assert_int_equal(fixture_init(&f, 16), 0);
+	source = *f.params.keys;
+	source.describe = describe_5;
+	f.params.keys = &source;
+	f.params.anchor = &anchor;
+	unlink(in_folder("anchor"));
+	assert_int_equal(
+		anchor_file_init(&file, in_folder("anchor"), key, SECVOL_ANCHOR_STRICT, &anchor),
+		0);
+	/* Before there is a volume: an earlier maker may not make it, and its demand stays. */
+	for (u16 min = 6; min >= 5; min--) {
+		unlink(in_folder("volume"));
+		set_minimum(&file, false, min);
+		store_open(true);
+		assert_int_equal(secvol_format(&f.params, &fmt), min > 5 ? -ESTALE : 0);
+		f.params.bs->ops->close(f.params.bs);
+	}
+	assert_int_equal(session("x"), 0);
+	set_minimum(&file, true, 6);
+	assert_int_equal(session("x"), -ESTALE);
+	set_minimum(&file, true, 5);
+	assert_int_equal(session("x"), 0);
+	end();
+}
+
 static int make_folder(void **state)
 {
 	return mkdtemp(folder) ? 0 : -1;
@@ -220,8 +351,9 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-	static const char *const names[] = {"volume", "fresh",	"old",	 "new",	   "anchor",
-					    "hook",   "record", "reply", "replay", "anchor.lock"};
+	static const char *const names[] = {"volume", "fresh",	     "old",    "new",
+					    "anchor", "hook",	     "record", "reply",
+					    "replay", "anchor.lock", "puts",   "meddle"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
 		unlink(in_folder(names[i]));
@@ -231,7 +363,8 @@ static int remove_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_file_holds_the_state),
-					   cmocka_unit_test(a_command_holds_the_state)};
+					   cmocka_unit_test(a_command_holds_the_state),
+					   cmocka_unit_test(a_later_version_is_asked_for)};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -140,6 +140,7 @@ int sv_keyslots_open(struct secvol *v, const struct sv_keyslot slots[4], u16 epo
 		aes_gcm_wipe(&kek);
 		if (!err) {
 			v->epoch = epoch;
+			v->slot_isvsvn = info.isvsvn;
 			return 0;
 		}
 	}

@@ -124,7 +124,8 @@ struct secvol_state {
 /* What an anchor keeps for a volume. */
 struct secvol_anchored {
 	struct secvol_state current, next;
-	u16 min_epoch, min_isvsvn; /* what is older is refused */
+	u16 min_epoch, min_isvsvn; /* what is older is refused: ESTALE */
+	u32 puts;		   /* counts them, so that no content ever comes back */
 };
 
 enum secvol_anchor_policy {
@@ -134,7 +135,7 @@ enum secvol_anchor_policy {
 
 /*
  * Where the host cannot roll anything back. `id` names the volume (secvol_anchor_id). `put` is
- * compare-and-swap: -ESTALE unless the stored current state is `expected` (nothing stored: gen 0).
+ * compare-and-swap: -ESTALE unless all that is stored is `expected` (nothing stored: zeros).
  * Both are called with the commit lock held, and must have authenticated their replies.
  */
 struct secvol_anchor {
@@ -142,26 +143,28 @@ struct secvol_anchor {
 	bool may_adopt; /* take over a volume that the anchor does not know, instead of ESTALE */
 	void *arg;
 	int (*get)(void *arg, const u8 id[32], struct secvol_anchored *ret); /* -ENOENT */
-	int (*put)(void *arg, const u8 id[32], const struct secvol_state *expected,
+	int (*put)(void *arg, const u8 id[32], const struct secvol_anchored *expected,
 		   const struct secvol_anchored *to);
 };
 
 /* For anchors that store bytes: an authenticated record. -EBADMSG, -EUCLEAN, -ESTALE (other id). */
-#define SECVOL_ANCHOR_BYTES 176u
+#define SECVOL_ANCHOR_BYTES    176u
+#define SECVOL_ANCHOR_PUT_MORE 312u /* what a put adds to id and nonce */
 void secvol_anchor_encode(const u8 key[32], const u8 id[32], const struct secvol_anchored *a,
 			  u8 bytes[SECVOL_ANCHOR_BYTES]);
 int __must_check secvol_anchor_decode(const u8 key[32], const u8 id[32],
 				      const u8 bytes[SECVOL_ANCHOR_BYTES],
 				      struct secvol_anchored *a);
-/* For anchors that are asked from afar (docs/format/secvol.md, Freshness): the 224 bytes that a put adds
- * to id and nonce; and the check of a reply (208 bytes) to `nonce`: -EBADMSG, -EUCLEAN, -ESTALE (another
+/* For anchors that are asked from afar (docs/format/secvol.md, Freshness): what a put adds to id and nonce,
+ * with its MAC; and the check of a reply (208 bytes) to `nonce`: -EBADMSG, -EUCLEAN, -ESTALE (another
  * id's), -EPROTO when it does not hold what was put (`put`, NULL for a get), -ENOENT: it holds nothing. */
-void secvol_anchor_question(const u8 key[32], const u8 id[32], const struct secvol_state *expected,
-			    const struct secvol_anchored *to, u8 bytes[224]);
+void secvol_anchor_question(const u8 key[32], const u8 id[32], const u8 nonce[32],
+			    const struct secvol_anchored *expected,
+			    const struct secvol_anchored *to, u8 bytes[SECVOL_ANCHOR_PUT_MORE]);
 int __must_check secvol_anchor_reply(const u8 key[32], const u8 id[32], const u8 nonce[32],
 				     const u8 bytes[208], const struct secvol_anchored *put,
 				     struct secvol_anchored *ret);
-bool secvol_state_equal(const struct secvol_state *a, const struct secvol_state *b);
+bool secvol_anchored_equal(const struct secvol_anchored *a, const struct secvol_anchored *b);
 
 /* All of it is trusted: measured configuration or the command line, never the volume. */
 struct secvol_params {

@@ -221,11 +221,11 @@ struct secvol {
 	bool in_checkpoint;   /* the mutex is given up for readers; changes wait for commit_lock */
 
 	/* freshness; commit lock */
-	struct secvol_state state;    /* newest durable */
-	struct secvol_state making;   /* of the commit being made */
-	struct secvol_state anchored; /* what the anchor has as current */
-	u16 min_epoch, min_isvsvn;
-	bool anchor_due; /* nothing was announced since the open */
+	struct secvol_state state;	 /* newest durable */
+	struct secvol_state making;	 /* of the commit being made */
+	struct secvol_anchored anchored; /* what the anchor holds */
+	u16 slot_isvsvn;		 /* of the key slot that opened, or was made */
+	bool anchor_due;		 /* nothing was announced since the open */
 
 	/* snapshots */
 	u64 snap_newest; /* generation; 0: none */
@@ -515,6 +515,8 @@ int __must_check sv_snap_enter(struct secvol *v, const char *name);
 
 /* ---- anchor.c ---- */
 int __must_check sv_anchor_format(struct secvol *v);
+/* -ESTALE: what the anchor still takes is later than the volume's key. */
+int __must_check sv_anchor_minima(const struct secvol *v);
 /* -ESTALE unless the state that was found is one that the anchor allows. */
 int __must_check sv_anchor_open(struct secvol *v);
 int __must_check sv_anchor_settle(struct secvol *v);

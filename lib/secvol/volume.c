@@ -383,10 +383,13 @@ static int format_keys(struct secvol *v)
 
 	if (v->p.mode != SECVOL_SEALED)
 		return 0;
-	v->epoch = MAX(v->p.min_epoch, (u16)1);
+	v->epoch = MAX(MAX(v->p.min_epoch, v->anchored.min_epoch), (u16)1);
 	err = v->env.random(v->env.arg, v->vmk, sizeof(v->vmk));
 	if (!err)
 		err = sv_keyslot_make(v, v->p.keys, &v->slots[0]);
+	v->slot_isvsvn = le16_get(v->slots[0].isvsvn);
+	if (!err)
+		err = sv_anchor_minima(v);
 	if (!err)
 		err = sv_session_start(v);
 	return err;

@@ -211,12 +211,12 @@ static int anchor_get(void *arg, const u8 id[32], struct secvol_anchored *ret)
 	return 0;
 }
 
-static int anchor_put(void *arg, const u8 id[32], const struct secvol_state *expected,
+static int anchor_put(void *arg, const u8 id[32], const struct secvol_anchored *expected,
 		      const struct secvol_anchored *to)
 {
 	struct explore *x = arg;
 
-	if (!secvol_state_equal(&x->anchored.current, expected))
+	if (!secvol_anchored_equal(&x->anchored, expected))
 		return -ESTALE;
 	x->anchored = *to;
 	x->anchor_knows = true;

@@ -16,23 +16,29 @@ from harness import Report, describe, expect, probe_instance, scratch
 ID = "00112233445566778899aabbccddeeff"
 STALE = b"is not the state that its anchor knows"
 
-# An anchor as its owner would run it: compare-and-swap over one record, replies under the image key's HKDF.
+# An anchor as its owner would run it: compare-and-swap over one record, all under the image key's HKDF.
 HOOK = """#!/usr/bin/env python3
 import hashlib, hmac, os, sys
 here = os.path.dirname(os.path.abspath(__file__))
 image_key = bytes.fromhex(open(here + "/image.key").read().strip().replace("-", ""))
 prk = hmac.new(bytes(32), image_key, hashlib.sha256).digest()
 key = hmac.new(prk, b"secvol1/anchor\x01", hashlib.sha256).digest()
-store, old = here + "/record", here + "/reply"
+store, old, puts = here + "/record", here + "/reply", here + "/puts"
 ident, nonce = bytes.fromhex(sys.argv[2]), bytes.fromhex(sys.argv[3])
 if os.path.exists(here + "/replay"):
     print(open(old).read()); sys.exit(0)
 body = b"OCANCHR1" + ident + bytes(104)
 held = open(store, "rb").read() if os.path.exists(store) else body + hmac.new(key, body, hashlib.sha256).digest()
 if sys.argv[1] == "put":
-    if held[40:88].hex() != sys.argv[4]:
+    expected, record, mac = map(bytes.fromhex, sys.argv[4:])
+    if os.path.exists(here + "/meddle"):  # the host in between
+        record = open(here + "/meddle", "rb").read()
+    if hmac.new(key, b"secvol1/anchor put" + nonce + expected + record, hashlib.sha256).digest() != mac:
+        sys.exit(4)
+    if held[40:144] != expected:
         sys.exit(3)
-    held = bytes.fromhex(sys.argv[5])
+    open(puts, "a").write(" ".join(sys.argv[1:]) + "\\n")
+    held = record
     open(store, "wb").write(held)
 reply = held.hex() + hmac.new(key, b"secvol1/anchor" + nonce + held, hashlib.sha256).hexdigest()
 open(old, "w").write(reply)
@@ -186,6 +192,19 @@ def main():
             done = get(instance, env=env)
             os.unlink(work + "/replay")
             expect(done.returncode != 0 and b"new" not in done.stdout, describe(done))
+        with report.case("command: a put that was asked once fits no second time, nor with an older record"):
+            asked = [line.split() for line in open(work + "/puts")]
+            expect(len(asked) > 5, f"{len(asked)} puts were seen")
+            for question in asked:
+                again = subprocess.run([hook, *question], capture_output=True)
+                expect(again.returncode == 3, f"a put is obeyed again: {again}")
+            older = bytes.fromhex(asked[0][4])
+            open(work + "/meddle", "wb").write(older)
+            done = get(instance, env=env)
+            os.unlink(work + "/meddle")
+            expect(done.returncode != 0 and b"new" not in done.stdout, describe(done))
+            done = get(instance, env=env)
+            expect(done.stdout == b"new", describe(done))
         with report.case("command: none named, and one that is not there, are said so"):
             done = get(instance)
             expect(done.returncode != 0 and b"OCCLUM_ANCHOR_COMMAND" in done.stderr, describe(done))

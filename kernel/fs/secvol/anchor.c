@@ -24,6 +24,8 @@
 
 #define RETRIES_MAX 64u
 
+static_assert(ANCHOR_PUT_SIZE == ANCHOR_GET_SIZE + SECVOL_ANCHOR_PUT_MORE, "one size");
+
 struct volume_anchor {
 	u8 key[32];
 	const char *place;
@@ -91,7 +93,7 @@ static s64 lock_file(const char *place)
 	return fd;
 }
 
-static int file_put(void *arg, const u8 id[32], const struct secvol_state *expected,
+static int file_put(void *arg, const u8 id[32], const struct secvol_anchored *expected,
 		    const struct secvol_anchored *to)
 {
 	const struct volume_anchor *a = arg;
@@ -104,7 +106,7 @@ static int file_put(void *arg, const u8 id[32], const struct secvol_state *expec
 		return (int)fd;
 	err = file_get(arg, id, &now);
 	err = err == -ENOENT ? 0 : err;
-	if (!err && !secvol_state_equal(&now.current, expected))
+	if (!err && !secvol_anchored_equal(&now, expected))
 		err = -ESTALE;
 	if (!err) {
 		secvol_anchor_encode(a->key, id, to, bytes);
@@ -116,8 +118,9 @@ static int file_put(void *arg, const u8 id[32], const struct secvol_state *expec
 
 /* ---- command --------------------------------------------------------------------------------- */
 
-static int ask(const struct volume_anchor *a, const u8 id[32], const struct secvol_state *expected,
-	       const struct secvol_anchored *to, struct secvol_anchored *ret)
+static int ask(const struct volume_anchor *a, const u8 id[32],
+	       const struct secvol_anchored *expected, const struct secvol_anchored *to,
+	       struct secvol_anchored *ret)
 {
 	u8 question[ANCHOR_PUT_SIZE], reply[ANCHOR_REPLY_SIZE];
 	size_t size = ANCHOR_GET_SIZE;
@@ -129,7 +132,8 @@ static int ask(const struct volume_anchor *a, const u8 id[32], const struct secv
 	if (err)
 		return err;
 	if (to) {
-		secvol_anchor_question(a->key, id, expected, to, question + ANCHOR_GET_SIZE);
+		secvol_anchor_question(a->key, id, question + 32, expected, to,
+				       question + ANCHOR_GET_SIZE);
 		size = ANCHOR_PUT_SIZE;
 	}
 	n = host_anchor_ask(question, size, reply, sizeof(reply));
@@ -147,7 +151,7 @@ static int command_get(void *arg, const u8 id[32], struct secvol_anchored *ret)
 	return ask(arg, id, NULL, NULL, ret);
 }
 
-static int command_put(void *arg, const u8 id[32], const struct secvol_state *expected,
+static int command_put(void *arg, const u8 id[32], const struct secvol_anchored *expected,
 		       const struct secvol_anchored *to)
 {
 	struct secvol_anchored now;

@@ -43,13 +43,14 @@ static int describe(void *arg, struct secvol_slot_info *slot)
 {
 	alignas(512) struct sgx_report report;
 	const struct auto_key *key = arg;
-	int err;
+	int err = own_report(&report);
 
 	if (key->image_key) {
+		/* Who made it, for an anchor that asks for a later one. Host tools are nobody. */
 		slot->type = SECVOL_SLOT_USER;
+		slot->isvsvn = err ? 0 : report.body.isvsvn;
 		return 0;
 	}
-	err = own_report(&report);
 	if (err)
 		return err;
 	slot->type = SECVOL_SLOT_EGETKEY;
