@@ -16,6 +16,8 @@
 #define PR_SET_SECCOMP	       22
 #define PR_CAPBSET_READ	       23
 #define PR_CAPBSET_DROP	       24
+#define PR_GET_SECUREBITS      27
+#define PR_SET_SECUREBITS      28
 #define PR_SET_TIMERSLACK      29
 #define PR_GET_TIMERSLACK      30
 #define PR_SET_CHILD_SUBREAPER 36
@@ -25,6 +27,7 @@
 #define PR_GET_TID_ADDRESS     40
 #define PR_SET_THP_DISABLE     41
 #define PR_GET_THP_DISABLE     42
+#define PR_CAP_AMBIENT	       47
 #define PR_SET_VMA	       0x53564d41
 #define PR_SET_VMA_ANON_NAME   0
 
@@ -54,18 +57,6 @@ struct abi_sysinfo {
 };
 _Static_assert(sizeof(struct abi_sysinfo) == 112, "sysinfo");
 
-#define GRND_NONBLOCK		 1
-#define GRND_RANDOM		 2
-#define GRND_INSECURE		 4
-
-#define ABI_CAPABILITY_VERSION_1 0x19980330
-#define ABI_CAPABILITY_VERSION_2 0x20071026
-#define ABI_CAPABILITY_VERSION_3 0x20080522
-#define ABI_CAPABILITY_LAST	 40
-struct abi_cap_header {
-	uint32_t version;
-	int32_t pid;
-};
-struct abi_cap_data {
-	uint32_t effective, permitted, inheritable;
-};
+#define GRND_NONBLOCK 1
+#define GRND_RANDOM   2
+#define GRND_INSECURE 4

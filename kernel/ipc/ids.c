@@ -113,7 +113,7 @@ bool ipc_may_access(const struct ipc_object *o, u32 wanted)
 	const struct credentials *c = &current_process()->cred;
 	u32 granted = o->mode;
 
-	if (c->euid == 0)
+	if (credentials_capable(c, CAP_IPC_OWNER))
 		return true;
 	if (c->euid == o->uid || c->euid == o->creator_uid)
 		granted >>= 6;
@@ -124,12 +124,13 @@ bool ipc_may_access(const struct ipc_object *o, u32 wanted)
 
 int ipc_find_owned(struct ipc_table *t, s32 id, struct ipc_object **ret)
 {
+	const struct credentials *c = &current_process()->cred;
 	struct ipc_object *o = ipc_find(t, id);
-	u32 euid = current_process()->cred.euid;
 
 	if (!o)
 		return -EINVAL;
-	if (euid != 0 && euid != o->uid && euid != o->creator_uid)
+	if (c->euid != o->uid && c->euid != o->creator_uid &&
+	    !credentials_capable(c, CAP_SYS_ADMIN))
 		return -EPERM;
 	*ret = o;
 	return 0;

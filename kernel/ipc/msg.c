@@ -337,7 +337,8 @@ int msg_set(s32 id, const struct abi_msqid_ds *values)
 
 	mutex_lock(&lock);
 	err = ipc_find_owned(&queues, id, &o);
-	if (!err && values->bytes_max > MSG_BYTES_MAX && current_process()->cred.euid)
+	if (!err && values->bytes_max > MSG_BYTES_MAX &&
+	    !credentials_capable(&current_process()->cred, CAP_SYS_RESOURCE))
 		err = -EPERM;
 	if (!err) {
 		ipc_set_perm(o, &values->perm);

@@ -43,7 +43,9 @@ int process_check_limit(struct process *p)
 	u64 limit = p->limits[ABI_RLIMIT_NPROC].soft;
 
 	/* As on Linux root may exceed it; what bounds everybody is the number of thread slots. */
-	if (c.uid == 0 || p->cred.euid == 0 || limit == ABI_RLIM_INFINITY)
+	if (c.uid == 0 || limit == ABI_RLIM_INFINITY ||
+	    credentials_capable(&p->cred, CAP_SYS_RESOURCE) ||
+	    credentials_capable(&p->cred, CAP_SYS_ADMIN))
 		return 0;
 	process_for_each(count_user, &c);
 	return c.threads < limit ? 0 : -EAGAIN;
@@ -73,7 +75,6 @@ static void copy_identity(struct process *child, struct process *p)
 	child->nice = p->nice;
 	child->undumpable = p->undumpable;
 	child->no_new_privs = p->no_new_privs;
-	child->keep_capabilities = p->keep_capabilities;
 }
 
 /* exec_lock: another thread may be reading /proc/self, and nobody changes these meanwhile. */

@@ -2,6 +2,7 @@
 /* A process: an address space, open files, signal dispositions and its threads. */
 #pragma once
 
+#include "kernel/proc/capability.h"
 #include "kernel/signal/sigset.h"
 #include "kernel/sync/mutex.h"
 #include "kernel/sync/waitq.h"
@@ -24,13 +25,6 @@ struct sigaction_k {
 	u64 flags;
 	u64 restorer;
 	sigset_k mask;
-};
-
-struct credentials {
-	u32 uid, euid, suid, fsuid;
-	u32 gid, egid, sgid, fsgid;
-	u32 groups[32];
-	u32 group_count;
 };
 
 struct process_timers;	/* kernel/time */
@@ -103,7 +97,7 @@ struct process {
 	u64 max_rss, child_max_rss;	    /* bytes; the first of memory it has left */
 	s32 nice;
 	s32 parent_death_signal; /* PR_SET_PDEATHSIG */
-	bool undumpable, no_new_privs, keep_capabilities;
+	bool undumpable, no_new_privs;
 	struct tty *tty; /* process_tree_lock; counted; the controlling terminal, or NULL */
 };
 

@@ -43,7 +43,7 @@ static void take_ids(struct process *p, const struct exec_image *image)
 	}
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
-	p->keep_capabilities = false;
+	capabilities_exec(c, !p->no_new_privs);
 	p->undumpable = image->is_secure;
 }
 

@@ -110,7 +110,7 @@ int tty_set_controlling(struct tty *t, bool steal)
 	is_taken = t->sid && t->sid != p->sid;
 	if (!is_mine && (p->sid != p->pid || (p->tty && !p->tty->is_hung)))
 		err = -EPERM;
-	else if (is_taken && !(steal && p->cred.euid == 0))
+	else if (is_taken && !(steal && credentials_capable(&p->cred, CAP_SYS_ADMIN)))
 		err = -EPERM;
 	spin_unlock(&process_tree_lock);
 	if (err || is_mine)

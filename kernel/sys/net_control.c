@@ -44,10 +44,11 @@ static int add_cred(struct net_control *c, const u8 *data, u64 size)
 	if (size != sizeof(cred))
 		return -EINVAL;
 	memcpy(&cred, data, sizeof(cred));
-	if (own->euid &&
-	    (cred.pid != p->pid ||
-	     (cred.uid != own->uid && cred.uid != own->euid && cred.uid != own->suid) ||
-	     (cred.gid != own->gid && cred.gid != own->egid && cred.gid != own->sgid)))
+	if ((cred.pid != p->pid && !credentials_capable(own, CAP_SYS_ADMIN)) ||
+	    (cred.uid != own->uid && cred.uid != own->euid && cred.uid != own->suid &&
+	     !credentials_capable(own, CAP_SETUID)) ||
+	    (cred.gid != own->gid && cred.gid != own->egid && cred.gid != own->sgid &&
+	     !credentials_capable(own, CAP_SETGID)))
 		return -EPERM;
 	c->cred = cred;
 	c->has_cred = true;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * User and group ids. Programs run as root of their instance; ids can be dropped and are then
- * checked as Linux checks them, which is all they mean: one instance is one security zone.
+ * User and group ids, capabilities. Programs run as root of their instance; ids and capabilities can
+ * be dropped and are then checked as Linux checks them, which is all they mean: one instance is one
+ * security zone.
  */
 #include "abi/errno.h"
 #include "abi/process.h"
@@ -16,9 +17,9 @@ static struct credentials *cred(void)
 	return &current_process()->cred;
 }
 
-static bool is_root(void)
+static bool capable(enum abi_capability cap)
 {
-	return cred()->euid == 0;
+	return credentials_capable(cred(), cap);
 }
 
 static bool may_be_uid(const struct credentials *c, u32 uid)
@@ -53,6 +54,8 @@ long sys_getegid(void)
 
 static void change_uids(struct credentials *c, u32 ruid, u32 euid, u32 suid)
 {
+	const struct credentials old = *c;
+
 	if (ruid != KEEP)
 		c->uid = ruid;
 	if (euid != KEEP)
@@ -60,6 +63,7 @@ static void change_uids(struct credentials *c, u32 ruid, u32 euid, u32 suid)
 	if (suid != KEEP)
 		c->suid = suid;
 	c->fsuid = c->euid;
+	capabilities_follow_uids(c, &old);
 }
 
 static void change_gids(struct credentials *c, u32 rgid, u32 egid, u32 sgid)
@@ -79,7 +83,7 @@ long sys_setuid(u32 uid)
 
 	if (uid == KEEP)
 		return -EINVAL;
-	if (is_root())
+	if (capable(CAP_SETUID))
 		change_uids(c, uid, uid, uid);
 	else if (uid == c->uid || uid == c->suid)
 		change_uids(c, KEEP, uid, KEEP);
@@ -94,7 +98,7 @@ long sys_setgid(u32 gid)
 
 	if (gid == KEEP)
 		return -EINVAL;
-	if (is_root())
+	if (capable(CAP_SETGID))
 		change_gids(c, gid, gid, gid);
 	else if (gid == c->gid || gid == c->sgid)
 		change_gids(c, KEEP, gid, KEEP);
@@ -106,14 +110,14 @@ long sys_setgid(u32 gid)
 long sys_setreuid(u32 ruid, u32 euid)
 {
 	struct credentials *c = cred();
-	u32 old = c->uid;
+	u32 old = c->uid, suid = KEEP;
 
-	if (!is_root() &&
+	if (!capable(CAP_SETUID) &&
 	    ((ruid != KEEP && ruid != c->uid && ruid != c->euid) || !may_be_uid(c, euid)))
 		return -EPERM;
-	change_uids(c, ruid, euid, KEEP);
 	if (ruid != KEEP || (euid != KEEP && euid != old))
-		c->suid = c->euid;
+		suid = euid != KEEP ? euid : c->euid;
+	change_uids(c, ruid, euid, suid);
 	return 0;
 }
 
@@ -122,7 +126,7 @@ long sys_setregid(u32 rgid, u32 egid)
 	struct credentials *c = cred();
 	u32 old = c->gid;
 
-	if (!is_root() &&
+	if (!capable(CAP_SETGID) &&
 	    ((rgid != KEEP && rgid != c->gid && rgid != c->egid) || !may_be_gid(c, egid)))
 		return -EPERM;
 	change_gids(c, rgid, egid, KEEP);
@@ -135,7 +139,8 @@ long sys_setresuid(u32 ruid, u32 euid, u32 suid)
 {
 	struct credentials *c = cred();
 
-	if (!is_root() && !(may_be_uid(c, ruid) && may_be_uid(c, euid) && may_be_uid(c, suid)))
+	if (!capable(CAP_SETUID) &&
+	    !(may_be_uid(c, ruid) && may_be_uid(c, euid) && may_be_uid(c, suid)))
 		return -EPERM;
 	change_uids(c, ruid, euid, suid);
 	return 0;
@@ -145,7 +150,8 @@ long sys_setresgid(u32 rgid, u32 egid, u32 sgid)
 {
 	struct credentials *c = cred();
 
-	if (!is_root() && !(may_be_gid(c, rgid) && may_be_gid(c, egid) && may_be_gid(c, sgid)))
+	if (!capable(CAP_SETGID) &&
+	    !(may_be_gid(c, rgid) && may_be_gid(c, egid) && may_be_gid(c, sgid)))
 		return -EPERM;
 	change_gids(c, rgid, egid, sgid);
 	return 0;
@@ -177,8 +183,9 @@ long sys_setfsuid(u32 uid)
 	struct credentials *c = cred();
 	u32 old = c->fsuid;
 
-	if (uid != KEEP && (is_root() || uid == old || may_be_uid(c, uid)))
+	if (uid != KEEP && (capable(CAP_SETUID) || uid == old || may_be_uid(c, uid)))
 		c->fsuid = uid;
+	capabilities_follow_fsuid(c, old);
 	return old;
 }
 
@@ -187,7 +194,7 @@ long sys_setfsgid(u32 gid)
 	struct credentials *c = cred();
 	u32 old = c->fsgid;
 
-	if (gid != KEEP && (is_root() || gid == old || may_be_gid(c, gid)))
+	if (gid != KEEP && (capable(CAP_SETGID) || gid == old || may_be_gid(c, gid)))
 		c->fsgid = gid;
 	return old;
 }
@@ -212,7 +219,7 @@ long sys_setgroups(int count, const void __user *groups)
 	struct credentials *c = cred();
 	u32 copy[ARRAY_SIZE(c->groups)];
 
-	if (!is_root())
+	if (!capable(CAP_SETGID))
 		return -EPERM;
 	if (count < 0 || (u32)count > ARRAY_SIZE(copy))
 		return -EINVAL;
@@ -236,23 +243,52 @@ static int read_cap_header(void __user *header, struct abi_cap_header *ret)
 	return put_user_u32(header, ABI_CAPABILITY_VERSION_3) ? -EFAULT : -EINVAL;
 }
 
+/* The sets of both words; the second is empty for callers of version 1. */
+static void fill_sets(struct abi_cap_data out[2], const struct capabilities *k)
+{
+	for (int i = 0; i < 2; i++) {
+		out[i].effective = (u32)(k->effective >> (32 * i));
+		out[i].permitted = (u32)(k->permitted >> (32 * i));
+		out[i].inheritable = (u32)(k->inheritable >> (32 * i));
+	}
+}
+
 long sys_capget(void __user *header, void __user *data)
 {
-	const u64 all = (1ull << (ABI_CAPABILITY_LAST + 1)) - 1;
 	struct abi_cap_header h;
-	struct abi_cap_data out[2] = {{0}};
+	struct abi_cap_data out[2];
 	struct process *p;
 	int words = read_cap_header(header, &h);
 
 	if (words < 0)
 		return words == -EINVAL && !data ? 0 : words;
-	p = h.pid ? process_lookup(h.pid) : process_get(current_process());
+	if (h.pid < 0)
+		return -EINVAL;
+	if (!h.pid || h.pid == current_thread()->tid)
+		p = process_get(current_process());
+	else
+		p = process_lookup(h.pid);
 	if (!p)
 		return -ESRCH;
-	if (p->cred.euid == 0) {
-		for (int i = 0; i < 2; i++)
-			out[i].effective = out[i].permitted = (u32)(all >> (32 * i));
-	}
+	fill_sets(out, &p->cred.caps);
 	process_put(p);
 	return data ? copy_to_user(data, out, (u32)words * sizeof(out[0])) : 0;
+}
+
+/* Of the caller alone, as on Linux. */
+long sys_capset(void __user *header, const void __user *data)
+{
+	struct abi_cap_header h;
+	struct abi_cap_data in[2] = {{0}};
+	int words = read_cap_header(header, &h);
+
+	if (words < 0)
+		return words;
+	if (h.pid && h.pid != current_thread()->tid)
+		return -EPERM;
+	if (copy_from_user(in, data, (u32)words * sizeof(in[0])))
+		return -EFAULT;
+	return capabilities_set(cred(), in[0].permitted | (u64)in[1].permitted << 32,
+				in[0].effective | (u64)in[1].effective << 32,
+				in[0].inheritable | (u64)in[1].inheritable << 32);
 }

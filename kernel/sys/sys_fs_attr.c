@@ -9,13 +9,13 @@
 static long change_mode(struct vnode *v, u32 mode)
 {
 	struct vattr a = {.mode = mode & S_IALL};
-	int err = vnode_owner_or_root(v);
+	int err = vnode_owner_or_capable(v);
 
 	if (err)
 		return err;
 	if (S_ISLNK(v->mode))
 		return -EOPNOTSUPP;
-	if (!vfs_caller_is_root() && !vfs_caller_in_group(v->gid))
+	if (!vfs_caller_in_group(v->gid) && !vfs_caller_capable(CAP_FSETID))
 		a.mode &= ~S_ISGID;
 	return vnode_setattr(v, &a, VATTR_MODE);
 }
@@ -66,8 +66,8 @@ static long change_owner(struct vnode *v, u32 uid, u32 gid)
 	struct vattr a = {.uid = uid, .gid = gid};
 	u32 set = (uid != UINT32_MAX ? VATTR_UID : 0) | (gid != UINT32_MAX ? VATTR_GID : 0);
 
-	if (!vfs_caller_is_root()) {
-		if (vnode_owner_or_root(v) || (set & VATTR_UID && uid != v->uid) ||
+	if (!vfs_caller_capable(CAP_CHOWN)) {
+		if (vnode_owner_or_capable(v) || (set & VATTR_UID && uid != v->uid) ||
 		    (set & VATTR_GID && !vfs_caller_in_group(gid)))
 			return -EPERM;
 	}
@@ -152,7 +152,7 @@ static long change_times(struct vnode *v, const struct abi_timespec *times)
 		err = one_time(&times[1], &a.mtime, VATTR_MTIME, &set, &given);
 	if (err || !set)
 		return err;
-	if (vnode_owner_or_root(v)) {
+	if (vnode_owner_or_capable(v)) {
 		if (given || set != (VATTR_ATIME | VATTR_MTIME))
 			return -EPERM;
 		err = vnode_permission(v, W_OK);
@@ -252,14 +252,14 @@ static int get_name(char name[XATTR_NAME_MAX + 1], const char __user *user)
 static int check_name(struct vnode *v, const char *name, bool write)
 {
 	if (str_has_prefix(name, "trusted."))
-		return vfs_caller_is_root() ? 0 : write ? -EPERM : -ENODATA;
+		return vfs_caller_capable(CAP_SYS_ADMIN) ? 0 : write ? -EPERM : -ENODATA;
 	if (str_has_prefix(name, "user.")) {
 		if (!S_ISREG(v->mode) && !S_ISDIR(v->mode))
 			return write ? -EPERM : -ENODATA;
 		return name[5] ? vnode_permission(v, write ? W_OK : R_OK) : -EINVAL;
 	}
 	if (str_has_prefix(name, "security."))
-		return write ? vnode_owner_or_root(v) : 0;
+		return write ? vnode_owner_or_capable(v) : 0;
 	return -EOPNOTSUPP;
 }
 

@@ -171,7 +171,7 @@ long sys_chroot(const char __user *path)
 		return err;
 	if (!S_ISDIR(d->vnode->mode))
 		err = -ENOTDIR;
-	else if (!vfs_caller_is_root())
+	else if (!vfs_caller_capable(CAP_SYS_CHROOT))
 		err = -EPERM;
 	if (err) {
 		dentry_put(d);

@@ -107,7 +107,8 @@ static int set_limit(struct process *p, u32 resource, const struct abi_rlimit *l
 {
 	if (limit->soft > limit->hard)
 		return -EINVAL;
-	if (limit->hard > p->limits[resource].hard && p->cred.euid != 0)
+	if (limit->hard > p->limits[resource].hard &&
+	    !credentials_capable(&current_process()->cred, CAP_SYS_RESOURCE))
 		return -EPERM;
 	if (resource == ABI_RLIMIT_NOFILE && limit->hard > (1u << 20))
 		return -EPERM;
@@ -253,21 +254,21 @@ long sys_prctl(int option, u64 arg2, u64 arg3, u64 arg4, u64 arg5)
 	case PR_SET_NO_NEW_PRIVS:
 		if (arg2 != 1 || arg3 || arg4 || arg5)
 			return -EINVAL;
-		p->no_new_privs = true; /* and nothing here ever gives new ones */
+		p->no_new_privs = true;
 		return 0;
 	case PR_GET_NO_NEW_PRIVS: return arg2 || arg3 || arg4 || arg5 ? -EINVAL : p->no_new_privs;
-	case PR_GET_KEEPCAPS: return p->keep_capabilities;
-	case PR_SET_KEEPCAPS:
-		if (arg2 > 1)
-			return -EINVAL;
-		p->keep_capabilities = arg2; /* none are counted: root or not is all there is */
-		return 0;
 	case PR_SET_CHILD_SUBREAPER:
 		__atomic_store_n(&p->is_subreaper, arg2 != 0, __ATOMIC_RELAXED);
 		return 0;
 	case PR_GET_CHILD_SUBREAPER: return put_user_u32((void __user *)arg2, p->is_subreaper);
 	case PR_GET_TID_ADDRESS: return put_user_u64((void __user *)arg2, t->clear_child_tid);
-	case PR_CAPBSET_READ: return arg2 <= ABI_CAPABILITY_LAST ? 1 : -EINVAL;
+	case PR_GET_KEEPCAPS:
+	case PR_SET_KEEPCAPS:
+	case PR_GET_SECUREBITS:
+	case PR_SET_SECUREBITS:
+	case PR_CAPBSET_READ:
+	case PR_CAPBSET_DROP:
+	case PR_CAP_AMBIENT: return capabilities_prctl(&p->cred, option, arg2, arg3, arg4, arg5);
 	case PR_GET_SECCOMP: return 0;
 	case PR_GET_THP_DISABLE: return arg2 || arg3 || arg4 || arg5 ? -EINVAL : 0;
 	default: return -EINVAL;

@@ -263,7 +263,8 @@ static int check_ioprio(int priority)
 
 	switch (class) {
 	case IOPRIO_CLASS_RT:
-		if (current_process()->cred.euid != 0)
+		if (!credentials_capable(&current_process()->cred, CAP_SYS_NICE) &&
+		    !credentials_capable(&current_process()->cred, CAP_SYS_ADMIN))
 			return -EPERM;
 		return level < IOPRIO_LEVELS ? 0 : -EINVAL;
 	case IOPRIO_CLASS_BE: return level < IOPRIO_LEVELS ? 0 : -EINVAL;
@@ -330,7 +331,7 @@ static int priority_visit(struct process *p, void *arg)
 		w->result = MAX(w->result, 20 - p->nice);
 		return 0;
 	}
-	if (w->nice < p->nice && current_process()->cred.euid != 0) {
+	if (w->nice < p->nice && !credentials_capable(&current_process()->cred, CAP_SYS_NICE)) {
 		w->result = -EACCES;
 		return 0;
 	}

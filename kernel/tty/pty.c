@@ -367,7 +367,7 @@ static int slave_attach(struct pty *p, struct file *f)
 	pty_lock(p);
 	if (p->is_locked || p->is_hung_up)
 		err = -EIO;
-	else if (p->is_exclusive && p->slaves && !vfs_caller_is_root())
+	else if (p->is_exclusive && p->slaves && !vfs_caller_capable(CAP_SYS_ADMIN))
 		err = -EBUSY;
 	if (!err) {
 		p->slaves++;

@@ -28,8 +28,8 @@ static int may_remove(struct dentry *dir, struct vnode *v)
 
 	if (err)
 		return err;
-	if ((dir->vnode->mode & S_ISVTX) && vnode_owner_or_root(v) &&
-	    vnode_owner_or_root(dir->vnode))
+	if ((dir->vnode->mode & S_ISVTX) && vnode_owner_or_capable(v) &&
+	    vnode_owner_or_capable(dir->vnode))
 		return -EPERM;
 	return 0;
 }

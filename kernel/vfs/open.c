@@ -34,7 +34,7 @@ static int check_open(struct vnode *v, u32 flags)
 	err = vnode_permission(v, want);
 	if (err)
 		return err;
-	if ((flags & O_NOATIME) && vnode_owner_or_root(v))
+	if ((flags & O_NOATIME) && vnode_owner_or_capable(v))
 		return -EPERM;
 	if ((S_ISBLK(v->mode) || S_ISCHR(v->mode)) && (v->fs->flags & FS_NODEV))
 		return -EACCES;

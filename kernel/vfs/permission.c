@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may do what. Programs run as root unless they change their ids; then owner, group and other
- * bits decide as on Linux. The kernel itself (no current process yet) is root.
+ * Who may do what. Programs run as root unless they change their ids or give up capabilities; then
+ * owner, group and other bits decide as on Linux. The kernel itself (no current process yet) is root.
  */
 #include "abi/errno.h"
 #include "kernel/proc/process.h"
@@ -22,11 +22,11 @@ void vfs_caller_ids(u32 *ret_uid, u32 *ret_gid)
 	*ret_gid = c ? c->fsgid : 0;
 }
 
-bool vfs_caller_is_root(void)
+bool vfs_caller_capable(enum abi_capability cap)
 {
 	const struct credentials *c = caller();
 
-	return !c || c->fsuid == 0;
+	return !c || credentials_capable(c, cap);
 }
 
 static bool in_group(const struct credentials *c, u32 own, u32 gid)
@@ -47,11 +47,27 @@ bool vfs_caller_in_group(u32 gid)
 	return !c || in_group(c, c->fsgid, gid);
 }
 
+static bool capable(const struct credentials *c, enum abi_capability cap, bool really)
+{
+	return !c || (really ? credentials_capable_really(c, cap) : credentials_capable(c, cap));
+}
+
+/* Nobody executes a file that has no x bit at all. */
+static bool may_override(const struct credentials *c, u32 mode, u32 mask, bool really)
+{
+	bool is_dir = S_ISDIR(mode);
+
+	if (((mask & X_OK) == 0 || is_dir || (mode & 0111)) && capable(c, CAP_DAC_OVERRIDE, really))
+		return true;
+	return !(mask & W_OK) && (is_dir || !(mask & X_OK)) &&
+	       capable(c, CAP_DAC_READ_SEARCH, really);
+}
+
 int vnode_access(struct vnode *v, u32 mask, bool real_ids)
 {
 	const struct credentials *c = caller();
 	u32 mode = __atomic_load_n(&v->mode, __ATOMIC_RELAXED);
-	u32 uid = 0, gid = 0;
+	u32 uid = 0, gid = 0, granted;
 
 	if ((mask & W_OK) && (v->fs->flags & FS_READ_ONLY) &&
 	    (S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode)))
@@ -62,16 +78,14 @@ int vnode_access(struct vnode *v, u32 mask, bool real_ids)
 		uid = real_ids ? c->uid : c->fsuid;
 		gid = real_ids ? c->gid : c->fsgid;
 	}
-	if (uid == 0) {
-		if ((mask & X_OK) && !S_ISDIR(mode) && !(mode & 0111))
-			return -EACCES;
-		return 0;
-	}
+	granted = mode;
 	if (uid == v->uid)
-		mode >>= 6;
-	else if (in_group(c, gid, v->gid))
-		mode >>= 3;
-	return (mask & ~mode & 7) ? -EACCES : 0;
+		granted >>= 6;
+	else if (!c || in_group(c, gid, v->gid))
+		granted >>= 3;
+	if (!(mask & ~granted & 7) || may_override(c, mode, mask, real_ids))
+		return 0;
+	return -EACCES;
 }
 
 int vnode_permission(struct vnode *v, u32 mask)
@@ -79,9 +93,9 @@ int vnode_permission(struct vnode *v, u32 mask)
 	return vnode_access(v, mask, false);
 }
 
-int vnode_owner_or_root(struct vnode *v)
+int vnode_owner_or_capable(struct vnode *v)
 {
 	const struct credentials *c = caller();
 
-	return !c || c->fsuid == 0 || c->fsuid == v->uid ? 0 : -EPERM;
+	return !c || c->fsuid == v->uid || credentials_capable(c, CAP_FOWNER) ? 0 : -EPERM;
 }

@@ -244,7 +244,7 @@ int vnode_setattr(struct vnode *v, const struct vattr *a, u32 set)
 	return err;
 }
 
-/* Whoever is not root and changes a file's bytes takes its set-id bits away. */
+/* Whoever changes a file's bytes takes its set-id bits away, but for root (CAP_FSETID). */
 static void remove_privileges(struct vnode *v)
 {
 	u32 kill = v->mode & S_ISUID;
@@ -252,7 +252,7 @@ static void remove_privileges(struct vnode *v)
 
 	if ((v->mode & (S_ISGID | 0010)) == (S_ISGID | 0010))
 		kill |= S_ISGID;
-	if (likely(!kill) || !S_ISREG(v->mode) || vfs_caller_is_root())
+	if (likely(!kill) || !S_ISREG(v->mode) || vfs_caller_capable(CAP_FSETID))
 		return;
 	attr.mode = v->mode & S_IALL & ~kill;
 	if (vnode_setattr_locked(v, &attr, VATTR_MODE))

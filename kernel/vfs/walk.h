@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "abi/capability.h"
 #include "kernel/vfs/dentry.h"
 
 struct fs_context;
@@ -47,8 +48,8 @@ void walk_last_free(struct walk_last *w);
 /* Permission bits: R_OK W_OK X_OK, by the effective (fs) ids of the caller. 0 or -EACCES. */
 int __must_check vnode_permission(struct vnode *v, u32 mask);
 int __must_check vnode_access(struct vnode *v, u32 mask, bool real_ids);
-/* May the caller change attributes (owner or root)? 0 or -EPERM. */
-int __must_check vnode_owner_or_root(struct vnode *v);
+/* May the caller change attributes (the owner, or with CAP_FOWNER)? 0 or -EPERM. */
+int __must_check vnode_owner_or_capable(struct vnode *v);
 void vfs_caller_ids(u32 *ret_uid, u32 *ret_gid);
-bool vfs_caller_is_root(void);
+bool vfs_caller_capable(enum abi_capability cap);
 bool vfs_caller_in_group(u32 gid);

@@ -2,9 +2,13 @@
 /* User and group ids, capabilities, sessions. Ends without root's rights: the order matters. */
 #include "check.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void groups(void)
@@ -36,6 +40,18 @@ struct cap_header {
 struct cap_data {
 	unsigned effective, permitted, inheritable;
 };
+#define CAP_CHOWN	    0
+#define CAP_DAC_OVERRIDE    1
+#define CAP_DAC_READ_SEARCH 2
+#define CAP_FOWNER	    3
+#define CAP_KILL	    5
+#define CAP_SETGID	    6
+#define CAP_SETUID	    7
+#define CAP_SETPCAP	    8
+#define BIT(cap)	    (1u << (cap))
+#ifndef PR_CAP_AMBIENT
+#define PR_CAP_AMBIENT 47
+#endif
 
 static void capabilities(void)
 {
@@ -49,6 +65,240 @@ static void capabilities(void)
 	CHECK_EQ(header.version, VERSION_3);
 	header.version = 1;
 	CHECK_EQ(syscall(SYS_capget, &header, NULL), 0);
+}
+
+static struct cap_data sets_of(pid_t pid)
+{
+	struct cap_header header = {VERSION_3, pid};
+	struct cap_data data[2] = {{0}};
+
+	CHECK_EQ(syscall(SYS_capget, &header, data), 0);
+	return data[0];
+}
+
+static long set_low(unsigned permitted, unsigned effective, unsigned inheritable)
+{
+	struct cap_header header = {VERSION_3, 0};
+	struct cap_data data[2] = {{effective, permitted, inheritable}};
+
+	return syscall(SYS_capset, &header, data);
+}
+
+static void in_child(void (*test)(void))
+{
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		check_failures = 0;
+		test();
+		fflush(stdout);
+		_exit(check_failures != 0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+}
+
+/* This program again, as a child, which says whether its sets are those of `text`. */
+static void exec_self(const char *text)
+{
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		execl("/proc/self/exe", "credentials", "sets", text, NULL);
+		_exit(99);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+}
+
+static unsigned long long status_field(const char *name)
+{
+	char line[200];
+	unsigned long long value = -1;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	REQUIRE(f != NULL);
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, name, strlen(name)))
+			value = strtoull(line + strlen(name) + 1, NULL, 16);
+	}
+	fclose(f);
+	return value;
+}
+
+/* What capset takes and refuses; a set given up is gone, and what it allowed is refused. */
+static void capset_rules(void)
+{
+	struct cap_header header = {VERSION_3, 0};
+	struct cap_header parent = {VERSION_3, getppid()};
+	struct cap_data data[2] = {{0}};
+	unsigned two = BIT(CAP_SETUID) | BIT(CAP_SETPCAP);
+
+	header.version = 7;
+	CHECK_ERRNO(syscall(SYS_capset, &header, data), EINVAL);
+	CHECK_EQ(header.version, VERSION_3);
+	CHECK_ERRNO(syscall(SYS_capset, &parent, data), EPERM);
+	CHECK_ERRNO(syscall(SYS_capset, &header, 8), EFAULT);
+	CHECK_ERRNO(syscall(SYS_capset, 8, data), EFAULT);
+	CHECK_ERRNO(set_low(BIT(CAP_SETUID), two, 0), EPERM); /* effective beyond permitted */
+	CHECK_EQ(set_low(two, BIT(CAP_SETPCAP), BIT(CAP_CHOWN)), 0);
+	CHECK_EQ(sets_of(0).permitted, two);
+	CHECK_EQ(sets_of(getpid()).effective, BIT(CAP_SETPCAP));
+	CHECK_EQ(sets_of(0).inheritable, BIT(CAP_CHOWN));
+	CHECK_EQ(status_field("CapPrm:") & 0xffffffff, two);
+	CHECK_EQ(status_field("CapEff:"), BIT(CAP_SETPCAP));
+	CHECK_ERRNO(setresuid(5, 6, 7), EPERM);
+	CHECK_ERRNO(set_low(two | BIT(CAP_CHOWN), 0, 0), EPERM); /* never comes back */
+	CHECK_EQ(set_low(two, two, 0), 0);
+	CHECK_EQ(set_low(two, BIT(CAP_SETUID), 0), 0);
+	CHECK_ERRNO(set_low(two, 0, BIT(CAP_CHOWN)), EPERM); /* without CAP_SETPCAP */
+	CHECK_EQ(set_low(two, 0, BIT(CAP_SETUID)), 0);
+	CHECK_EQ(set_low(0, 0, 0), 0);
+	CHECK_EQ(sets_of(0).permitted, 0);
+	CHECK_EQ(geteuid(), 0);
+	CHECK_ERRNO(setgroups(0, NULL), EPERM);
+	CHECK_ERRNO(chroot("/"), EPERM);
+}
+
+/* Files: root without CAP_DAC_OVERRIDE, CAP_FOWNER and CAP_CHOWN is a user like others. */
+static void files_without(void)
+{
+	char name[] = "/tmp/caps-XXXXXX";
+	int fd = mkstemp(name);
+
+	REQUIRE(fd >= 0);
+	CHECK_EQ(fchown(fd, 1000, 1000), 0);
+	CHECK_EQ(fchmod(fd, 0600), 0);
+	CHECK_EQ(set_low(BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_FOWNER), BIT(CAP_DAC_READ_SEARCH), 0),
+		 0);
+	CHECK_EQ(close(open(name, O_RDONLY)), 0);
+	CHECK_ERRNO(open(name, O_RDWR), EACCES);
+	CHECK_ERRNO(chmod(name, 0666), EPERM);
+	CHECK_ERRNO(chown(name, 0, 0), EPERM);
+	CHECK_ERRNO(access(name, W_OK), EACCES);
+	CHECK_EQ(access(name, R_OK), 0);
+	CHECK_EQ(set_low(BIT(CAP_FOWNER), BIT(CAP_FOWNER), 0), 0);
+	CHECK_ERRNO(open(name, O_RDONLY), EACCES);
+	CHECK_EQ(chmod(name, 0666), 0);
+	CHECK_EQ(close(open(name, O_RDWR)), 0);
+	close(fd);
+	CHECK_EQ(unlink(name), 0); /* a sticky folder, another's file */
+}
+
+/* Changes of the user ids, alone and with PR_SET_KEEPCAPS and secure bits. */
+static void ids_and_sets(void)
+{
+	unsigned all = sets_of(0).permitted;
+
+	CHECK_EQ(seteuid(1000), 0);
+	CHECK_EQ(sets_of(0).effective, 0);
+	CHECK_EQ(sets_of(0).permitted, all);
+	CHECK_EQ(seteuid(0), 0);
+	CHECK_EQ(sets_of(0).effective, all);
+	setfsuid(1000);
+	CHECK_EQ(sets_of(0).effective & BIT(CAP_DAC_OVERRIDE), 0);
+	CHECK(sets_of(0).effective & BIT(CAP_SETUID));
+	setfsuid(0);
+	CHECK_EQ(sets_of(0).effective, all);
+	CHECK_EQ(prctl(PR_GET_KEEPCAPS), 0);
+	CHECK_EQ(prctl(PR_SET_KEEPCAPS, 1), 0);
+	CHECK_EQ(prctl(PR_GET_SECUREBITS), 0x10);
+	CHECK_ERRNO(prctl(PR_SET_KEEPCAPS, 2), EINVAL);
+	CHECK_EQ(setresuid(1000, 1000, 1000), 0);
+	CHECK_EQ(sets_of(0).permitted, all);
+	CHECK_EQ(sets_of(0).effective, 0);
+	CHECK_EQ(set_low(BIT(CAP_SETUID), BIT(CAP_SETUID), 0), 0);
+	CHECK_EQ(setresuid(0, 0, 0), 0);
+}
+
+static void secure_bits(void)
+{
+	unsigned all = sets_of(0).permitted;
+
+	CHECK_ERRNO(prctl(PR_SET_SECUREBITS, 0x100000), EPERM);
+	CHECK_EQ(prctl(PR_SET_SECUREBITS, 0x0c), 0); /* no setuid fixup, locked */
+	CHECK_ERRNO(prctl(PR_SET_SECUREBITS, 0x08), EPERM);
+	CHECK_EQ(setresuid(1000, 1000, 1000), 0);
+	CHECK_EQ(sets_of(0).effective, all);
+	CHECK_EQ(prctl(PR_SET_SECUREBITS, 0x2c), 0);
+	CHECK_ERRNO(prctl(PR_SET_KEEPCAPS, 1), EPERM);
+	CHECK_EQ(set_low(all & ~BIT(CAP_SETPCAP), all & ~BIT(CAP_SETPCAP), 0), 0);
+	CHECK_ERRNO(prctl(PR_SET_SECUREBITS, 0x2d), EPERM);
+}
+
+static void bounding_and_ambient(void)
+{
+	unsigned all = sets_of(0).permitted;
+
+	CHECK_EQ(prctl(PR_CAPBSET_READ, CAP_CHOWN), 1);
+	CHECK_ERRNO(prctl(PR_CAPBSET_READ, 63), EINVAL);
+	CHECK_ERRNO(prctl(PR_CAPBSET_DROP, 63), EINVAL);
+	CHECK_EQ(prctl(PR_CAPBSET_DROP, CAP_CHOWN), 0);
+	CHECK_EQ(prctl(PR_CAPBSET_READ, CAP_CHOWN), 0);
+	CHECK_EQ(status_field("CapBnd:") & BIT(CAP_CHOWN), 0);
+	CHECK_ERRNO(set_low(all, all, BIT(CAP_CHOWN)), EPERM);
+	CHECK_ERRNO(prctl(PR_CAP_AMBIENT, 9, CAP_KILL, 0, 0), EINVAL);
+	CHECK_ERRNO(prctl(PR_CAP_AMBIENT, 2, 99, 0, 0), EINVAL);
+	CHECK_ERRNO(prctl(PR_CAP_AMBIENT, 2, CAP_KILL, 0, 0), EPERM); /* not inheritable */
+	CHECK_EQ(set_low(all, all, BIT(CAP_KILL) | BIT(CAP_SETGID)), 0);
+	CHECK_EQ(prctl(PR_CAP_AMBIENT, 2, CAP_KILL, 0, 0), 0);
+	CHECK_EQ(prctl(PR_CAP_AMBIENT, 2, CAP_SETGID, 0, 0), 0);
+	CHECK_EQ(prctl(PR_CAP_AMBIENT, 1, CAP_KILL, 0, 0), 1);
+	CHECK_EQ(status_field("CapAmb:"), BIT(CAP_KILL) | BIT(CAP_SETGID));
+	CHECK_EQ(prctl(PR_CAP_AMBIENT, 3, CAP_SETGID, 0, 0), 0);
+	CHECK_EQ(set_low(all, all, 0), 0);
+	CHECK_EQ(status_field("CapAmb:"), 0); /* follows the inheritable set */
+	CHECK_EQ(prctl(PR_CAP_AMBIENT, 4, 0, 0, 0), 0);
+	CHECK_ERRNO(prctl(PR_CAP_AMBIENT, 4, 1, 0, 0), EINVAL);
+	CHECK_EQ(set_low(0, 0, 0), 0);
+	CHECK_ERRNO(prctl(PR_CAPBSET_DROP, CAP_KILL), EPERM);
+}
+
+/* Over execve: root gets what the bounding set leaves, a user his ambient set. */
+static void over_exec(void)
+{
+	char text[200];
+	unsigned all = sets_of(0).permitted;
+
+	CHECK_EQ(prctl(PR_CAPBSET_DROP, CAP_CHOWN), 0);
+	CHECK_EQ(set_low(BIT(CAP_SETPCAP) | BIT(CAP_SETUID) | BIT(CAP_KILL),
+			 BIT(CAP_SETPCAP) | BIT(CAP_SETUID), BIT(CAP_KILL)),
+		 0);
+	snprintf(text, sizeof(text), "%x %x", all & ~BIT(CAP_CHOWN), all & ~BIT(CAP_CHOWN));
+	exec_self(text);
+	CHECK_EQ(prctl(PR_CAP_AMBIENT, 2, CAP_KILL, 0, 0), 0);
+	CHECK_EQ(prctl(PR_SET_SECUREBITS, 0x04), 0);
+	CHECK_EQ(setresuid(1000, 1000, 1000), 0);
+	snprintf(text, sizeof(text), "%x %x", BIT(CAP_KILL), BIT(CAP_KILL));
+	exec_self(text);
+}
+
+/* PR_SET_NO_NEW_PRIVS: exec gives nothing that was given up, to root either. */
+static void over_exec_without_new(void)
+{
+	char text[200];
+
+	CHECK_EQ(set_low(BIT(CAP_KILL), 0, 0), 0);
+	CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	snprintf(text, sizeof(text), "%x %x", BIT(CAP_KILL), BIT(CAP_KILL));
+	exec_self(text);
+}
+
+static void capability_sets(void)
+{
+	in_child(capset_rules);
+	in_child(files_without);
+	in_child(ids_and_sets);
+	in_child(secure_bits);
+	in_child(bounding_and_ambient);
+	in_child(over_exec);
+	in_child(over_exec_without_new);
 }
 
 static void group_ids(void)
@@ -106,4 +356,22 @@ static void sessions(void)
 	CHECK_EQ(getpgrp(), getpid());
 }
 
-CHECK_MAIN(groups, capabilities, group_ids, user_ids, sessions)
+/* With "sets" as first argument: are the permitted and effective sets those of the second? */
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "sets")) {
+		char text[200];
+
+		snprintf(text, sizeof(text), "%x %x", sets_of(0).permitted, sets_of(0).effective);
+		if (strcmp(text, argv[2]))
+			printf("after exec: %s, not %s\n", text, argv[2]);
+		return strcmp(text, argv[2]) != 0;
+	}
+	groups();
+	capabilities();
+	capability_sets();
+	group_ids();
+	user_ids();
+	sessions();
+	return check_failures != 0;
+}

@@ -316,15 +316,15 @@ static void add_signals(struct proc_text *t, struct process *p)
 		 (unsigned long long)caught);
 }
 
-/* Root has all, everybody else none. */
 static void add_capabilities(struct proc_text *t, struct process *p)
 {
-	unsigned long long all = (1ull << (ABI_CAPABILITY_LAST + 1)) - 1;
-	unsigned long long own = p->cred.euid == 0 ? all : 0;
+	const struct capabilities *k = &p->cred.caps;
 
-	proc_add(t, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\n", 0ull, own, own);
-	proc_add(t, "CapBnd:\t%016llx\nCapAmb:\t%016llx\nNoNewPrivs:\t%d\nSeccomp:\t0\n", all, 0ull,
-		 p->no_new_privs);
+	proc_add(t, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\n",
+		 (unsigned long long)k->inheritable, (unsigned long long)k->permitted,
+		 (unsigned long long)k->effective);
+	proc_add(t, "CapBnd:\t%016llx\nCapAmb:\t%016llx\nNoNewPrivs:\t%d\nSeccomp:\t0\n",
+		 (unsigned long long)k->bounding, (unsigned long long)k->ambient, p->no_new_privs);
 	proc_add(t, "Cpus_allowed:\t%llx\n", (unsigned long long)((1ull << cpu_count()) - 1));
 	proc_add(t, "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
 }
