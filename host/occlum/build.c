@@ -44,6 +44,20 @@ static int look_at_tree(const char *path, u8 digest[32])
 /* Whoever changes how volumes are made raises this, so that old ones are made anew. */
 #define BUILDER_VERSION "2"
 
+static bool dir_is_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *e;
+	bool empty = true;
+
+	if (!dir)
+		return true;
+	while (empty && (e = readdir(dir)) != NULL)
+		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	closedir(dir);
+	return empty;
+}
+
 static void stamp_image(struct build *b)
 {
 	struct sha256 s;
@@ -67,7 +81,15 @@ static void stamp_image(struct build *b)
 	sha256_init(&s);
 	sha256_update(&s, "layer key" BUILDER_VERSION, sizeof("layer key" BUILDER_VERSION));
 	sha256_update(&s, b->image_key, sizeof(b->image_key));
-	sha256_final(&s, b->now.layer_key);
+	sha256_final(&s, b->image_key_look);
+}
+
+/* The first run after a build makes the layer, which keeps its key however often is built later. */
+static void stamp_layer(struct build *b)
+{
+	bool is_new = b->options.reset || dir_is_empty("run/mount/__ROOT");
+
+	memcpy(b->now.layer_key, is_new ? b->image_key_look : b->before.layer_key, 32);
 }
 
 static int stamp_enclave(struct build *b, const u8 config_digest[32])
@@ -380,20 +402,6 @@ static int put_in_place(void)
 	return 0;
 }
 
-static bool dir_is_empty(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *e;
-	bool empty = true;
-
-	if (!dir)
-		return true;
-	while (empty && (e = readdir(dir)) != NULL)
-		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-	closedir(dir);
-	return empty;
-}
-
 /* run/ outlives builds; it is made where it is not there. */
 static int prepare_run(const struct build *b)
 {
@@ -412,13 +420,12 @@ static int prepare_run(const struct build *b)
 		complain("the enclave has another signer or product id than before; the files that "
 			 "earlier runs wrote open only for the one that wrote them "
 			 "(`occlum build --reset` deletes them)");
-	/* Without one before, the layer goes on under the key of this machine. */
+	/* A layer that was made without one goes on under the key of this machine. */
 	if (!mem_is_zero(b->before.layer_key, 32) &&
-	    memcmp(b->before.layer_key, b->now.layer_key, 32) != 0)
-		complain(
-			"the files that earlier runs wrote are sealed under the --image-key of the "
-			"previous build and do not open with this one "
-			"(`occlum build --reset` deletes them)");
+	    memcmp(b->before.layer_key, b->image_key_look, 32) != 0)
+		complain("the files that earlier runs wrote are sealed under the --image-key of an "
+			 "earlier build and do not open with this one "
+			 "(`occlum build --reset` deletes them)");
 	if (!mem_is_zero(b->image_digest_before, 32) &&
 	    memcmp(b->image_digest_before, b->image_digest, 32) != 0)
 		complain("the image below run/ has changed; the files that earlier runs wrote are "
@@ -431,6 +438,8 @@ static int prepare_run(const struct build *b)
 
 static int read_inputs(struct build *b)
 {
+	bool is_first;
+
 	if (settings_load(&b->config, b->now.settings) || build_choose_mode(b) ||
 	    build_load_image_key(b) || build_choose_key(b) || build_choose_tool(b))
 		return 1;
@@ -442,7 +451,9 @@ static int read_inputs(struct build *b)
 	    look_at_tree("image", b->now.image_look) || look_at_tree("initfs", b->now.initfs_look))
 		return 1;
 	stamp_image(b);
-	if (!stamp_read(&b->before, INSTANCE_STAMP))
+	is_first = !stamp_read(&b->before, INSTANCE_STAMP);
+	stamp_layer(b);
+	if (is_first)
 		return 0; /* everything is new */
 	if (!read_digest("build/mount/.ROOT_MAC", b->image_digest_before))
 		memset(b->image_digest_before, 0, 32);

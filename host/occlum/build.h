@@ -46,6 +46,7 @@ struct build {
 	struct occlum_config config;
 	bool encrypted;
 	u8 image_key[IMAGE_KEY_SIZE];
+	u8 image_key_look[32];	 /* its digest; zero: none */
 	char sign_key[PATH_MAX]; /* the files that are used */
 	char sign_tool[PATH_MAX];
 	struct build_stamp now;

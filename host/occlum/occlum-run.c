@@ -17,6 +17,7 @@
 #include "host/occlum/file.h"
 #include "host/occlum/instance.h"
 #include "host/occlum/report.h"
+#include "host/occlum/stale.h"
 #include "include/occlum/occlum_pal_api.h"
 
 #define STATUS_NO_ENCLAVE     1
@@ -114,6 +115,7 @@ int main(int argc, char **argv)
 			complain_errno(errno, "cannot take the terminal's signals");
 		return STATUS_NO_ENCLAVE;
 	}
+	stale_watch();
 	attr.instance_dir = ".";
 	attr.log_level = getenv("OCCLUM_LOG_LEVEL");
 	if (occlum_pal_init(&attr) < 0)
@@ -122,5 +124,6 @@ int main(int argc, char **argv)
 	/* What the program wrote is durable only when the volumes were committed. */
 	if (occlum_pal_destroy() < 0 && status == 0)
 		status = STATUS_NO_ENCLAVE; /* the enclave has said why */
+	stale_watch_finish();
 	return status;
 }

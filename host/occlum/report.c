@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_SIZE 8192
+#define PREFIX_SIZE   96
 
 const char *report_command;
 static bool incomplete;
@@ -48,33 +49,34 @@ static void say(int fd, const char *prefix, int error, const char *format, va_li
 	write_line(fd, line, len);
 }
 
-static const char *prefix_of(const char *kind)
+/* The caller's buffer: threads complain too. */
+static const char *prefix_of(const char *kind, char prefix[PREFIX_SIZE])
 {
-	static char prefix[96];
-
 	if (report_command)
-		snprintf(prefix, sizeof(prefix), "occlum: %s: %s", report_command, kind);
+		snprintf(prefix, PREFIX_SIZE, "occlum: %s: %s", report_command, kind);
 	else
-		snprintf(prefix, sizeof(prefix), "occlum: %s", kind);
+		snprintf(prefix, PREFIX_SIZE, "occlum: %s", kind);
 	return prefix;
 }
 
 int complain(const char *format, ...)
 {
+	char prefix[PREFIX_SIZE];
 	va_list args;
 
 	va_start(args, format);
-	say(STDERR_FILENO, prefix_of(""), 0, format, args);
+	say(STDERR_FILENO, prefix_of("", prefix), 0, format, args);
 	va_end(args);
 	return 1;
 }
 
 int complain_errno(int error, const char *format, ...)
 {
+	char prefix[PREFIX_SIZE];
 	va_list args;
 
 	va_start(args, format);
-	say(STDERR_FILENO, prefix_of(""), error, format, args);
+	say(STDERR_FILENO, prefix_of("", prefix), error, format, args);
 	va_end(args);
 	return 1;
 }
@@ -91,10 +93,11 @@ int complain_known(const char *format, ...)
 
 void warn(const char *format, ...)
 {
+	char prefix[PREFIX_SIZE];
 	va_list args;
 
 	va_start(args, format);
-	say(STDERR_FILENO, prefix_of("warning: "), 0, format, args);
+	say(STDERR_FILENO, prefix_of("warning: ", prefix), 0, format, args);
 	va_end(args);
 }
 

@@ -10,50 +10,12 @@
 #include <unistd.h>
 
 #include "host/lib/config_id.h"
-#include "host/occlum/build.h"
 #include "host/occlum/command.h"
 #include "host/occlum/file.h"
 #include "host/occlum/instance.h"
 #include "host/occlum/machine.h"
 #include "host/occlum/place.h"
 #include "host/occlum/report.h"
-#include "lib/crypto/sha256.h"
-
-static void add_word(char *list, size_t size, const char *word)
-{
-	size_t len = strlen(list);
-
-	snprintf(list + len, size - len, "%s%s", len ? ", " : "", word);
-}
-
-/* Says when the enclave is not made of what lies in the instance now. */
-static void warn_if_stale(void)
-{
-	struct build_stamp stamp;
-	char list[64] = "";
-	u8 digest[32];
-	char *text;
-	size_t size;
-
-	if (!stamp_read(&stamp, INSTANCE_STAMP))
-		return;
-	if (file_read(INSTANCE_SETTINGS, INSTANCE_SETTINGS_MAX, &text, &size) == 0) {
-		sha256(text, size, digest);
-		free(text);
-		if (memcmp(digest, stamp.settings, 32) != 0)
-			add_word(list, sizeof(list), INSTANCE_SETTINGS);
-	}
-	/* A packed instance has no image/ any more; that is no change. */
-	if (dir_exists("image") && tree_look("image", digest) == 0 &&
-	    memcmp(digest, stamp.image_look, 32) != 0)
-		add_word(list, sizeof(list), "image");
-	if (dir_exists("initfs") && tree_look("initfs", digest) == 0 &&
-	    memcmp(digest, stamp.initfs_look, 32) != 0)
-		add_word(list, sizeof(list), "initfs");
-	if (list[0])
-		warn("changed since the last `occlum build`: %s; running what was built then",
-		     list);
-}
 
 /* Said here already, so that a typing error is not found deep in the loader. */
 static int take_config_id(const char *text)
@@ -132,7 +94,6 @@ int command_run(int argc, char **argv)
 		return 1;
 	if (is_for_hardware() && machine_need_hardware())
 		return 1;
-	warn_if_stale();
 	runner = place_of(PIECE_OCCLUM_RUN);
 	/* argv[program - 1] is the command itself or the last option: there is always one. */
 	argv[program - 1] = (char *)"occlum-run";

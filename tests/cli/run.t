@@ -74,6 +74,12 @@ $ echo '// changed' >> Occlum.json && occlum run /bin/busybox true
 $ occlum build --sgx-mode SIM >/dev/null && occlum run /bin/busybox true
 ! occlum: build: the image below run/ has changed; the files that earlier runs wrote are kept (`occlum build --reset` deletes them)
 
+# So does one that takes longer to look at than the enclave takes to start, for one file changed in place.
+$ mkdir image/root/many && (cd image/root/many && seq 12000 | xargs touch) && occlum build --sgx-mode SIM >/dev/null 2>&1 && occlum run /bin/busybox true
+$ echo more >> image/root/many/9 && occlum run /bin/busybox true
+! occlum: run: warning: changed since the last `occlum build`: image; running what was built then
+$ rm -r image/root/many && occlum build --sgx-mode SIM >/dev/null 2>&1
+
 # Levels of the log, as Occlum's users write them.
 $ OCCLUM_LOG_LEVEL=Warning occlum run /bin/busybox echo logged
 logged
@@ -159,3 +165,14 @@ mine
 $ sed -i 's/"product_id": 0/"product_id": 1/' Occlum.json && occlum build --sgx-mode SIM >/dev/null; occlum build --sgx-mode SIM >/dev/null
 ! occlum: build: the enclave has another signer or product id than before; the files that earlier runs wrote open only for the one that wrote them (`occlum build --reset` deletes them)
 $ occlum build --sgx-mode SIM --reset >/dev/null && occlum run /bin/busybox ls /root
+
+# The writable layer keeps the key of its first run; the build says when its own does not open it.
+$ try() { occlum build --sgx-mode SIM "$@" 2>&1 >/dev/null | grep -o 'sealed under.*one '; occlum run /bin/busybox ls /root; }; occlum new ../layer >/dev/null && cd ../layer && cp /bin/busybox image/bin/ && occlum build --sgx-mode SIM >/dev/null && occlum run /bin/busybox touch /root/kept && occlum gen-image-key a && occlum gen-image-key b && try --image-key a --buildin-image-key && try
+kept
+kept
+$ try() { occlum build --sgx-mode SIM "$@" 2>&1 >/dev/null | grep -o 'sealed under.*one '; occlum run /bin/busybox ls /root; }; try --image-key a --buildin-image-key --reset && occlum run /bin/busybox touch /root/a; try --image-key b --buildin-image-key; try --image-key b --buildin-image-key; try --image-key a --buildin-image-key
+sealed under the --image-key of an earlier build and do not open with this one 
+sealed under the --image-key of an earlier build and do not open with this one 
+a
+! occlum: The file system run/mount/__ROOT does not open with the image key that init gave: it was written under another one, or is another kind of volume (error 129).
+! occlum: The file system run/mount/__ROOT does not open with the image key that init gave: it was written under another one, or is another kind of volume (error 129).
