@@ -7,6 +7,8 @@
  * `lock` guards the table. A file in use (`users`) is not closed under its user. A write marks its
  * file dirty *after* the data went in: a mark taken by a concurrent FLUSH before that would be
  * lost. A failed flush is remembered for ever (see bs_file.c).
+ *
+ * With BS_HOST_FILL holes are filled before small writes (bs_fill.h): `filling` keeps all writers out while that lasts.
  */
 #define _GNU_SOURCE
 #include "host/lib/bs_host.h"
@@ -19,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/lib/bs_fill.h"
 #include "lib/base/overflow.h"
 #include "lib/secvol/segment.h"
 
@@ -29,12 +32,14 @@ struct dir_file {
 	u32 users;
 	bool dirty;
 	bool absent; /* known not to exist: reads are zeros until a write creates it */
+	struct bs_fill fill;
 };
 
 struct bs_dir {
 	struct bs bs;
 	int dir_fd;
-	bool read_only;
+	bool read_only, fills;
+	pthread_rwlock_t filling; /* before lock; writers share it */
 
 	pthread_mutex_t lock;
 	/* Guarded by lock. */
@@ -185,6 +190,61 @@ remember:
 	return err;
 }
 
+static bool is_filled(struct bs_dir *d, u32 file, u32 chunk)
+{
+	bool known;
+
+	pthread_mutex_lock(&d->lock);
+	known = bs_fill_is_known(&d->files[file].fill, chunk);
+	pthread_mutex_unlock(&d->lock);
+	return known;
+}
+
+static void fill(struct bs_dir *d, u32 file, int fd, u32 chunk)
+{
+	pthread_rwlock_wrlock(&d->filling);
+	if (!is_filled(d, file, chunk)) {
+		bs_fill_chunk_run(fd, chunk);
+		pthread_mutex_lock(&d->lock);
+		bs_fill_know(&d->files[file].fill, chunk);
+		pthread_mutex_unlock(&d->lock);
+	}
+	pthread_rwlock_unlock(&d->filling);
+}
+
+static void fill_before(struct bs_dir *d, const struct segment_place *p, int fd)
+{
+	u64 size = (u64)p->blocks * BS_BLOCK;
+
+	if (!d->fills || size > BS_FILL_SMALL)
+		return;
+	for (u32 c = bs_fill_chunk(p->offset); c <= bs_fill_chunk(p->offset + size - 1); c++) {
+		if (!is_filled(d, p->file, c))
+			fill(d, p->file, fd, c);
+	}
+}
+
+static int write_part(struct bs_dir *d, const struct segment_place *p, int fd, const void *buf)
+{
+	int err;
+
+	fill_before(d, p, fd);
+	pthread_rwlock_rdlock(&d->filling);
+	err = bs_host_pwrite(fd, buf, (size_t)p->blocks * BS_BLOCK, p->offset);
+	pthread_rwlock_unlock(&d->filling);
+	return err;
+}
+
+static int trim_part(struct bs_dir *d, const struct segment_place *p, int fd)
+{
+	u64 size = (u64)p->blocks * BS_BLOCK;
+
+	pthread_mutex_lock(&d->lock);
+	bs_fill_forget(&d->files[p->file].fill, p->offset, size);
+	pthread_mutex_unlock(&d->lock);
+	return bs_host_punch(fd, p->offset, size);
+}
+
 /* The part of a request that lies in one file. */
 static int part_run(struct bs_dir *d, enum bs_op op, const struct segment_place *p, void *buf)
 {
@@ -202,8 +262,8 @@ static int part_run(struct bs_dir *d, enum bs_op op, const struct segment_place 
 		return err;
 	switch (op) {
 	case BS_READ: err = bs_host_pread(fd, buf, size, p->offset); break;
-	case BS_WRITE: err = bs_host_pwrite(fd, buf, size, p->offset); break;
-	default: err = bs_host_punch(fd, p->offset, size); break;
+	case BS_WRITE: err = write_part(d, p, fd, buf); break;
+	default: err = trim_part(d, p, fd); break;
 	}
 	file_put(d, p->file, op != BS_READ);
 	return err;
@@ -281,6 +341,7 @@ static void dir_close(struct bs *bs)
 		if (d->files[i].fd >= 0)
 			close(d->files[i].fd);
 	close(d->dir_fd);
+	pthread_rwlock_destroy(&d->filling);
 	pthread_mutex_destroy(&d->lock);
 	free(d->files);
 	free(d);
@@ -318,11 +379,13 @@ int bs_dir_open(int dir_fd, const char *path, u32 flags, u64 max_blocks, struct 
 	if (err)
 		goto close_dir;
 	pthread_mutex_init(&d->lock, NULL);
+	pthread_rwlock_init(&d->filling, NULL);
 	d->read_only = read_only;
+	d->fills = flags & BS_HOST_FILL;
 	d->max_blocks = max_blocks ? MIN(max_blocks, SEGMENT_BLOCK_LIMIT) : SEGMENT_BLOCK_LIMIT;
 	d->bs = (struct bs){
 		.ops = &dir_ops,
-		.caps = BS_CAP_TRIM | BS_CAP_GROW,
+		.caps = BS_CAP_TRIM | BS_CAP_GROW | BS_CAP_PRIVATE_BUFFERS,
 		.max_blocks = BS_MAX_BLOCKS,
 	};
 	*ret_bs = &d->bs;

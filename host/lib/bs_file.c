@@ -138,7 +138,7 @@ int bs_file_open(int dir_fd, const char *path, u32 flags, u64 max_blocks, struct
 	f->max_blocks = max_blocks ? max_blocks : INT64_MAX / BS_BLOCK;
 	f->bs = (struct bs){
 		.ops = &file_ops,
-		.caps = BS_CAP_TRIM | BS_CAP_GROW,
+		.caps = BS_CAP_TRIM | BS_CAP_GROW | BS_CAP_PRIVATE_BUFFERS,
 		.max_blocks = BS_MAX_BLOCKS,
 	};
 	*ret_bs = &f->bs;

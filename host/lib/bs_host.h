@@ -12,6 +12,7 @@ enum bs_host_flags {
 	BS_HOST_READ_ONLY = 1 << 0,
 	BS_HOST_CREATE = 1 << 1,  /* must not exist yet (-EEXIST); mode 0600, 0700 for a folder */
 	BS_HOST_NO_LOCK = 1 << 2, /* of an image that is never written: any number of readers */
+	BS_HOST_FILL = 1 << 3,	  /* of a folder: small writes make room around them (bs_fill.h) */
 };
 
 /*

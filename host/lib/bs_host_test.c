@@ -208,6 +208,50 @@ static void many_segments_share_few_files(void **state)
 	bs->ops->close(bs);
 }
 
+static bool has_hole(const char *path, off_t at, off_t end)
+{
+	int fd = open(path, O_RDONLY);
+	off_t hole;
+
+	assert_true(fd >= 0);
+	hole = lseek(fd, at, SEEK_HOLE);
+	close(fd);
+	return hole < 0 || hole < end;
+}
+
+static void small_writes_make_room(void **state)
+{
+	static u8 buf[32 * BS_BLOCK];
+	u64 first = segment_first_block(1), chunk = MIB(1) / BS_BLOCK;
+	struct bs *bs;
+
+	assert_int_equal(bs_dir_open(AT_FDCWD, "plain", BS_HOST_CREATE, 0, &bs), 0);
+	memset(buf, 3, sizeof(buf));
+	assert_int_equal(one(bs, BS_WRITE, first + 8, 1, buf), 0);
+	bs->ops->close(bs);
+	if (!has_hole("plain/seg.00000000", 0, 8 * BS_BLOCK))
+		skip(); /* a file system without holes */
+
+	assert_int_equal(bs_dir_open(AT_FDCWD, "full", BS_HOST_CREATE | BS_HOST_FILL, 0, &bs), 0);
+	/* a large one goes past it */
+	assert_int_equal(one(bs, BS_WRITE, first + 3 * chunk + 8, 32, buf), 0);
+	assert_true(has_hole("full/seg.00000000", 3 * MIB(1), 3 * MIB(1) + 8 * BS_BLOCK));
+	/* over the edge of two chunks, the second of which holds something */
+	assert_int_equal(one(bs, BS_WRITE, first + 3 * chunk - 1, 2, buf), 0);
+	assert_false(has_hole("full/seg.00000000", 2 * MIB(1), 4 * MIB(1)));
+	assert_true(has_hole("full/seg.00000000", 0, MIB(1)));
+	assert_int_equal(one(bs, BS_READ, first + 2 * chunk, 32, buf), 0);
+	assert_true(all_are(buf, sizeof(buf), 0));
+	assert_int_equal(one(bs, BS_READ, first + 3 * chunk + 1, 32, buf), 0);
+	assert_true(all_are(buf, 7 * BS_BLOCK, 0) && all_are(buf + 7 * BS_BLOCK, 25 * BS_BLOCK, 3));
+	/* what is given back is filled again by the next one */
+	assert_int_equal(one(bs, BS_TRIM, first + 2 * chunk, (u32)chunk / 2, NULL), 0);
+	assert_true(has_hole("full/seg.00000000", 2 * MIB(1), 3 * MIB(1)));
+	assert_int_equal(one(bs, BS_WRITE, first + 2 * chunk, 1, buf), 0);
+	assert_false(has_hole("full/seg.00000000", 2 * MIB(1), 4 * MIB(1)));
+	bs->ops->close(bs);
+}
+
 #define IN_SCRATCH(f) cmocka_unit_test_setup_teardown(f, enter_scratch, leave_scratch)
 
 int main(void)
@@ -218,6 +262,7 @@ int main(void)
 		IN_SCRATCH(links_are_not_followed),
 		IN_SCRATCH(a_full_disk_is_enospc),
 		IN_SCRATCH(many_segments_share_few_files),
+		IN_SCRATCH(small_writes_make_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

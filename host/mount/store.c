@@ -14,7 +14,7 @@
 
 int store_dir_open(const char *path, u32 flags, struct bs **ret)
 {
-	u32 host = flags & STORE_READ_ONLY ? BS_HOST_READ_ONLY : 0;
+	u32 host = flags & STORE_READ_ONLY ? BS_HOST_READ_ONLY : BS_HOST_FILL;
 	int err;
 
 	if (flags & STORE_FRESH)

@@ -190,6 +190,7 @@ int sv_seal_blocks(struct secvol *v, u64 obj, u64 block, u32 count, const u8 *co
 	struct aes_gcm_unit units[SV_SEAL_BATCH];
 	struct sv_aad aads[SV_SEAL_BATCH];
 	const struct aes_gcm *ctx = NULL;
+	bool is_private = v->bs->caps & BS_CAP_PRIVATE_BUFFERS;
 	int err;
 
 	ext->kid = v->kid;
@@ -203,12 +204,13 @@ int sv_seal_blocks(struct secvol *v, u64 obj, u64 block, u32 count, const u8 *co
 	}
 	for (u32 at = 0; at < count; at += SV_SEAL_BATCH) {
 		u32 n = MIN(count - at, SV_SEAL_BATCH);
+		u8 *out = is_private ? to + at * SV_BLOCK : v->bounce;
 
 		if (sv_sealed(v)) {
 			fill_units(v, obj, block + at, n, ext->ctr + at, ext->birth, units, aads);
 			for (u32 i = 0; i < n; i++) {
 				units[i].in = src[at + i];
-				units[i].out = v->bounce + i * SV_BLOCK;
+				units[i].out = out + i * SV_BLOCK;
 			}
 			aes_gcm_seal_units(ctx, units, n);
 			for (u32 i = 0; i < n; i++) {
@@ -218,11 +220,12 @@ int sv_seal_blocks(struct secvol *v, u64 obj, u64 block, u32 count, const u8 *co
 			}
 		} else {
 			for (u32 i = 0; i < n; i++)
-				memcpy(v->bounce + i * SV_BLOCK, src[at + i], SV_BLOCK);
+				memcpy(out + i * SV_BLOCK, src[at + i], SV_BLOCK);
 		}
 		if (sv_hashed(v))
-			sha256_units(v->bounce, SV_BLOCK, n, (u8(*)[32])(macs + at * 32));
-		memcpy(to + at * SV_BLOCK, v->bounce, n * SV_BLOCK);
+			sha256_units(out, SV_BLOCK, n, (u8(*)[32])(macs + at * 32));
+		if (!is_private)
+			memcpy(to + at * SV_BLOCK, out, n * SV_BLOCK);
 	}
 	return 0;
 }
