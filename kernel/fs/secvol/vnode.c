@@ -242,15 +242,33 @@ static long sv_read(struct vnode *v, struct uio *uio, u64 offset)
 	return err ? err : page_cache_read(v, uio, offset, attr.size, fill);
 }
 
-static long sv_write(struct vnode *v, struct uio *uio, u64 offset)
+static long write_from(struct vnode *v, u64 offset, const void *from, size_t size)
+{
+	long n = secvol_write(volume_of(v)->sv, v->key, offset, from, size);
+
+	if (n > 0)
+		page_cache_write(v, offset, from, n);
+	return n;
+}
+
+/* The kernel's own memory: nobody changes it meanwhile. */
+static long write_kernel(struct vnode *v, struct uio *uio, u64 offset)
+{
+	long n = write_from(v, offset, uio->kernel, uio->left);
+
+	if (n > 0) {
+		uio->kernel = (u8 *)uio->kernel + n;
+		uio->left -= n;
+	}
+	return n;
+}
+
+static long write_user(struct vnode *v, struct uio *uio, u64 offset)
 {
 	size_t room = MIN(uio->left, (size_t)WRITE_CHUNK);
-	u8 *bounce;
+	u8 *bounce = kmalloc(room);
 	long done = 0, n = 0;
 
-	if (!uio->left)
-		return 0;
-	bounce = kmalloc(room);
 	if (!bounce)
 		return -ENOMEM;
 	while (uio->left) {
@@ -261,20 +279,29 @@ static long sv_write(struct vnode *v, struct uio *uio, u64 offset)
 			n = -EFAULT;
 			break;
 		}
-		n = secvol_write(volume_of(v)->sv, v->key, offset, bounce, part);
+		n = write_from(v, offset, bounce, part);
 		if (n <= 0)
 			break;
-		page_cache_write(v, offset, bounce, n);
 		done += n;
 		offset += n;
 		if (n != (long)part)
 			break;
 	}
 	kfree(bounce);
-	vnode_forget_attr(v);
-	if (done)
-		volume_changed(volume_of(v));
 	return done ? done : n;
+}
+
+static long sv_write(struct vnode *v, struct uio *uio, u64 offset)
+{
+	long n;
+
+	if (!uio->left)
+		return 0;
+	n = uio->is_user ? write_user(v, uio, offset) : write_kernel(v, uio, offset);
+	vnode_forget_attr(v);
+	if (n > 0)
+		volume_changed(volume_of(v));
+	return n;
 }
 
 static int sv_truncate(struct vnode *v, u64 size)
