@@ -19,18 +19,38 @@
 #include "lib/base/hex.h"
 #include "lib/base/string.h"
 
+/* Bytes of one UTF-8 character above 7 bits; 0: it is none. */
+static size_t utf8_size(const u8 *at, size_t left)
+{
+	static const u32 least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t size = (at[0] & 0xe0) == 0xc0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3 : 4;
+	u32 c = at[0] & (0x7fu >> size);
+
+	if (size == 4 && (at[0] & 0xf8) != 0xf0)
+		return 0;
+	for (size_t i = 1; i < size; i++) {
+		if (i == left || (at[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (at[i] & 0x3f);
+	}
+	return c < least[size] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : size;
+}
+
 void print_json(const char *text, size_t len)
 {
-	putchar('"');
-	for (size_t i = 0; i < len; i++) {
-		u8 c = (u8)text[i];
+	const u8 *at = (const u8 *)text, *end = at + len;
 
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			printf("\\u%04x", c);
+	putchar('"');
+	while (at < end) {
+		size_t n = *at < 0x80 ? 1 : utf8_size(at, (size_t)(end - at));
+
+		if (*at == '"' || *at == '\\')
+			printf("\\%c", *at);
+		else if (!n || *at < 0x20 || *at == 0x7f)
+			printf("\\u%04x", *at); /* no text: its value */
 		else
-			putchar(c);
+			fwrite(at, 1, n, stdout);
+		at += n ? n : 1;
 	}
 	putchar('"');
 }
@@ -263,6 +283,8 @@ int main(int argc, char **argv)
 		return complain("there is no `occlum image %s`; see occlum image --help", argv[1]);
 	if (parse(&c, argc, argv))
 		return 1;
+	if (c.json && commands[which].run == image_cat)
+		return complain("cat writes what is in the files; --json is for the others");
 	if (c.count < commands[which].min || c.count > commands[which].max)
 		return complain("usage: occlum image %s %s", commands[which].name,
 				commands[which].arguments);

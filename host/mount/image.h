@@ -26,7 +26,7 @@ int image_grow(struct image_command *c);
 int image_rotate(struct image_command *c);
 int image_label(struct image_command *c);
 
-/* A JSON string of any bytes; those that are no text become \u00XX. */
+/* A JSON string of any bytes; those that are not UTF-8 text become \u00XX. */
 void print_json(const char *text, size_t len);
 
 /* The node at a path of the view, links followed (the last one too if asked). -errno. */

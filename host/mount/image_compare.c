@@ -30,6 +30,14 @@ static void tell(struct diff *d, const char *what, const char *path)
 	d->any = true;
 }
 
+static void fail(struct diff *d, int err, const char *path)
+{
+	if (err == -EBADMSG || err == -EUCLEAN)
+		d->status = complain("damaged: '%s'", path);
+	else
+		d->status = complain_errno(err, "cannot compare '%s'", path);
+}
+
 static int same_bytes(struct diff *d, struct node *a, struct node *b, u64 size, bool *ret)
 {
 	*ret = true;
@@ -84,10 +92,8 @@ static void compare(struct diff *d, struct node *a, struct node *b, const char *
 	if (!err)
 		err = node_stat(b, &y);
 	what = err ? NULL : difference(d, a, b, &x, &y, &err);
-	if (err == -EBADMSG || err == -EUCLEAN)
-		d->status = complain("damaged: '%s'", path);
-	else if (err)
-		d->status = complain_errno(err, "cannot compare '%s'", path);
+	if (err)
+		fail(d, err, path);
 	if (what)
 		tell(d, what, path);
 	if (!err && S_ISDIR(x.st_mode) && S_ISDIR(y.st_mode) && depth < DEPTH_MAX)
@@ -98,18 +104,23 @@ static void compare_entry(struct diff *d, struct node *a, struct node *b, const 
 			  const char *in_b, const char *path, int depth)
 {
 	struct node *x, *y;
+	int err;
 
-	if (!in_b) {
-		tell(d, "deleted", path);
-	} else if (!in_a) {
-		tell(d, "added", path);
-	} else if (!node_lookup(a, in_a, &x)) {
-		if (!node_lookup(b, in_b, &y)) {
+	if (!in_b || !in_a) {
+		tell(d, in_a ? "deleted" : "added", path);
+		return;
+	}
+	err = node_lookup(a, in_a, &x);
+	if (!err) {
+		err = node_lookup(b, in_b, &y);
+		if (!err) {
 			compare(d, x, y, path, depth);
 			node_put(y, 1);
 		}
 		node_put(x, 1);
 	}
+	if (err)
+		fail(d, err, path);
 }
 
 static void compare_dirs(struct diff *d, struct node *a, struct node *b, const char *path,
@@ -213,7 +224,17 @@ static int list_snapshots(struct image_command *c, struct secvol *sv)
 	return 0;
 }
 
-static int change_snapshots(struct view *v, const char *what, const char *name)
+static void say_changed(struct secvol *sv, const char *what, const char *name)
+{
+	struct secvol_info info;
+
+	secvol_info(sv, &info);
+	printf("{\"change\": \"%s\", \"name\": ", what);
+	print_json(name, strlen(name));
+	printf(", \"generation\": %llu}\n", (unsigned long long)info.gen);
+}
+
+static int change_snapshots(struct view *v, const char *what, const char *name, bool json)
 {
 	struct secvol *sv = view_secvol(v->upper);
 	size_t len = strlen(name);
@@ -230,6 +251,8 @@ static int change_snapshots(struct view *v, const char *what, const char *name)
 		files_drop_root(v->fs);
 		err = secvol_snapshot_rollback(sv, name, len);
 	}
+	if (!err && json)
+		say_changed(sv, what, name);
 	switch (err) {
 	case 0: return 0;
 	case -EEXIST: return complain("there is a snapshot '%s' already", name);
@@ -259,6 +282,6 @@ int image_snapshot(struct image_command *c)
 	if (view_open(&v, &c->built, &c->view))
 		return 1;
 	status = list ? list_snapshots(c, view_secvol(v.upper))
-		      : change_snapshots(&v, what, c->arguments[1]);
+		      : change_snapshots(&v, what, c->arguments[1], c->json);
 	return view_close(&v) || status;
 }

@@ -363,7 +363,7 @@ struct extract {
 	struct seen *seen;
 	size_t seen_count;
 	int to; /* the folder on the host below which all is made */
-	u64 bytes;
+	u64 bytes, count;
 	u8 *buf;
 	int status;
 };
@@ -511,9 +511,13 @@ static int extract_dir(struct extract *x, struct node *n, int dir, const char *n
 			err = -ENOMEM;
 		if (err)
 			break;
-		if (!node_lookup(n, names.name[i], &child)) {
+		err = node_lookup(n, names.name[i], &child);
+		if (!err) {
 			extract_node(x, child, fd, names.name[i], below, depth + 1);
 			node_put(child, 1);
+		} else {
+			fail(x, err, below);
+			err = 0;
 		}
 		free(below);
 	}
@@ -543,6 +547,8 @@ static void extract_node(struct extract *x, struct node *n, int dir, const char 
 		warn("'%s' is a device, fifo or socket and is not extracted", path);
 	if (err)
 		fail(x, err, path);
+	else
+		x->count++;
 }
 
 int image_extract(struct image_command *c)
@@ -575,7 +581,11 @@ int image_extract(struct image_command *c)
 		return complain_errno(err, "cannot extract '%s'", path);
 	extract_node(&x, n, x.to, slash ? slash + 1 : to, slash ? slash + 1 : to, 0);
 	node_put(n, 1);
-	if (!x.status)
+	if (c->json)
+		printf("{\"objects\": %llu, \"bytes\": %llu, \"complete\": %s}\n",
+		       (unsigned long long)x.count, (unsigned long long)x.bytes,
+		       x.status ? "false" : "true");
+	else if (!x.status)
 		fprintf(stderr, "%llu bytes extracted\n", (unsigned long long)x.bytes);
 	for (size_t i = 0; i < x.seen_count; i++)
 		free(x.seen[i].path);

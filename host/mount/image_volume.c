@@ -6,6 +6,7 @@
 #include "host/mount/image.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -53,17 +54,26 @@ static void on_damage(void *arg, u64 obj, const char *what, int err)
 	}
 }
 
-static void tell(struct secvol *sv, const struct damages *d)
+static void tell(struct secvol *sv, const struct damages *d, bool json)
 {
 	char path[4096];
 
 	for (u32 i = 0; i < d->count; i++) {
 		if (!d->obj[i])
-			inform("the volume: %s", d->what[i]);
-		else if (secvol_path(sv, d->obj[i], path, sizeof(path)) == 0)
+			snprintf(path, sizeof(path), "(the volume's own structure)");
+		else if (secvol_path(sv, d->obj[i], path, sizeof(path)))
+			snprintf(path, sizeof(path), "(object %llu)",
+				 (unsigned long long)d->obj[i]);
+		if (json) {
+			printf("%s\n  {\"object\": %llu, \"path\": ", i ? "," : "",
+			       (unsigned long long)d->obj[i]);
+			print_json(path, strlen(path));
+			printf(", \"damage\": ");
+			print_json(d->what[i], strlen(d->what[i]));
+			putchar('}');
+		} else {
 			inform("%s: %s", path, d->what[i]);
-		else
-			inform("object %llu: %s", (unsigned long long)d->obj[i], d->what[i]);
+		}
 	}
 }
 
@@ -80,7 +90,7 @@ static void keep_rate(double begin, u64 blocks, u64 rate)
 	nanosleep(&t, NULL);
 }
 
-static int scrub(struct secvol *sv, u64 rate)
+static int scrub(struct secvol *sv, u64 rate, bool json)
 {
 	static struct damages d;
 	struct secvol_scrub s = {0};
@@ -94,13 +104,20 @@ static int scrub(struct secvol *sv, u64 rate)
 		image_progress("scrub", MIN(s.blocks, info.used_blocks), info.used_blocks);
 		keep_rate(begin, s.blocks, rate);
 	}
-	tell(sv, &d);
+	if (json)
+		printf("{\"bytes_read\": %llu, \"damages\": %llu, \"damaged\": [",
+		       (unsigned long long)(s.blocks * BS_BLOCK), (unsigned long long)s.damaged);
+	tell(sv, &d, json);
+	if (json)
+		printf("], \"complete\": %s}\n", err ? "false" : "true");
 	if (err)
 		return complain_errno(err, "the scrub could not be finished");
 	if (s.damaged)
 		return complain("damaged: %llu places of the writable layer do not open",
 				(unsigned long long)s.damaged);
-	inform("%llu MB read, all of it opens", (unsigned long long)(s.blocks * BS_BLOCK >> 20));
+	if (!json)
+		inform("%llu MB read, all of it opens",
+		       (unsigned long long)(s.blocks * BS_BLOCK >> 20));
 	return 0;
 }
 
@@ -115,7 +132,7 @@ int image_scrub(struct image_command *c)
 				c->arguments[0]);
 	if (open_upper(c, true, &v))
 		return 1;
-	status = scrub(view_secvol(v.upper), rate);
+	status = scrub(view_secvol(v.upper), rate, c->json);
 	return view_close(&v) || status;
 }
 
@@ -141,6 +158,10 @@ int image_grow(struct image_command *c)
 			 (unsigned long long)(info.size_blocks * BS_BLOCK >> 30));
 	else if (err)
 		complain_errno(err, "cannot grow the writable layer");
+	secvol_info(view_secvol(v.upper), &info);
+	if (!err && c->json)
+		printf("{\"bytes_limit\": %llu}\n",
+		       (unsigned long long)(info.size_blocks * BS_BLOCK));
 	return view_close(&v) || err;
 }
 
@@ -156,6 +177,11 @@ int image_label(struct image_command *c)
 		complain("a label has at most 64 bytes");
 	else if (err)
 		complain_errno(err, "cannot set the label");
+	if (!err && c->json) {
+		printf("{\"label\": ");
+		print_json(c->arguments[0], strlen(c->arguments[0]));
+		printf("}\n");
+	}
 	return view_close(&v) || err;
 }
 
@@ -207,7 +233,9 @@ int image_rotate(struct image_command *c)
 	if (!err)
 		err = rewrite(view_secvol(v.upper));
 	secvol_info(view_secvol(v.upper), &info);
-	if (!err)
+	if (c->json)
+		printf("{\"key_epoch\": %u, \"old_epochs\": %u}\n", info.epoch, info.old_epochs);
+	else if (!err)
 		inform("everything is under key epoch %u", info.epoch);
 	return view_close(&v) || err;
 }
