@@ -40,6 +40,36 @@ static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
 	return root;
 }
 
+/*
+ * Who mounts as another user than root has the place of root inside: the two change ids, in both
+ * directions, so that what belongs to root there belongs to this user here.
+ */
+static uid_t swapped(uid_t id, uid_t own)
+{
+	return id == 0 ? own : id == own ? 0 : id;
+}
+
+static uid_t uid_across(fuse_req_t req, uid_t uid)
+{
+	return swapped(uid, server_of(req)->uid);
+}
+
+static gid_t gid_across(fuse_req_t req, gid_t gid)
+{
+	return swapped(gid, server_of(req)->gid);
+}
+
+static int stat_across(fuse_req_t req, struct node *n, struct stat *ret)
+{
+	int err = node_stat(n, ret);
+
+	if (!err) {
+		ret->st_uid = uid_across(req, ret->st_uid);
+		ret->st_gid = gid_across(req, ret->st_gid);
+	}
+	return err;
+}
+
 /* Errors of the project's own become what a program can understand. */
 static void reply_error(fuse_req_t req, int err)
 {
@@ -73,19 +103,19 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 
 /* ---- names ---- */
 
-static int fill_entry(struct fuse_entry_param *e, struct node *n)
+static int fill_entry(fuse_req_t req, struct fuse_entry_param *e, struct node *n)
 {
 	memset(e, 0, sizeof(*e));
 	e->ino = (fuse_ino_t)n;
 	e->attr_timeout = e->entry_timeout = FOR_EVER;
-	return node_stat(n, &e->attr);
+	return stat_across(req, n, &e->attr);
 }
 
 /* Consumes the node. */
 static void reply_node(fuse_req_t req, struct node *n)
 {
 	struct fuse_entry_param e;
-	int err = fill_entry(&e, n);
+	int err = fill_entry(req, &e, n);
 
 	if (err) {
 		node_put(n, 1);
@@ -132,7 +162,8 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	int err = room_need(server_of(req), 0);
 
 	if (!err)
-		err = node_create(node_of(req, parent), name, mode, rdev, ctx->uid, ctx->gid, &n);
+		err = node_create(node_of(req, parent), name, mode, rdev, uid_across(req, ctx->uid),
+				  gid_across(req, ctx->gid), &n);
 	if (err)
 		reply_error(req, err);
 	else
@@ -151,7 +182,8 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 	int err = room_need(server_of(req), 0);
 
 	if (!err)
-		err = node_symlink(node_of(req, parent), name, target, ctx->uid, ctx->gid, &n);
+		err = node_symlink(node_of(req, parent), name, target, uid_across(req, ctx->uid),
+				   gid_across(req, ctx->gid), &n);
 
 	if (err)
 		reply_error(req, err);
@@ -168,14 +200,14 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	int err = room_need(server_of(req), 0);
 
 	if (!err)
-		err = node_create(node_of(req, parent), name, S_IFREG | (mode & 07777), 0, ctx->uid,
-				  ctx->gid, &n);
+		err = node_create(node_of(req, parent), name, S_IFREG | (mode & 07777), 0,
+				  uid_across(req, ctx->uid), gid_across(req, ctx->gid), &n);
 
 	if (err) {
 		reply_error(req, err);
 		return;
 	}
-	err = fill_entry(&e, n);
+	err = fill_entry(req, &e, n);
 	fi->keep_cache = 1;
 	if (err)
 		reply_error(req, err);
@@ -232,7 +264,7 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct stat st;
-	int err = node_stat(node_of(req, ino), &st);
+	int err = stat_across(req, node_of(req, ino), &st);
 
 	if (err)
 		reply_error(req, err);
@@ -252,8 +284,8 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_s
 {
 	struct node *n = node_of(req, ino);
 	struct node_attr a = {.mode = st->st_mode,
-			      .uid = st->st_uid,
-			      .gid = st->st_gid,
+			      .uid = uid_across(req, st->st_uid),
+			      .gid = gid_across(req, st->st_gid),
 			      .size = (u64)st->st_size};
 	u32 set = 0;
 	int err;
@@ -491,7 +523,7 @@ static int add_plus(struct dir_reply *r, const char *name, u64 next)
 	}
 	if (r->err)
 		return 1;
-	r->err = fill_entry(&e, n);
+	r->err = fill_entry(r->req, &e, n);
 	if (r->err) {
 		node_put(n, 1);
 		return 1;

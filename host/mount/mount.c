@@ -81,7 +81,29 @@ static int check_fuse(void)
 	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
 		return complain("there is no /dev/fuse here; load the module (modprobe fuse), "
 				"or " CONTAINER_HELP);
+	if (errno == EACCES && geteuid() != 0)
+		return complain("this user may not open /dev/fuse; as root: chmod 666 /dev/fuse");
 	return complain_errno(errno, "cannot open /dev/fuse; " CONTAINER_HELP);
+}
+
+/* Whether libfuse will find the helper by which users other than root mount. */
+static int check_helper(void)
+{
+	const char *path = getenv("PATH");
+	char name[PATH_MAX];
+
+	if (geteuid() == 0 || access("/usr/bin/fusermount3", X_OK) == 0)
+		return 0;
+	for (const char *at = path ? path : ""; *at; at += strspn(at, ":")) {
+		int len = (int)strcspn(at, ":");
+
+		if (snprintf(name, sizeof(name), "%.*s/fusermount3", len, at) < (int)sizeof(name) &&
+		    access(name, X_OK) == 0)
+			return 0;
+		at += len;
+	}
+	return complain("users other than root mount by fusermount3, which is not here; install "
+			"the package fuse3");
 }
 
 static int check_point(const char *path, char real[PATH_MAX])
@@ -243,7 +265,7 @@ int main(int argc, char **argv)
 	static struct mount_options o;
 	static struct built built;
 	static char path[PATH_MAX];
-	struct server server = {.path = path};
+	struct server server = {.path = path, .uid = geteuid(), .gid = geteuid() ? getegid() : 0};
 	struct view view;
 	int ready = -1, status;
 
@@ -251,7 +273,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		return usage();
 	if (parse(&o, argc, argv) || place_find() || instance_need_built() || check_fuse() ||
-	    check_point(o.path, path))
+	    check_helper() || check_point(o.path, path))
 		return 1;
 	umask(0); /* modes are the callers' */
 	prctl(PR_SET_DUMPABLE, 0);

@@ -13,6 +13,8 @@ struct server {
 	struct files *files;
 	const char *path; /* where it is mounted, absolute */
 	bool read_only;
+	uid_t uid; /* who mounts, and has the place of root inside */
+	gid_t gid;
 };
 
 /* room.c: the volume is fixed; the host's disk below it may be full sooner. 0 or -ENOSPC. */

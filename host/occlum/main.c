@@ -40,10 +40,13 @@ static const struct command commands[] = {
 	{"mount", command_mount,
 	 "[--sign-key <key_path>] [--sign-tool <tool_path>]\n"
 	 "                 [--image-key <key_path>] [--layer ro|rw] [--read-only]\n"
-	 "                 [--snapshot <name>] [--background] <path>",
+	 "                 [--snapshot <name>] [--background] [--allow-other] <path>",
 	 "mount the instance's files on the host"},
 	{"image", command_image,
-	 "info|ls|cat|extract|diff|verify|snapshot [<options>] [<arguments>]",
+	 "info|ls|cat|extract|diff|verify|snapshot|scrub|grow|rotate|label\n"
+	 "                 [--sign-key <key_path>] [--sign-tool <tool_path>]\n"
+	 "                 [--image-key <key_path>] [--layer ro|rw] [--snapshot <name>]\n"
+	 "                 [--json] [-l] [-R] [<arguments>]",
 	 "look into the instance's files without mounting them"},
 	{"gen-image-key", command_gen_image_key, "<key_path>",
 	 "make a file with a random key for --image-key"},
@@ -133,7 +136,9 @@ static int dispatch(int argc, char **argv)
 	if (!c)
 		return unknown(argv[1]);
 	report_command = c->name;
-	if (argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
+	/* `image` has sub-commands, which it lists itself. */
+	if (argc == 3 && c->run != command_image &&
+	    (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
 		return print_command_usage(c);
 	if (!c->run)
 		return complain("not yet supported");
