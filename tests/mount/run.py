@@ -20,6 +20,8 @@ import sys
 
 sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), os.path.dirname(os.path.abspath(__file__))]
 from harness import Instance, Report, Skip, describe, expect, scratch
+from tools import check_completion, check_json
+from who import check_limits, check_no_device, check_ordinary_user, check_stale
 from mounts import Mounted, can_mount, fill, good, host_bytes, mounted, occlum, raises, read, refused, write
 
 # ---- POSIX behaviour: each runs in a folder of the mount and in one of the host's -----------------------
@@ -395,8 +397,13 @@ def run_all(report, build, work, fuse):
     check_extract(report, instance, work)
     check_snapshots(report, instance, point, fuse)
     check_care(report, instance, work)
+    check_json(report, instance, work)
+    check_completion(report, instance)
     if not fuse:
         return
+    check_no_device(report, instance, point)
+    check_ordinary_user(report, instance, work)
+    check_stale(report, build, work, point)
     check_both_ways(report, instance, point, "autokey")
     check_ends(report, instance, point)
     check_exclusion(report, instance, point)
@@ -433,6 +440,7 @@ def run_all(report, build, work, fuse):
     m = Mounted(instance, point)
     try:
         compare_posix(report, point, work)
+        check_limits(report, point, work)
     finally:
         m.end()
     with report.case("after all of it the volume is whole"):
