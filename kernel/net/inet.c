@@ -11,6 +11,7 @@
 #include "edge/hostcall_gen.h"
 #include "edge/net.h"
 #include "kernel/core/kmem.h"
+#include "kernel/proc/process.h"
 #include "kernel/sched/park.h"
 #include "kernel/sys/restart.h"
 #include "lib/base/string.h"
@@ -95,9 +96,24 @@ static void release(struct socket *s)
 	kfree(of(s));
 }
 
+#define PRIVILEGED_PORTS 1024
+#define IN6_SIZE_MIN	 24 /* of RFC 2133, without the scope */
+
+/* The host knows nothing of who asks in here: whose the low ports are is decided first. */
 static int bind_(struct socket *s, const struct net_address *a)
 {
-	return a->size > HOST_ADDRESS_MAX ? -EINVAL : host_net_bind(of(s)->fd, a->bytes, a->size);
+	bool is_in6 = s->family == AF_INET6;
+	u32 most = is_in6 ? sizeof(a->in6) : sizeof(a->in);
+	u16 port = __builtin_bswap16(is_in6 ? a->in6.port : a->in.port);
+
+	if (a->size < (is_in6 ? IN6_SIZE_MIN : sizeof(a->in)))
+		return -EINVAL;
+	if (a->family != s->family && (is_in6 || a->family != AF_UNSPEC || a->in.address))
+		return -EAFNOSUPPORT;
+	if (port && port < PRIVILEGED_PORTS &&
+	    !credentials_capable(&current_process()->cred, CAP_NET_BIND_SERVICE))
+		return -EACCES;
+	return host_net_bind(of(s)->fd, a->bytes, MIN(a->size, most));
 }
 
 static int listen_(struct socket *s, int backlog)

@@ -74,6 +74,7 @@ static void copy_identity(struct process *child, struct process *p)
 	memcpy(child->comm, p->comm, sizeof(child->comm));
 	child->nice = p->nice;
 	child->undumpable = p->undumpable;
+	child->oom_score_adj = p->oom_score_adj;
 	child->no_new_privs = p->no_new_privs;
 }
 

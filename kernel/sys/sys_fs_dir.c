@@ -171,7 +171,9 @@ long sys_chroot(const char __user *path)
 		return err;
 	if (!S_ISDIR(d->vnode->mode))
 		err = -ENOTDIR;
-	else if (!vfs_caller_capable(CAP_SYS_CHROOT))
+	else
+		err = vnode_permission(d->vnode, X_OK);
+	if (!err && !vfs_caller_capable(CAP_SYS_CHROOT))
 		err = -EPERM;
 	if (err) {
 		dentry_put(d);

@@ -284,6 +284,8 @@ long sys_arch_prctl(int option, u64 argument)
 		arch_set_user_fs(argument);
 		return 0;
 	case ARCH_GET_FS: return put_user_u64((void __user *)argument, arch_get_user_fs());
+	case ARCH_GET_CPUID: return 1; /* it works, as on a processor that cannot make it fault */
+	case ARCH_SET_CPUID: return -ENODEV;
 	case ARCH_GET_XCOMP_SUPP:
 	case ARCH_GET_XCOMP_PERM: return put_user_u64((void __user *)argument, arch_xstate_mask());
 	case ARCH_REQ_XCOMP_PERM:

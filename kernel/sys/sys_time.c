@@ -154,10 +154,10 @@ long sys_clock_nanosleep(int clock, int flags, const void __user *request, void 
 	long ret;
 	int err = clock_get(clock, &now);
 
-	if (err || clock == CLOCK_THREAD_CPUTIME_ID)
+	if (err)
 		return -EINVAL;
-	if (clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_REALTIME_COARSE ||
-	    clock == CLOCK_MONOTONIC_COARSE)
+	if (clock == CLOCK_THREAD_CPUTIME_ID || clock == CLOCK_MONOTONIC_RAW ||
+	    clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE)
 		return -EOPNOTSUPP;
 	err = read_timespec(request, &ns);
 	if (err)

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 
 static char big[300000], back[300000];
@@ -164,6 +165,7 @@ static void six(void)
 static void bad_calls(void)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET};
+	struct sockaddr_un un = {.sun_family = AF_UNIX, .sun_path = "."};
 	int fd = socket(AF_INET, SOCK_STREAM, 0), value = 0;
 	socklen_t size = sizeof(a);
 
@@ -173,6 +175,13 @@ static void bad_calls(void)
 	CHECK_ERRNO(getpeername(fd, (struct sockaddr *)&a, &size), ENOTCONN);
 	CHECK_ERRNO(recv(fd, back, 1, 0), ENOTCONN);
 	CHECK_ERRNO(bind(fd, (struct sockaddr *)&a, 3), EINVAL);
+	CHECK_ERRNO(bind(fd, (struct sockaddr *)&un, sizeof(un)), EAFNOSUPPORT);
+	if (!geteuid()) {
+		a.sin_port = htons(1023);
+		CHECK_EQ(seteuid(65534), 0);
+		CHECK_ERRNO(bind(fd, (struct sockaddr *)&a, sizeof(a)), EACCES);
+		CHECK_EQ(seteuid(0), 0);
+	}
 	CHECK_ERRNO(setsockopt(fd, SOL_SOCKET, 12345, &value, sizeof(value)), ENOPROTOOPT);
 	CHECK_ERRNO(accept(fd, NULL, NULL), EINVAL);
 	CHECK_ERRNO(lseek(fd, 0, SEEK_SET), ESPIPE);

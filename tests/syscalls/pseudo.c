@@ -4,6 +4,7 @@
 
 #include <cpuid.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 
@@ -88,6 +89,59 @@ static void self(void)
 	CHECK(slurp("/proc/self/mountinfo") > 0);
 }
 
+static long write_to(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+	long n;
+
+	if (fd < 0)
+		return -1;
+	n = write(fd, value, strlen(value));
+	close(fd);
+	return n;
+}
+
+static void *named_by_another(void *arg)
+{
+	char name[16];
+
+	pthread_barrier_wait(arg);
+	pthread_barrier_wait(arg);
+	CHECK_EQ(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
+	CHECK(!strcmp(name, "by-another"));
+	return NULL;
+}
+
+/* What a process may change by writing. */
+static void writable(void)
+{
+	pthread_barrier_t both;
+	pthread_t t;
+
+	CHECK_EQ(write_to("/proc/self/comm", "a name that is longer than fifteen\n"), 35);
+	CHECK(slurp("/proc/self/comm") == 16 && !memcmp(text, "a name that is \n", 16));
+	pthread_barrier_init(&both, NULL, 2);
+	pthread_create(&t, NULL, named_by_another, &both);
+	pthread_barrier_wait(&both);
+	CHECK_EQ(pthread_setname_np(t, "by-another"), 0);
+	pthread_barrier_wait(&both);
+	pthread_join(t, NULL);
+	CHECK(getppid() <= 1 || write_to("/proc/1/comm", "mine") < 0);
+	CHECK(write_to("/proc/self/stat", "x") < 0);
+
+	CHECK_EQ(write_to("/proc/self/oom_score_adj", "500\n"), 4);
+	CHECK(slurp("/proc/self/oom_score_adj") == 4 && atoi(text) == 500);
+	CHECK_ERRNO(write_to("/proc/self/oom_score_adj", "1001"), EINVAL);
+	CHECK_ERRNO(write_to("/proc/self/oom_score_adj", "-1001"), EINVAL);
+	CHECK_ERRNO(write_to("/proc/self/oom_score_adj", "5x"), EINVAL);
+	CHECK_ERRNO(write_to("/proc/self/oom_score_adj", "-"), EINVAL);
+	/* Less than before is a privilege. */
+	if (write_to("/proc/self/oom_score_adj", "-100") == 4)
+		CHECK(slurp("/proc/self/oom_score_adj") > 0 && atoi(text) == -100);
+	else
+		CHECK_EQ(errno, EACCES);
+}
+
 static void instance(void)
 {
 	CHECK(slurp("/proc/meminfo") > 0 && strstr(text, "MemTotal:") &&
@@ -147,4 +201,4 @@ static void processor_flags(void)
 	}
 }
 
-CHECK_MAIN(devices, self, instance, processor_flags)
+CHECK_MAIN(devices, self, writable, instance, processor_flags)

@@ -162,6 +162,8 @@ static void clocks_of_old(void)
 	CHECK(resolution.tv_sec == 0 && resolution.tv_nsec >= 1);
 	CHECK_ERRNO(syscall(SYS_clock_getres, 77, &resolution), EINVAL);
 	ts = (struct timespec){0, 1000000};
+	CHECK_ERRNO(syscall(SYS_clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0, &ts, NULL),
+		    EOPNOTSUPP);
 	CHECK_EQ(syscall(SYS_nanosleep, &ts, NULL), 0);
 	CHECK_ERRNO(syscall(SYS_nanosleep, &back, NULL), EINVAL);
 }
@@ -421,10 +423,23 @@ static int status_in_child(int (*fn)(void))
 	return status;
 }
 
+/* Who may not search a folder hears that, before what is kept for root. */
+static int nobody_in_root(void)
+{
+	if (mkdir("closed", 0700) || setuid(65534))
+		return 1;
+	if (syscall(SYS_chroot, "closed") != -1 || errno != EACCES)
+		return 2;
+	return syscall(SYS_chroot, "/") != -1 || errno != EPERM ? 3 : 0;
+}
+
 static void roots(void)
 {
-	if (!geteuid())
+	if (!geteuid()) {
 		CHECK_EQ(status_in_child(in_root), 0);
+		CHECK_EQ(chmod(".", 0755), 0);
+		CHECK_EQ(status_in_child(nobody_in_root), 0);
+	}
 	CHECK_EQ(status_in_child(unshared), 0);
 }
 

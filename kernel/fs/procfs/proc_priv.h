@@ -33,6 +33,11 @@ struct proc_entry {
 	const struct proc_entry *number_entry; /* what a number is */
 	/* Texts; p is NULL outside a process's directory, else counted. 0 or -errno. */
 	int (*render)(struct proc_text *t, struct process *p, struct proc_node *n);
+	/*
+	 * What was written, as a string: a hostile one. p is counted, and the open file's reader. 0 or
+	 * -errno. NULL: nobody may write.
+	 */
+	int (*store)(struct process *p, struct proc_node *n, const char *text);
 	/* Links: the text, and (jump) the object. */
 	long (*read_link)(struct process *p, struct proc_node *n, char *buf, size_t size);
 	int (*jump)(struct process *p, struct proc_node *n, struct dentry **ret);

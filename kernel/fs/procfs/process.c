@@ -12,10 +12,12 @@
 #include "kernel/vfs/context.h"
 #include "kernel/vfs/fd_table.h"
 #include "kernel/vfs/mount.h"
+#include "kernel/vfs/walk.h"
 #include "lib/base/string.h"
 
-#define AREA_MAX MIB(2) /* of argv or envp */
-#define TICK_NS	 10000000ull
+#define AREA_MAX	  MIB(2) /* of argv or envp */
+#define OOM_SCORE_ADJ_MAX 1000
+#define TICK_NS		  10000000ull
 
 static struct mm *mm_of(struct process *p)
 {
@@ -381,6 +383,60 @@ static int render_comm(struct proc_text *t, struct process *p, struct proc_node 
 	return 0;
 }
 
+/* pthread_setname_np of another thread comes here. */
+static int store_comm(struct process *p, struct proc_node *n, const char *text)
+{
+	char name[sizeof(p->comm)] = {0};
+	s32 tid = n->number ? n->number : p->pid;
+	struct thread *t;
+	int err = -ESRCH;
+
+	if (p != current_process())
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(name) - 1 && text[i] && text[i] != '\n'; i++)
+		name[i] = text[i];
+	process_lock(p);
+	list_for_each_entry (t, &p->threads, process_node) {
+		if (t->tid != tid)
+			continue;
+		memcpy(t->name, name, sizeof(name));
+		if (tid == p->pid)
+			memcpy(p->comm, name, sizeof(name));
+		err = 0;
+	}
+	process_unlock(p);
+	return err;
+}
+
+static int render_oom_score_adj(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	proc_add(t, "%d\n", __atomic_load_n(&p->oom_score_adj, __ATOMIC_RELAXED));
+	return 0;
+}
+
+/* Kept and read back: nobody is chosen here when memory runs out. */
+static int store_oom_score_adj(struct process *p, struct proc_node *n, const char *text)
+{
+	s32 value = 0;
+	bool is_negative = *text == '-';
+	const char *digit = text + is_negative;
+
+	if (*digit < '0' || *digit > '9')
+		return -EINVAL;
+	for (; *digit >= '0' && *digit <= '9'; digit++) {
+		value = value * 10 + (*digit - '0');
+		if (value > OOM_SCORE_ADJ_MAX)
+			return -EINVAL;
+	}
+	if (*digit && *digit != '\n')
+		return -EINVAL;
+	value = is_negative ? -value : value;
+	if (value < p->oom_score_adj && !vfs_caller_capable(CAP_SYS_RESOURCE))
+		return -EACCES;
+	__atomic_store_n(&p->oom_score_adj, (s16)value, __ATOMIC_RELAXED);
+	return 0;
+}
+
 static void add_limit(struct proc_text *t, u64 value)
 {
 	if (value == UINT64_MAX)
@@ -441,11 +497,12 @@ static int render_zero(struct proc_text *t, struct process *p, struct proc_node 
 		TEXT("smaps", 0444, render_smaps), TEXT("cmdline", 0444, render_cmdline),          \
 		TEXT("environ", 0400, render_environ), TEXT("stat", 0444, render_stat),            \
 		TEXT("statm", 0444, render_statm), TEXT("status", 0444, render_status),            \
-		TEXT("comm", 0444, render_comm), TEXT("limits", 0444, render_limits),              \
-		TEXT("mounts", 0444, proc_render_mounts),                                          \
+		{"comm", 0644, PROC_TEXT, .render = render_comm, .store = store_comm},             \
+		TEXT("limits", 0444, render_limits), TEXT("mounts", 0444, proc_render_mounts),     \
 		TEXT("mountinfo", 0444, proc_render_mountinfo),                                    \
 		TEXT("cgroup", 0444, render_cgroup), TEXT("oom_score", 0444, render_zero),         \
-		TEXT("oom_score_adj", 0444, render_zero),                                          \
+		{"oom_score_adj", 0644, PROC_TEXT, .render = render_oom_score_adj,                 \
+		 .store = store_oom_score_adj},                                                    \
 		{"fd", 0500, PROC_DIR, .numbers = NUMBERS_FDS, .number_entry = &proc_fd_link},     \
 	{                                                                                          \
 		"fdinfo", 0500, PROC_DIR, .numbers = NUMBERS_FDS,                                  \

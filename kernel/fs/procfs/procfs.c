@@ -88,6 +88,14 @@ static int proc_setattr(struct vnode *v, const struct vattr *a, u32 set)
 	return -EPERM;
 }
 
+/* Opening with O_TRUNC is asked of what may be written, and means nothing. */
+static int proc_truncate(struct vnode *v, u64 size)
+{
+	const struct proc_entry *e = proc_of(v)->entry;
+
+	return e->kind == PROC_TEXT && e->store ? 0 : -EACCES;
+}
+
 /* A decimal number without leading zeros, or -1. */
 static s32 parse_number(struct vfs_name name)
 {
@@ -314,8 +322,8 @@ static int proc_open(struct vnode *v, struct file *f)
 
 #define PROC_OPS                                                                                   \
 	.release = proc_release, .getattr = proc_getattr, .setattr = proc_setattr,                 \
-	.lookup = proc_lookup, .readdir = proc_readdir, .readlink = proc_readlink,                 \
-	.open = proc_open
+	.truncate = proc_truncate, .lookup = proc_lookup, .readdir = proc_readdir,                 \
+	.readlink = proc_readlink, .open = proc_open
 
 static const struct vnode_ops proc_ops = {PROC_OPS};
 static const struct vnode_ops proc_jump_ops = {PROC_OPS, .jump = proc_jump};

@@ -77,6 +77,27 @@ static long text_read(struct file *f, struct uio *uio, u64 offset)
 	return uio_copy_out(uio, t->bytes + offset, part) ? -EFAULT : (long)part;
 }
 
+#define STORE_MAX 128
+
+/* One write is one value; more than any value is long is not looked at, as on Linux. */
+static long text_write(struct file *f, struct uio *uio, u64 *offset)
+{
+	struct proc_node *n = proc_of(f->vnode);
+	char text[STORE_MAX] = {0};
+	size_t size = uio->left;
+	struct process *p;
+	int err;
+
+	if (uio_copy_in(uio, text, MIN(size, sizeof(text) - 1)))
+		return -EFAULT;
+	p = n->pid ? process_lookup(n->pid) : NULL;
+	if (!p)
+		return -ESRCH;
+	err = n->entry->store(p, n, text);
+	process_put(p);
+	return err ? err : (long)size;
+}
+
 static void text_release(struct file *f)
 {
 	struct proc_text *t = f->priv;
@@ -93,13 +114,14 @@ static int text_sync(struct file *f, bool data_only)
 static const struct file_ops text_ops = {
 	.release = text_release,
 	.read = text_read,
+	.write = text_write,
 	.seek = vnode_file_seek,
 	.sync = text_sync,
 };
 
 int proc_text_open(struct file *f)
 {
-	if (file_can_write(f))
+	if (file_can_write(f) && !proc_of(f->vnode)->entry->store)
 		return -EACCES;
 	f->priv = kzalloc(sizeof(struct proc_text));
 	if (!f->priv)
