@@ -30,7 +30,7 @@ static void on_wake(struct poll_watch *w, u32 events)
 {
 	struct epoll_item *it = container_of(w, struct epoll_watch, w)->item;
 
-	if (!(it->events & (events | POLLERR | POLLHUP)))
+	if (!(it->events & events)) /* an edge is told to those alone who ask for it */
 		return;
 	if (it->host_fd >= 0) {
 		/* Only the host knows what is ready; but what was told once may be told again. */

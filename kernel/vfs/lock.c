@@ -67,17 +67,19 @@ static bool overlaps(const struct file_lock *a, const struct file_lock *b)
 	return a->start <= b->end && b->start <= a->end;
 }
 
+/* The one that begins first: what F_GETLK names. */
 static struct file_lock *find_conflict(struct file_locks *l, const struct file_lock *r)
 {
-	struct file_lock *h;
+	struct file_lock *h, *first = NULL;
 
 	list_for_each_entry (h, &l->held, node) {
 		if (same_class(h, r) && overlaps(h, r) &&
 		    !(h->owner == r->owner && h->kind == r->kind) &&
-		    (h->type == F_WRLCK || r->type == F_WRLCK))
-			return h;
+		    (h->type == F_WRLCK || r->type == F_WRLCK) &&
+		    (!first || h->start < first->start))
+			first = h;
 	}
-	return NULL;
+	return first;
 }
 
 /* Would waiting for `holder` close a circle back to `owner`? */

@@ -57,6 +57,28 @@ static pid_t fork_waiter(int fd, int ready)
 	_exit(lock_byte(fd, F_SETLKW, F_WRLCK, 0) ? 2 : 0);
 }
 
+/* F_GETLK names the lock that begins first, in whatever order they came. */
+static void first_in_the_way(void)
+{
+	int fd = open("order", O_CREAT | O_RDWR, 0600), status;
+	struct flock l;
+	pid_t pid;
+
+	for (int at = 20; at >= 0; at -= 10)
+		CHECK_EQ(lock_byte(fd, F_SETLK, at ? F_WRLCK : F_RDLCK, at + 1), 0);
+	pid = fork();
+	if (!pid) {
+		l = range(F_WRLCK, 0, 0);
+		if (fcntl(fd, F_GETLK, &l) || l.l_type != F_RDLCK || l.l_start != 1)
+			_exit(1);
+		l = range(F_RDLCK, 0, 0);
+		_exit(fcntl(fd, F_GETLK, &l) || l.l_type != F_WRLCK || l.l_start != 11);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+	close(fd);
+}
+
 static void between_processes(void)
 {
 	int fd = open("two", O_CREAT | O_RDWR, 0600), p[2], status;
@@ -161,6 +183,7 @@ static void all(void)
 	enter_fresh_folder("/tmp");
 	posix();
 	between_processes();
+	first_in_the_way();
 	ofd();
 	flocks();
 }

@@ -571,6 +571,38 @@ static void epoll_exclusive(void)
 	close(ep);
 }
 
-CHECK_MAIN(pipes, pipe_opened_by_name, fifo_meetings, blocking_pipe, eventfds, polls, epolls,
-	   epoll_chains, epoll_width, epoll_lattice, epoll_nested_readiness,
+/* An edge at one end of a pipe is none at the other. */
+static void epoll_edges_of_pipes(void)
+{
+	struct epoll_event in = {.events = EPOLLIN | EPOLLET}, out = {.events = EPOLLOUT | EPOLLET};
+	struct epoll_event got;
+	char buf[4096] = {0};
+	int ep = epoll_create1(0), p[2];
+
+	CHECK_EQ(pipe2(p, O_NONBLOCK), 0);
+	CHECK_EQ(fcntl(p[1], 1031 /* F_SETPIPE_SZ */, 4096), 4096);
+	in.data.fd = p[0];
+	out.data.fd = p[1];
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &in), 0);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, p[1], &out), 0);
+	CHECK_EQ(write(p[1], buf, 4096), 4096);
+	CHECK_EQ(epoll_wait(ep, &got, 1, 0), 1);
+	CHECK_EQ(got.data.fd, p[0]);
+	CHECK_EQ(got.events, EPOLLIN);
+	CHECK_EQ(read(p[0], buf, 2048), 2048);
+	CHECK_EQ(epoll_wait(ep, &got, 1, 0), 0);
+	CHECK_EQ(read(p[0], buf, 2048), 2048);
+	CHECK_EQ(epoll_wait(ep, &got, 1, 0), 1);
+	CHECK_EQ(got.data.fd, p[1]);
+	CHECK_EQ(got.events, EPOLLOUT);
+	close(p[1]); /* an end is an edge for everybody */
+	CHECK_EQ(epoll_wait(ep, &got, 1, 0), 1);
+	CHECK_EQ(got.data.fd, p[0]);
+	CHECK(got.events & EPOLLHUP);
+	close(p[0]);
+	close(ep);
+}
+
+CHECK_MAIN(pipes, epoll_edges_of_pipes, pipe_opened_by_name, fifo_meetings, blocking_pipe, eventfds,
+	   polls, epolls, epoll_chains, epoll_width, epoll_lattice, epoll_nested_readiness,
 	   epoll_over_internet_sockets, epoll_exclusive, timerfds, timerfd_clocks)
