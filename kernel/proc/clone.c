@@ -43,6 +43,8 @@ static int check(const struct clone_request *r)
 		return -EINVAL;
 	if ((r->flags & CLONE_PIDFD) && (r->flags & (CLONE_THREAD | CLONE_DETACHED)))
 		return -EINVAL;
+	if ((r->flags & CLONE_FS) && (r->flags & (CLONE_NEWNS | CLONE_NEWUSER)))
+		return -EINVAL;
 	if (r->flags & CLONE_NEW_SPACES)
 		return -EPERM; /* as for who may not make them */
 	if ((r->flags & CLONE_SETTLS) && r->tls >= USER_ADDRESS_END)

@@ -299,6 +299,7 @@ FIXED(render_pid_max, "%d\n", PID_MAX)
 FIXED(render_threads_max, "4096\n")
 FIXED(render_cap_last, "40\n")
 FIXED(render_ngroups, "65536\n")
+FIXED(render_tainted, "0\n")
 FIXED(render_entropy, "256\n")
 FIXED(render_overcommit, "0\n")
 FIXED(render_map_count, "65530\n")
@@ -387,23 +388,16 @@ static const struct proc_entry random_children[] = {TEXT("uuid", render_uuid),
 						    TEXT("boot_id", render_boot_id),
 						    TEXT("entropy_avail", render_entropy),
 						    {NULL}};
-static const struct proc_entry kernel_children[] = {TEXT("ostype", render_ostype),
-						    TEXT("osrelease", render_osrelease),
-						    TEXT("version", render_osversion),
-						    TEXT("hostname", render_hostname),
-						    TEXT("pid_max", render_pid_max),
-						    TEXT("threads-max", render_threads_max),
-						    TEXT("cap_last_cap", render_cap_last),
-						    TEXT("ngroups_max", render_ngroups),
-						    TEXT("sem", proc_render_sem_limits),
-						    TEXT("msgmax", proc_render_msgmax),
-						    TEXT("msgmnb", proc_render_msgmnb),
-						    TEXT("msgmni", proc_render_ipc_objects),
-						    TEXT("shmmni", proc_render_ipc_objects),
-						    TEXT("shmmax", proc_render_shm_max),
-						    TEXT("shmall", proc_render_shm_max),
-						    DIR("random", random_children),
-						    {NULL}};
+static const struct proc_entry kernel_children[] = {
+	TEXT("ostype", render_ostype),		 TEXT("osrelease", render_osrelease),
+	TEXT("version", render_osversion),	 TEXT("hostname", render_hostname),
+	TEXT("pid_max", render_pid_max),	 TEXT("threads-max", render_threads_max),
+	TEXT("cap_last_cap", render_cap_last),	 TEXT("ngroups_max", render_ngroups),
+	TEXT("tainted", render_tainted),	 TEXT("sem", proc_render_sem_limits),
+	TEXT("msgmax", proc_render_msgmax),	 TEXT("msgmnb", proc_render_msgmnb),
+	TEXT("msgmni", proc_render_ipc_objects), TEXT("shmmni", proc_render_ipc_objects),
+	TEXT("shmmax", proc_render_shm_max),	 TEXT("shmall", proc_render_shm_max),
+	DIR("random", random_children),		 {NULL}};
 static const struct proc_entry vm_children[] = {TEXT("overcommit_memory", render_overcommit),
 						TEXT("max_map_count", render_map_count),
 						TEXT("mmap_min_addr", render_mmap_min),
