@@ -118,6 +118,7 @@ PROGRAMS = [
     Program("timeout-nice", [["/bin/nice", "-n", "5", "/bin/nice"],
                              ["/bin/env", "A=1", "/bin/env", "-u", "A", "/bin/readlink", "/proc/self/exe"]]),
     Program("go", [["/bin/gohello", "a", "b"]]),
+    Program("go-exec", [["/bin/goexec"]]),
     Program("threads", [["/bin/threads"]]),
     Program("fio", [["/bin/fio", "--name=t", "--thread", "--ioengine=psync", "--rw=randrw", "--size=8M",
                      "--bs=4k", "--verify=crc32c", "--directory=/root", "--numjobs=2",

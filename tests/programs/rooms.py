@@ -38,7 +38,7 @@ class Room(Instance):
             os.path.exists(self.native + inside)
 
     def run_native(self, argv, stdin):
-        script = ('mount --bind /dev "$0/dev" && mount -t proc proc "$0/proc" && root=$0 && '
+        script = ('mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && root=$0 && '
                   'exec /usr/sbin/chroot "$root" "$@"')
         unshare = ["unshare", "-m"] + ([] if os.getuid() == 0 else ["-r", "-p", "-f"])
         return subprocess.run(unshare + ["sh", "-c", script, self.native] + argv, input=stdin,
@@ -115,6 +115,7 @@ class DebianRoom(Room):
                                ("group", "root:x:0:\n")):
             with open(f"{self.image}/etc/{database}", "w") as f:
                 f.write(text)
+        self.fill()
         self.configure(**limits)
         path = self.dir + "/Occlum.json"
         text = open(path).read()
@@ -122,3 +123,6 @@ class DebianRoom(Room):
         text = text.replace('"OCCLUM=yes"', ", ".join(f'"{k}={v}"' for k, v in ENVIRONMENT.items()))
         open(path, "w").write(text)
         self.finish()
+
+    def fill(self):
+        """What else a room's programs need in the image."""

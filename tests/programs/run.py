@@ -26,8 +26,9 @@ from programs import (FROM_HOST, MAKEFILE, MODULES_PY, PYTHONS_PY, ROWS_SQL, SOC
 from programs import PROGRAMS as SMALL_PROGRAMS
 from rooms import Room
 from session import SESSION, session_room
+from workshop import WORKSHOP, runtimes_room, workshop_room
 
-PROGRAMS = SMALL_PROGRAMS + SESSION
+PROGRAMS = SMALL_PROGRAMS + SESSION + WORKSHOP
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "src")
@@ -64,9 +65,10 @@ def compile_programs(folder):
     if shutil.which("go"):
         env = dict(os.environ, CGO_ENABLED="0", GOFLAGS="-mod=mod", GO111MODULE="off",
                    GOCACHE=os.path.join(folder, "gocache"), HOME=folder)
-        out["gohello"] = os.path.join(folder, "gohello")
-        sh("go", "build", "-trimpath", "-o", out["gohello"], "main.go",
-           cwd=os.path.join(SOURCE, "gohello"), env=env)
+        for name in ("gohello", "goexec"):
+            out[name] = os.path.join(folder, name)
+            sh("go", "build", "-trimpath", "-o", out[name], "main.go",
+               cwd=os.path.join(SOURCE, name), env=env)
     return out
 
 
@@ -137,6 +139,8 @@ class Machine(Room):
 ROOMS = {
     "programs": Machine,
     "session": lambda build, folder, emu, long_run: session_room(build, folder, emu),
+    "workshop": lambda build, folder, emu, long_run: workshop_room(build, folder, emu),
+    "runtimes": lambda build, folder, emu, long_run: runtimes_room(build, folder, emu),
 }
 
 

@@ -12,8 +12,11 @@ from rooms import DebianRoom
 
 PACKAGES = ["bash", "dash", "coreutils", "findutils", "mawk", "sed", "grep", "procps", "hostname",
             "util-linux", "make", "diffutils", "gzip", "tar", "git", "perl-base", "perl",
-            "perl-modules-5.36", "libperl5.36", "ncurses-base", "fish", "fish-common",
-            ("redis-tools", r"redis-check-rdb$")]
+            "perl-modules-5.36", "libperl5.36", "ncurses-base", "fish", "fish-common", "sqlite3",
+            ("redis-tools", r"redis-check-rdb$"), "stress-ng", "tmux", ("libc-bin", r"/C\.utf8"),
+            "python3.11-minimal", "python3.11", "libpython3.11-minimal", "libgcc-s1",
+            ("libpython3.11-stdlib", r"^(?!.*/(idlelib|lib2to3|ensurepip|config-|pydoc_data))")]
+PYTHON = "/usr/bin/python3.11"
 LINKS = [("mawk", "/usr/bin/awk"), ("redis-check-rdb", "/usr/bin/redis-server")]
 
 
@@ -25,6 +28,17 @@ def session_room(build, folder, emu=False):
 
 def row(name, *steps, **kw):
     return Program(name, list(steps), room="session", **kw)
+
+
+STRESSORS = "cpu vm pipe futex fork vfork signal timer poll epoll mmap shm sem msg".split()
+
+
+def stress(kind, seconds, slow=False):
+    """Two workers, which check what they do where they can; only success counts."""
+    return row(f"stress-{kind}" + ("-long" if slow else ""),
+               ["/usr/bin/stress-ng", "--quiet", "--verify", "--temp-path", "/root", f"--{kind}", "2",
+                "--timeout", f"{seconds}s"] + (["--vm-bytes", "64m"] if kind == "vm" else []),
+               check="status", package="stress-ng", slow=slow)
 
 
 def free_port():
@@ -84,5 +98,13 @@ SESSION = [
     row("toolbox", ["/usr/bin/bash", "/session/toolbox.sh"], expect=3),
     row("git", ["/usr/bin/bash", "/session/git.sh"]),
     row("perl", ["/usr/bin/perl", "/session/session.pl"]),
+    row("python-processes", [PYTHON, "/session/processes.py"]),
+    *(row(f"python-{method}", [PYTHON, "/session/processes.py", method])
+      for method in ("fork", "forkserver", "spawn")),
+    row("sqlite-several", ["/usr/bin/bash", "/session/sqlite.sh"]),
+    row("tmux", ["/usr/bin/bash", "/session/tmux.sh"], package="tmux"),
+    row("setpriv", ["/usr/bin/bash", "/session/setpriv.sh"]),
     row("redis", package="redis-tools", custom=redis_from_host),
+    *(stress(kind, 1) for kind in STRESSORS),
+    *(stress(kind, 10, slow=True) for kind in STRESSORS),
 ]
