@@ -131,12 +131,17 @@ static bool is_stored(int option)
 	}
 }
 
+static bool is_inet_level(int level)
+{
+	return level == SOL_IP || level == SOL_TCP || level == SOL_IPV6;
+}
+
 int socket_get_option(struct socket *s, int level, int option, void *value, u32 *size)
 {
 	struct abi_linger linger = {s->stored[SO_LINGER] != 0, s->stored[SO_LINGER] - 1};
 
 	if (level != SOL_SOCKET)
-		return level == SOL_TCP || level == SOL_IP ? -EOPNOTSUPP : -ENOPROTOOPT;
+		return s->family != AF_UNIX && is_inet_level(level) ? -ENOPROTOOPT : -EOPNOTSUPP;
 	switch (option) {
 	case SO_TYPE: return put_int(value, size, s->type);
 	case SO_DOMAIN: return put_int(value, size, s->family);
@@ -187,7 +192,7 @@ int socket_set_option(struct socket *s, int level, int option, const void *value
 	s32 n;
 
 	if (level != SOL_SOCKET)
-		return level == SOL_TCP || level == SOL_IP ? -EOPNOTSUPP : -ENOPROTOOPT;
+		return s->family == AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;
 	if (size < sizeof(n))
 		return -EINVAL;
 	memcpy(&n, value, sizeof(n));

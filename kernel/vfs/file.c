@@ -360,6 +360,9 @@ int file_set_flags(struct file *f, u32 flags)
 	int err;
 
 	flags = (old & ~SETFL_MASK) | (flags & SETFL_MASK);
+	/* Nobody sends SIGIO. For files that never would it means nothing, as on Linux. */
+	if ((flags & O_ASYNC) && f->ops->poll)
+		return -EINVAL;
 	err = f->ops->set_flags ? f->ops->set_flags(f, flags) : 0;
 	if (!err)
 		__atomic_store_n(&f->flags, flags, __ATOMIC_RELAXED);

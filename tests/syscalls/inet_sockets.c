@@ -183,6 +183,14 @@ static void bad_calls(void)
 		CHECK_EQ(seteuid(0), 0);
 	}
 	CHECK_ERRNO(setsockopt(fd, SOL_SOCKET, 12345, &value, sizeof(value)), ENOPROTOOPT);
+	for (int i = 0; i < 4; i++) {
+		int level = (int[]){IPPROTO_IP, IPPROTO_TCP, 500, IPPROTO_UDP}[i];
+
+		size = sizeof(value);
+		CHECK_ERRNO(setsockopt(fd, level, 9999, &value, sizeof(value)), ENOPROTOOPT);
+		CHECK_ERRNO(getsockopt(fd, level, 9999, &value, &size),
+			    i < 2 ? ENOPROTOOPT : EOPNOTSUPP);
+	}
 	CHECK_ERRNO(accept(fd, NULL, NULL), EINVAL);
 	CHECK_ERRNO(lseek(fd, 0, SEEK_SET), ESPIPE);
 	close(fd);
