@@ -157,7 +157,6 @@ def a_tree(work):
     for i in range(60):
         write(f"{top}/deep/f{i}", rng.randbytes(rng.choice((0, 1, 4095, 4096, 4097, 100000))))
         os.setxattr(f"{top}/deep/f{i}", "user.number", b"%d" % i)
-        os.utime(f"{top}/deep/f{i}", ns=(1, 1234567890123456789 + i))
     os.chown(f"{top}/deep/f1", 12, 34)
     os.chmod(f"{top}/deep/f1", 0o4711)
     os.link(f"{top}/deep/f2", f"{top}/second name")
@@ -169,6 +168,9 @@ def a_tree(work):
         f.seek(20 << 20)
         f.write(b"in the middle" * 1000)
     os.setxattr(f"{top}/deep", "user.of a folder", bytes(range(256)))
+    for i, (folder, folders, files) in enumerate(os.walk(top, topdown=False)):
+        for name in files + folders: # in the past: rsync takes times of the same second for equal
+            os.utime(f"{folder}/{name}", ns=(1, 1234567890123456789 + i), follow_symlinks=False)
     return top
 
 
