@@ -11,7 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#define BS_HOST_MUCH KIB(64)
+
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80
+#endif
 
 int bs_host_error(int host_errno)
 {
@@ -27,12 +34,31 @@ int bs_host_error(int host_errno)
 	}
 }
 
+/*
+ * Who reads much of a volume at once caches what it opened, if anybody does: the ciphertext need not
+ * stay in the page cache as well. That saves the memory, and the time that fresh pages take.
+ */
+static ssize_t read_past_cache(int fd, void *buf, size_t size, u64 offset)
+{
+	static bool is_refused; /* atomic: by an older kernel, or this file system */
+	struct iovec v = {.iov_base = buf, .iov_len = size};
+	ssize_t n;
+
+	if (size < BS_HOST_MUCH || __atomic_load_n(&is_refused, __ATOMIC_RELAXED))
+		return pread(fd, buf, size, (off_t)offset);
+	n = preadv2(fd, &v, 1, (off_t)offset, RWF_DONTCACHE);
+	if (n >= 0 || (errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS))
+		return n;
+	__atomic_store_n(&is_refused, true, __ATOMIC_RELAXED);
+	return pread(fd, buf, size, (off_t)offset);
+}
+
 int bs_host_pread(int fd, void *buf, size_t size, u64 offset)
 {
 	u8 *at = buf;
 
 	while (size) {
-		ssize_t n = pread(fd, at, size, (off_t)offset);
+		ssize_t n = read_past_cache(fd, at, size, offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -155,6 +155,7 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 	fuse_reply_none(req);
 }
 
+/* There is no op_create: then the kernel makes a file by MKNOD, and has nothing to RELEASE. */
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
@@ -189,30 +190,6 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 		reply_error(req, err);
 	else
 		reply_node(req, n);
-}
-
-static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-		      struct fuse_file_info *fi)
-{
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	struct fuse_entry_param e;
-	struct node *n;
-	int err = room_need(server_of(req), 0);
-
-	if (!err)
-		err = node_create(node_of(req, parent), name, S_IFREG | (mode & 07777), 0,
-				  uid_across(req, ctx->uid), gid_across(req, ctx->gid), &n);
-
-	if (err) {
-		reply_error(req, err);
-		return;
-	}
-	err = fill_entry(req, &e, n);
-	fi->keep_cache = 1;
-	if (err)
-		reply_error(req, err);
-	if (err || fuse_reply_create(req, &e, fi) < 0)
-		node_put(n, 1);
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
@@ -614,7 +591,6 @@ const struct fuse_lowlevel_ops server_ops = {
 	.symlink = op_symlink,
 	.rename = op_rename,
 	.link = op_link,
-	.create = op_create,
 	.open = op_open,
 	.read = op_read,
 	.write = op_write,
