@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making room on a sparse file before small writes. A block that a file system has not given to a file
- * yet costs it writes of its own when it is made durable (of its maps, or a commit of its journal), which
- * take several times as long as the block. A small write is likely to be followed by a flush, and by others beside it: so the whole MiB
- * around it is first written with zeros where it is a hole. Large writes go past this.
+ * Making room on a sparse file before small writes. A block that a file system has not given to a file yet
+ * costs it writes of its own when it is made durable (of its maps, or a commit of its journal), which take
+ * several times as long as the block. A small write is likely to be followed by a flush, and by others
+ * beside it: so the whole MiB around it is first written with zeros where it is a hole. Large writes go
+ * past this.
  */
 #pragma once
 
