@@ -28,6 +28,11 @@
 #define MAP_HUGETLB	    0x40000
 #define MAP_SYNC	    0x80000
 #define MAP_FIXED_NOREPLACE 0x100000
+/* What MAP_SHARED_VALIDATE takes: the flags of before it, with the sizes of huge pages. */
+#define MAP_OF_OLD                                                                                 \
+	(MAP_SHARED_VALIDATE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | 0x80 | MAP_GROWSDOWN |      \
+	 MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |              \
+	 MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | 0x3fu << 26)
 
 #define MREMAP_MAYMOVE	    1
 #define MREMAP_FIXED	    2

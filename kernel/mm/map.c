@@ -437,7 +437,7 @@ static int check_flags(u32 flags, const struct file *file)
 
 	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
-	if (type == MAP_SHARED_VALIDATE && (flags & MAP_SYNC))
+	if (type == MAP_SHARED_VALIDATE && (flags & ~MAP_OF_OLD))
 		return -EOPNOTSUPP;
 	if (flags & MAP_HUGETLB)
 		return -ENOMEM; /* as on a machine that has set none aside */

@@ -181,6 +181,12 @@ static void what_cannot_be_mapped(void)
 		munmap(p, 4 * PAGE);
 	}
 	close(fd);
+	fd = open("many", O_RDWR);
+	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED_VALIDATE, fd, 0);
+	CHECK(p != MAP_FAILED);
+	munmap(p, PAGE);
+	CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ, MAP_SHARED_VALIDATE | 0x800000, fd, 0), EOPNOTSUPP);
+	close(fd);
 }
 
 static void populated(void)
