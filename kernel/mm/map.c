@@ -470,6 +470,7 @@ static int check_file(struct file *file, struct map_request *r)
 static int shared_object(struct map_request *r, struct mem_object **ret)
 {
 	u64 end;
+	int err;
 
 	if (!r->file) {
 		*ret = mem_object_new(r->size);
@@ -480,7 +481,15 @@ static int shared_object(struct map_request *r, struct mem_object **ret)
 		return -ENODEV;
 	if (__builtin_add_overflow(r->offset, r->size, &end))
 		return -EOVERFLOW;
-	return file_shared_object(r->file, ret);
+	err = file_shared_object(r->file, ret);
+	/* Asked once the object is held: from then on nobody can seal it against writing. */
+	if (err || !file_is_sealed(r->file))
+		return err;
+	r->may &= ~PROT_WRITE;
+	if (!(r->prot & PROT_WRITE))
+		return 0;
+	mem_object_put(*ret);
+	return -EPERM;
 }
 
 static long populate_asked(struct mm *mm, const struct map_request *r, long at)

@@ -132,6 +132,8 @@ struct mem_object *mem_object_new_backed(u64 size, const struct mem_object_ops *
 
 struct uio;
 u64 mem_object_size(struct mem_object *o);
+bool mem_object_is_shared(
+	struct mem_object *o); /* by anybody beside the caller: each mapping counts */
 /* -ENOMEM when a neighbour blocks growth. Shrinking drops pages; later touches are SIGBUS. */
 int __must_check mem_object_resize(struct mem_object *o, u64 size);
 /* read() and write() on the object's pages, within its size. Bytes moved or -errno. */

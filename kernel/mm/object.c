@@ -64,6 +64,11 @@ struct mem_object *mem_object_new(u64 size)
 	return mem_object_new_backed(size, NULL, NULL);
 }
 
+bool mem_object_is_shared(struct mem_object *o)
+{
+	return __atomic_load_n(&o->refs, __ATOMIC_ACQUIRE) > 1;
+}
+
 struct mem_object *mem_object_get(struct mem_object *o)
 {
 	__atomic_add_fetch(&o->refs, 1, __ATOMIC_RELAXED);

@@ -362,6 +362,26 @@ int clear_user(void __user *to, size_t size)
 	return access_user(ZERO_USER, (u64)to, NULL, size);
 }
 
+int copy_struct_from_user(void *to, size_t known, const void __user *from, u64 size)
+{
+	u8 rest[64];
+
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	memset(to, 0, known);
+	if (copy_from_user(to, from, MIN(size, (u64)known)))
+		return -EFAULT;
+	for (u64 at = known; at < size; at += sizeof(rest)) {
+		u64 part = MIN(size - at, sizeof(rest));
+
+		if (copy_from_user(rest, (const u8 __user *)from + at, part))
+			return -EFAULT;
+		if (!mem_is_zero(rest, part))
+			return -E2BIG;
+	}
+	return 0;
+}
+
 long copy_string_from_user(char *to, const char __user *from, size_t size)
 {
 	u64 at = (u64)from;

@@ -36,35 +36,15 @@ long sys_clone(u64 flags, u64 stack, void __user *parent_tid, void __user *child
 	return process_clone(&request);
 }
 
-/* Fields that this kernel does not know must be zero, as in every extensible struct of Linux. */
-static int read_clone_args(struct abi_clone_args *ret, const void __user *args, u64 size)
-{
-	u8 rest[64];
-
-	if (size < CLONE_ARGS_SIZE_VER0)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	memset(ret, 0, sizeof(*ret));
-	if (copy_from_user(ret, args, MIN(size, sizeof(*ret))))
-		return -EFAULT;
-	for (u64 at = sizeof(*ret); at < size; at += sizeof(rest)) {
-		u64 part = MIN(size - at, sizeof(rest));
-
-		if (copy_from_user(rest, (const u8 __user *)args + at, part))
-			return -EFAULT;
-		if (!mem_is_zero(rest, part))
-			return -E2BIG;
-	}
-	return 0;
-}
-
 long sys_clone3(const void __user *args, u64 size)
 {
 	struct abi_clone_args a;
 	struct clone_request request;
-	int err = read_clone_args(&a, args, size);
+	int err;
 
+	if (size < CLONE_ARGS_SIZE_VER0)
+		return -EINVAL;
+	err = copy_struct_from_user(&a, sizeof(a), args, size);
 	if (err)
 		return err;
 	if ((a.flags & (CSIGNAL | CLONE_DETACHED)) || a.exit_signal > SIGNAL_COUNT)

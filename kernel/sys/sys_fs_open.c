@@ -54,13 +54,13 @@ long sys_openat2(int dirfd, const char __user *path, const void __user *user_how
 {
 	struct abi_open_how how;
 	u32 walk_flags = 0;
+	int err;
 
 	if (size < sizeof(how))
 		return -EINVAL;
-	if (size > sizeof(how))
-		return -E2BIG; /* no later version is known */
-	if (copy_from_user(&how, user_how, sizeof(how)))
-		return -EFAULT;
+	err = copy_struct_from_user(&how, sizeof(how), user_how, size);
+	if (err)
+		return err;
 	if ((how.flags & ~(u64)OPEN_FLAGS) || (how.mode & ~(u64)S_IALL) || how.resolve > 0x1f)
 		return -EINVAL;
 	if (how.mode && !(how.flags & O_CREAT) && (how.flags & O_TMPFILE) != O_TMPFILE)

@@ -9,6 +9,7 @@
 #include "kernel/mm/mm.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/proc/process.h"
+#include "kernel/sys/fs_args.h"
 #include "kernel/sys/syscalls_gen.h"
 #include "kernel/vfs/file.h"
 
@@ -27,7 +28,7 @@ long sys_mmap(u64 address, u64 size, u64 prot, u64 flags, u64 fd, u64 offset)
 	if (!IS_ALIGNED(offset, PAGE_SIZE))
 		return -EINVAL;
 	if (!(flags & MAP_ANONYMOUS)) {
-		file = fd_lookup(current_process()->files, (int)fd);
+		file = arg_file((int)fd);
 		if (!file)
 			return -EBADF;
 	}

@@ -398,6 +398,22 @@ int file_truncate(struct file *f, u64 size)
 	return f->ops->truncate ? truncate_open(f, size) : vnode_truncate(f->vnode, size);
 }
 
+/* vnode.lock held: what fallocate would do up to `end`, of a file that may be sealed. */
+static int check_seals(struct vnode *v, u32 mode, u64 end)
+{
+	struct vattr attr;
+	int err;
+
+	if ((mode & ~FALLOC_FL_KEEP_SIZE) && (v->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+		return -EPERM;
+	if (!(v->seals & F_SEAL_GROW) || (mode & FALLOC_FL_PUNCH_HOLE))
+		return 0;
+	err = vnode_getattr(v, &attr);
+	if (err)
+		return err;
+	return end > attr.size ? -EPERM : 0;
+}
+
 int file_fallocate(struct file *f, u32 mode, u64 offset, u64 len)
 {
 	struct vnode *v = f->vnode;
@@ -424,8 +440,8 @@ int file_fallocate(struct file *f, u32 mode, u64 offset, u64 len)
 	if (v->fs->flags & FS_READ_ONLY)
 		return -EROFS;
 	mutex_lock(&v->lock);
-	err = -EPERM;
-	if (!(v->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) || !(mode & FALLOC_FL_PUNCH_HOLE))
+	err = check_seals(v, mode, end);
+	if (!err)
 		err = shared_object_flush(v);
 	if (!err)
 		err = v->ops->fallocate(v, mode, offset, len);
@@ -460,6 +476,17 @@ void file_identity(struct file *f, struct file_identity *ret)
 	if (v->fs->flags & FS_NOEXEC)
 		ret->is_noexec = true;
 	ret->is_mappable = S_ISREG(v->mode) || is_zero_device(v);
+}
+
+bool file_is_sealed(struct file *f)
+{
+	struct vnode *v = f->vnode;
+	bool is_sealed;
+
+	mutex_lock(&v->lock);
+	is_sealed = v->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+	mutex_unlock(&v->lock);
+	return is_sealed;
 }
 
 bool file_is_readable(struct file *f)

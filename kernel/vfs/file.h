@@ -58,6 +58,7 @@ struct file_identity {
 void file_identity(struct file *f, struct file_identity *ret);
 bool file_is_readable(struct file *f);
 bool file_is_writable(struct file *f);
+bool file_is_sealed(struct file *f); /* against writing */
 /* Absolute path for /proc (malloc'ed size is the caller's buffer); length or -errno. */
 long file_path(struct file *f, char *buf, size_t size);
 bool file_is_unlinked(struct file *f); /* its name leads elsewhere, or nowhere */

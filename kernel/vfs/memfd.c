@@ -9,6 +9,7 @@
 #include "kernel/fs/ramfs/ramfs.h"
 #include "kernel/vfs/file_ops.h"
 #include "kernel/vfs/mount.h"
+#include "kernel/vfs/shared.h"
 #include "lib/base/string.h"
 
 #define ALL_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
@@ -73,7 +74,7 @@ long memfd_add_seals(struct file *f, u32 seals)
 	mutex_lock(&v->lock);
 	if (v->seals & F_SEAL_SEAL)
 		err = -EPERM;
-	else if ((seals & F_SEAL_WRITE) && v->shared)
+	else if ((seals & F_SEAL_WRITE) && shared_object_is_mapped(v))
 		err = -EBUSY;
 	else
 		v->seals |= seals;

@@ -58,6 +58,11 @@ static const struct mem_object_ops object_ops = {
 	.write_back = object_write_back,
 };
 
+bool shared_object_is_mapped(struct vnode *v)
+{
+	return v->shared && mem_object_is_shared(v->shared);
+}
+
 int shared_object_get(struct vnode *v, struct mem_object **ret)
 {
 	struct mem_object *o = NULL;

@@ -12,6 +12,7 @@ static inline bool shared_object_active(const struct vnode *v)
 	return __atomic_load_n(&v->shared, __ATOMIC_ACQUIRE) != NULL;
 }
 
+bool shared_object_is_mapped(struct vnode *v); /* or about to be; vnode.lock held */
 int __must_check shared_object_get(struct vnode *v, struct mem_object **ret);
 long shared_object_read(struct vnode *v, struct uio *uio, u64 offset);
 long shared_object_write(struct vnode *v, struct uio *uio, u64 offset);

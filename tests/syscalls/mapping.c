@@ -172,6 +172,9 @@ static void what_cannot_be_mapped(void)
 	close(fds[0]);
 	close(fds[1]);
 	CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, 999, 0), EBADF);
+	fd = open("many", O_PATH);
+	CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0), EBADF);
+	close(fd);
 	fd = open("/dev/zero", O_RDWR);
 	p = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	CHECK(p != MAP_FAILED);
