@@ -190,7 +190,7 @@ static const char script[] =
 static void no_put_fits_twice(const char *hook)
 {
 	FILE *puts = fopen(in_folder("puts"), "r");
-	char line[1200], *argv[8] = {(char *)hook};
+	char line[1200], *argv[8] = {(char *)hook}, *rest;
 	u32 count = 0;
 
 	assert_non_null(puts);
@@ -199,7 +199,7 @@ static void no_put_fits_twice(const char *hook)
 		pid_t pid;
 
 		for (u32 i = 1; i < 8; i++)
-			argv[i] = strtok(i == 1 ? line : NULL, " \n");
+			argv[i] = strtok_r(i == 1 ? line : NULL, " \n", &rest);
 		assert_non_null(argv[6]);
 		assert_null(argv[7]);
 		assert_int_equal(posix_spawn(&pid, hook, NULL, NULL, argv, environ), 0);

@@ -99,7 +99,7 @@ struct process {
 	s32 parent_death_signal; /* PR_SET_PDEATHSIG */
 	bool undumpable, no_new_privs;
 	s16 oom_score_adj; /* atomic; for /proc alone */
-	struct tty *tty; /* process_tree_lock; counted; the controlling terminal, or NULL */
+	struct tty *tty;   /* process_tree_lock; counted; the controlling terminal, or NULL */
 };
 
 static inline struct process *current_process(void);

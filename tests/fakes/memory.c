@@ -312,6 +312,11 @@ bool file_is_readable(struct file *f)
 	return !f->options.is_unreadable;
 }
 
+bool file_is_sealed(struct file *f)
+{
+	return false;
+}
+
 bool file_is_writable(struct file *f)
 {
 	return !f->options.is_readonly;
