@@ -253,6 +253,7 @@ static __noinline void resume_in_family(struct family *f, struct mm *mm)
 	}
 	__atomic_sub_fetch(&mm->inside, 1, __ATOMIC_SEQ_CST);
 	list_add_tail(&f->waiters, &w.node);
+	__atomic_store_n(&w.thread->awaits_turn, true, __ATOMIC_RELAXED);
 	for (;;) {
 		struct mm *kicked = NULL;
 		u64 now;
@@ -280,6 +281,7 @@ static __noinline void resume_in_family(struct family *f, struct mm *mm)
 	__atomic_add_fetch(&mm->inside, 1, __ATOMIC_SEQ_CST);
 	spin_unlock(&f->lock);
 	wake_residents(f);
+	__atomic_store_n(&w.thread->awaits_turn, false, __ATOMIC_RELAXED);
 }
 
 void turn_resume(struct mm *mm)

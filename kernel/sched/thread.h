@@ -57,7 +57,8 @@ struct thread {
 	void *start_xstate_block; /* what it lies in, kmalloc'ed, freed with the thread */
 
 	struct mm *turn_mm; /* inside of which it is unless parked (kernel/mm/turn.h), or NULL */
-	u64 set_child_tid;  /* clone: where the new thread stores its id first; 0: nowhere */
+	bool awaits_turn; /* atomic; parked, but not for anything that may not come: it is to run */
+	u64 set_child_tid; /* clone: where the new thread stores its id first; 0: nowhere */
 
 	/* Signals (kernel/signal). blocked/pending under process.lock. */
 	sigset_k blocked;

@@ -531,6 +531,30 @@ static void given_up(void)
 	CHECK_EQ(shmdt(shared), 0);
 }
 
+static void usr1_ends(int signo)
+{
+	_exit(3);
+}
+
+/* A process that has not run yet does not sleep: who waits for it to sleep finds what it set up. */
+static void runs_before_it_sleeps(void)
+{
+	for (int i = 0; i < 50; i++) {
+		int status = -1;
+		pid_t pid = fork();
+
+		if (!pid) {
+			signal(SIGUSR1, usr1_ends);
+			for (;;)
+				pause();
+		}
+		until_asleep(pid);
+		CHECK_EQ(kill(pid, SIGUSR1), 0);
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK_EQ(status, 3 << 8);
+	}
+}
+
 /* Nothing here may hang: better a wrong end. */
 static void set_alarm(void)
 {
@@ -539,4 +563,5 @@ static void set_alarm(void)
 
 CHECK_MAIN(set_alarm, returns_twice, memory_is_separate, ping_pong, mappings_are_separate,
 	   shared_memory_is_shared, private_file_mappings, descriptors, signals, execs,
-	   with_threads, nested, double_fork, many_at_once, vfork_beside, given_up, a_thousand)
+	   with_threads, nested, double_fork, many_at_once, vfork_beside, given_up,
+	   runs_before_it_sleeps, a_thousand)

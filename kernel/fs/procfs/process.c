@@ -253,7 +253,8 @@ static void summarise(struct process *p, const struct proc_node *n, struct summa
 
 		if (is_meant)
 			s->utime_ns += thread_cpu_ns(t);
-		if (is_meant && s->state == 'S' && !thread_is_parked(t))
+		if (is_meant && s->state == 'S' &&
+		    (!thread_is_parked(t) || __atomic_load_n(&t->awaits_turn, __ATOMIC_RELAXED)))
 			s->state = 'R';
 		if (n->number && t->tid == n->number)
 			memcpy(s->comm, t->name, sizeof(s->comm));
