@@ -5,6 +5,7 @@
  * and attributes stay in the kernel's caches for as long as it likes, and files are opened and
  * closed there alone.
  */
+#include "host/mount/channel.h"
 #include "host/mount/server.h"
 
 #include <errno.h>
@@ -256,6 +257,22 @@ static struct node_time time_of(struct timespec t, bool is_now)
 	return (struct node_time){.sec = t.tv_sec, .nsec = (u32)t.tv_nsec};
 }
 
+/* Set-user-id goes, and set-group-id where it is not mandatory locking's mark. */
+static int kill_ids(struct node *n)
+{
+	struct node_attr a;
+	int err = node_getattr(n, &a);
+	u32 gone;
+
+	if (err || S_ISDIR(a.mode))
+		return err;
+	gone = S_ISUID | (a.mode & S_IXGRP ? S_ISGID : 0);
+	if (!(a.mode & gone))
+		return 0;
+	a.mode &= ~gone;
+	return node_setattr(n, &a, NODE_SET_MODE);
+}
+
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 		       struct fuse_file_info *fi)
 {
@@ -284,6 +301,8 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_s
 		set |= NODE_SET_CTIME;
 	}
 	err = node_setattr(n, &a, set);
+	if (!err && channel_kills_ids() && !(set & NODE_SET_MODE))
+		err = kill_ids(n);
 	if (err)
 		reply_error(req, err);
 	else
@@ -345,10 +364,14 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 		     struct fuse_file_info *fi)
 {
 	long n = room_need(server_of(req), size);
+	int err = 0;
 
 	if (!n)
 		n = node_write(node_of(req, ino), buf, size, (u64)offset);
-
+	if (n > 0 && channel_kills_ids())
+		err = kill_ids(node_of(req, ino));
+	if (err)
+		n = err;
 	if (n < 0)
 		reply_error(req, (int)n);
 	else

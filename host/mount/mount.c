@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/mount/channel.h"
 #include "host/mount/kernel_env.h"
 #include "host/mount/server.h"
 #include "host/mount/view.h"
@@ -249,6 +250,10 @@ static int serve(struct server *s, const struct mount_options *o, int ready)
 		fuse_session_destroy(s->session);
 		return complain("cannot mount at '%s': not permitted here; " CONTAINER_HELP,
 				s->path);
+	}
+	if (channel_take(s->session) < 0) {
+		fuse_session_unmount(s->session);
+		return complain("cannot serve the mount");
 	}
 	read_further_ahead(s->path);
 	inform("mounted at %s; ends with Ctrl-C or: umount %s", s->path, s->path);

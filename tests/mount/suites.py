@@ -15,6 +15,7 @@ fsx runs for 30 minutes, LTP's fs tests run all, and all of /usr is copied.
 import argparse
 import contextlib
 import hashlib
+import mmap
 import os
 import random
 import re
@@ -206,6 +207,43 @@ def tar(d, work, _):
     return few_blocks(f"{d}/in/sparse"), few_blocks(f"{d}/again/sparse")
 
 
+def as_another_user(work):
+    child = os.fork()
+    if not child:
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            work()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def set_ids(d, *_):
+    """Modes after what takes set-id bits away, of a file of every mode that has some, by root and by another user."""
+    path, seen, page = f"{d}/f", [], mmap.mmap(-1, 4096)
+
+    def write_at(flags, data):
+        fd = os.open(path, os.O_WRONLY | flags)
+        os.write(fd, data)
+        os.close(fd)
+
+    os.chmod(d, 0o777)
+    works = [lambda: write_at(0, b"x"), lambda: write_at(os.O_TRUNC, b""), lambda: write_at(os.O_DIRECT, page),
+             lambda: os.truncate(path, 5), lambda: os.truncate(path, 50000)]
+    for mode in (0o6777, 0o4766, 0o2777, 0o2767, 0o777):
+        for work in works:
+            for who in (as_another_user, lambda work: work()):
+                write(path, b"text" * 3000)
+                os.chmod(path, mode)
+                who(work)
+                seen.append((oct(os.stat(path).st_mode), os.stat(path).st_size))
+        os.chmod(path, mode)
+        os.chown(path, 1, 2)
+        seen.append(oct(os.stat(path).st_mode))
+    return seen
+
+
 def cp_a(d, _, long):
     source = "/usr" if long else "/usr/include/linux" if os.path.exists("/usr/include/linux") else "/usr/share/perl5"
     room = os.statvfs(d)
@@ -218,7 +256,7 @@ def cp_a(d, _, long):
 
 PROGRAMS = {"git clone, fsck, gc, checkout": git_clone, "make of a C project": make_project,
             "sqlite, rollback journal": sqlite("delete"), "sqlite, WAL": sqlite("wal"), "rsync": rsync,
-            "tar with xattrs and holes": tar, "cp -a": cp_a}
+            "tar with xattrs and holes": tar, "set-id bits": set_ids, "cp -a": cp_a}
 
 
 def check_programs(report, places, work, long):
