@@ -257,18 +257,29 @@ static struct node_time time_of(struct timespec t, bool is_now)
 	return (struct node_time){.sec = t.tv_sec, .nsec = (u32)t.tv_nsec};
 }
 
-/* Set-user-id goes, and set-group-id where it is not mandatory locking's mark. */
-static int kill_ids(struct node *n)
+/*
+ * The set-id bits that a change by this caller takes away, as Linux has it: set-group-id without group execution
+ * stays for members of the file's group. Of a caller only one group is known here.
+ */
+static u32 ids_to_kill(fuse_req_t req, struct node *n)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct node_attr a;
+
+	if (!channel_kills_ids() || node_getattr(n, &a) || S_ISDIR(a.mode))
+		return 0;
+	if (!(a.mode & S_IXGRP) && (ctx->uid == 0 || gid_across(req, ctx->gid) == a.gid))
+		return a.mode & S_ISUID;
+	return a.mode & (S_ISUID | S_ISGID);
+}
+
+static int kill_ids(struct node *n, u32 gone)
 {
 	struct node_attr a;
-	int err = node_getattr(n, &a);
-	u32 gone;
+	int err = gone ? node_getattr(n, &a) : 0;
 
-	if (err || S_ISDIR(a.mode))
+	if (err || !gone)
 		return err;
-	gone = S_ISUID | (a.mode & S_IXGRP ? S_ISGID : 0);
-	if (!(a.mode & gone))
-		return 0;
 	a.mode &= ~gone;
 	return node_setattr(n, &a, NODE_SET_MODE);
 }
@@ -281,7 +292,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_s
 			      .uid = uid_across(req, st->st_uid),
 			      .gid = gid_across(req, st->st_gid),
 			      .size = (u64)st->st_size};
-	u32 set = 0;
+	u32 set = 0, gone = ids_to_kill(req, n);
 	int err;
 
 	set |= to_set & FUSE_SET_ATTR_MODE ? NODE_SET_MODE : 0;
@@ -301,8 +312,8 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_s
 		set |= NODE_SET_CTIME;
 	}
 	err = node_setattr(n, &a, set);
-	if (!err && channel_kills_ids() && !(set & NODE_SET_MODE))
-		err = kill_ids(n);
+	if (!err && !(set & NODE_SET_MODE))
+		err = kill_ids(n, gone);
 	if (err)
 		reply_error(req, err);
 	else
@@ -368,8 +379,8 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 
 	if (!n)
 		n = node_write(node_of(req, ino), buf, size, (u64)offset);
-	if (n > 0 && channel_kills_ids())
-		err = kill_ids(node_of(req, ino));
+	if (n > 0)
+		err = kill_ids(node_of(req, ino), ids_to_kill(req, node_of(req, ino)));
 	if (err)
 		n = err;
 	if (n < 0)
