@@ -294,6 +294,11 @@ void turn_resume(struct mm *mm)
 		resume_in_family(f, mm);
 }
 
+bool turn_is_shared(const struct mm *mm)
+{
+	return mm_has_relatives(mm);
+}
+
 void turn_attach(struct mm *mm)
 {
 	struct thread *t = current_thread();

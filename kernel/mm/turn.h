@@ -25,6 +25,9 @@ void turn_detach(void);
 void turn_pause(struct mm *mm);
 void turn_resume(struct mm *mm);
 
+/* Others may want mm's turn: nobody inside spends time on waiting. */
+bool turn_is_shared(const struct mm *mm);
+
 /* On the way to user mode, after WORK_TURN: lets others have their turn if they wait for it. */
 void turn_checkpoint(void);
 

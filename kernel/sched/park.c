@@ -16,6 +16,12 @@
  * never erased. A late wake of an earlier round is a wake-up without cause. Both sides use
  * sequentially consistent exchanges: either the parker sees the token or the waker sees PARKED;
  * the same holds for thread.work, which its setter changes before it calls thread_kick().
+ *
+ * Before all that a thread may look for the token for some microseconds (look.c), in the state
+ * LOOKING. A waker that sees it there leaves the token and need not go to the host. It leaves
+ * this state by an exchange like the other two, which finds a token that came at any moment before;
+ * one that comes after finds RUNNING, and the park that follows finds the token. So a wake-up is
+ * where it always is, in the word, and nobody who gives up looking can have missed it.
  */
 #include "kernel/sched/park.h"
 
@@ -30,25 +36,39 @@
 #include "kernel/time/clock.h"
 #include "lib/base/string.h"
 
-#define POLL_FDS_MAX	   512
-#define POLL_FDS_ON_STACK  64
-#define POLL_ALWAYS	   0x38 /* POLLERR POLLHUP POLLNVAL */
-#define SPINS_BEFORE_SLEEP 100
+#define POLL_FDS_MAX	  512
+#define POLL_FDS_ON_STACK 64
+#define POLL_ALWAYS	  0x38 /* POLLERR POLLHUP POLLNVAL */
 
+/* Who leaves a token counts its thread as awake; without one the thread does so itself. */
 static bool take_token(struct thread *t)
 {
-	return __atomic_exchange_n(&t->park_state, PARK_RUNNING, __ATOMIC_SEQ_CST) == PARK_TOKEN;
+	u32 old = __atomic_exchange_n(&t->park_state, PARK_RUNNING, __ATOMIC_SEQ_CST);
+
+	if (old > PARK_TOKEN)
+		look_count_awake(t, 1);
+	return old == PARK_TOKEN;
+}
+
+/* False: there is a token. */
+static bool leave_running(struct thread *t, u32 how)
+{
+	u32 expected = PARK_RUNNING;
+
+	if (!__atomic_compare_exchange_n(&t->park_state, &expected, how, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
+		return false;
+	look_count_awake(t, -1);
+	return true;
 }
 
 /* True: parked, the host may be asked to sleep. False: there is a reason not to. */
 static bool park_begin(struct thread *t, u32 how)
 {
-	u32 expected = PARK_RUNNING;
 	struct thread_arena *arena = (struct thread_arena *)host_arena();
 
 	__atomic_store_n(&arena->wait_word, 0, __ATOMIC_SEQ_CST);
-	return __atomic_compare_exchange_n(&t->park_state, &expected, how, false, __ATOMIC_SEQ_CST,
-					   __ATOMIC_SEQ_CST);
+	return leave_running(t, how);
 }
 
 /* Others may read these times at any moment: both change as one. Only the thread itself writes. */
@@ -68,18 +88,12 @@ static u64 nanoseconds_left(u64 deadline, u64 now)
 	return deadline > now ? deadline - now : 0;
 }
 
-/*
- * A wake-up often is on its way already when another CPU runs the waker; a short look costs less
- * than the way to the host.
- */
-static bool spin_for_token(struct thread *t)
+/* True: the token was there, and is taken. */
+static bool look(struct thread *t, u64 deadline, bool interruptible)
 {
-	for (u32 i = 0; i < SPINS_BEFORE_SLEEP; i++) {
-		if (__atomic_load_n(&t->park_state, __ATOMIC_RELAXED) == PARK_TOKEN)
-			return true;
-		cpu_relax();
-	}
-	return false;
+	if (leave_running(t, PARK_LOOKING))
+		look_for_token(t, deadline, interruptible);
+	return take_token(t);
 }
 
 int thread_park(u64 deadline, bool interruptible)
@@ -88,7 +102,8 @@ int thread_park(u64 deadline, bool interruptible)
 	struct mm *mm = t->turn_mm;
 	int ret;
 
-	if (spin_for_token(t) && take_token(t))
+	/* Whoever is to wake us may first need the turn that we have. */
+	if (!(mm && turn_is_shared(mm)) && look_may_begin(t) && look(t, deadline, interruptible))
 		return 0;
 	if (mm)
 		turn_pause(mm);
@@ -132,6 +147,8 @@ static bool wake(struct thread *t)
 {
 	u32 old = __atomic_exchange_n(&t->park_state, PARK_TOKEN, __ATOMIC_SEQ_CST);
 
+	if (old > PARK_TOKEN)
+		look_count_awake(t, 1);
 	if (old == PARK_PARKED)
 		host_wake(t->slot);
 	else if (old == PARK_POLLING)
@@ -155,7 +172,7 @@ void thread_yield(void)
 }
 
 /*
- * A parked thread wakes by its token and looks at its work. Any other gets a signal of the host:
+ * A parked thread, or one that looks for its token, wakes by it and looks at its work. Any other gets a signal of the host:
  * in the program it enters the kernel, in a blocking host call it returns EINTR, elsewhere it
  * does nothing, for the way out looks anyway.
  */

@@ -19,6 +19,7 @@
 #include "kernel/proc/exec.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/park.h"
+#include "kernel/sched/sched_priv.h"
 #include "kernel/sync/spinlock.h"
 #include "kernel/time/clock.h"
 #include "kernel/time/process_timers.h"
@@ -106,6 +107,8 @@ s64 thread_run(u64 token)
 	if (!t)
 		return -EPERM;
 	arch_attach_thread(t);
+	t->is_scheduled = true;
+	look_count_awake(t, 1);
 	if (!t->kernel_main)
 		__atomic_fetch_add(&program_threads, 1, __ATOMIC_RELAXED);
 	if (!t->start_ns)
@@ -157,6 +160,7 @@ void thread_leave(void)
 
 	if (!t->kernel_main)
 		__atomic_fetch_sub(&program_threads, 1, __ATOMIC_RELEASE);
+	look_count_awake(t, -1);
 	arch_detach_thread();
 	thread_put(t);
 	arch_return_to_host(0);

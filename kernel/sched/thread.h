@@ -83,16 +83,18 @@ struct thread {
 	void (*kernel_main)(void *arg);
 	void *kernel_arg;
 
-	char name[16];		/* comm */
-	u64 affinity;		/* of sched_setaffinity; 0: all CPUs */
-	u64 timer_slack_ns;	/* of prctl; 0: the default */
-	u8 policy;		/* SCHED_* */
-	u16 io_priority;	/* of ioprio_set */
-	u64 start_ns;		/* monotonic; CPU time is estimated as the time not parked since */
-	u32 park_count;		/* atomic; odd while the next two are being changed */
-	u64 parked_ns;		/* atomic; sum over thread_park*(), kept by kernel/sched */
-	u64 parked_since;	/* atomic; monotonic, 0: not parked */
-	u64 utime_ns, stime_ns; /* estimates: entered the kernel / left it */
+	char name[16];	    /* comm */
+	u64 affinity;	    /* of sched_setaffinity; 0: all CPUs */
+	u64 timer_slack_ns; /* of prctl; 0: the default */
+	u8 policy;	    /* SCHED_* */
+	u16 io_priority;    /* of ioprio_set */
+	u64 start_ns;	    /* monotonic; CPU time is estimated as the time not parked since */
+	u32 park_count;	    /* atomic; odd while the next two are being changed */
+	u64 parked_ns;	    /* atomic; sum over thread_park*(), kept by kernel/sched */
+	u64 parked_since;   /* atomic; monotonic, 0: not parked */
+	bool is_scheduled;  /* started by thread_start(): kernel/sched/look.c counts it */
+	u8 looks_failed, looks_omitted; /* of look.c, the thread's own */
+	u64 utime_ns, stime_ns;		/* estimates: entered the kernel / left it */
 };
 
 /* kernel/proc: a thread of `p` that is not listed anywhere yet, one reference. NULL: no memory. */
