@@ -175,7 +175,8 @@ static bool try_a(struct scan *s, struct range *r, const struct found *f, struct
 	return true;
 }
 
-static bool try_p(struct scan *s, struct range *r, const struct found *f, struct secvol_site *site)
+/* Bytes of whole relocatable instructions before the site that a jump may cover; 0: there are none. */
+static u64 relocatable_before(struct scan *s, struct range *r, const struct found *f)
 {
 	u64 len = 0;
 
@@ -184,9 +185,18 @@ static bool try_p(struct scan *s, struct range *r, const struct found *f, struct
 
 		len += f->history[i];
 		if (!sites_decode(s, r, f->at - len, &insn) || !is_relocatable(&insn))
-			return false;
+			return 0;
 	}
 	if (len < PATCH_SIZE || len > SITE_RELOCATE_MAX || !patch_is_free(r, f->at - len, len))
+		return 0;
+	return len;
+}
+
+static bool try_p(struct scan *s, struct range *r, const struct found *f, struct secvol_site *site)
+{
+	u64 len = relocatable_before(s, r, f);
+
+	if (!len)
 		return false;
 	patch_claim(r, f->at - len, len);
 	site->kind =
@@ -301,6 +311,21 @@ static u64 relocatable_after(struct scan *s, struct range *r, const struct found
 	return end - f->at - size;
 }
 
+/* A jump over what comes before it, and int3 in its own place for whoever jumps there. */
+static bool try_cpuid_before(struct scan *s, struct range *r, const struct found *f,
+			     struct secvol_site *site)
+{
+	u64 len = relocatable_before(s, r, f);
+
+	if (!len || len > SITE_RELOCATE_MAX_CPUID || (r->flags[f->at] & CODE_PATCHED) ||
+	    (r->flags[f->at + 1] & CODE_PATCHED))
+		return false;
+	patch_claim(r, f->at - len, len + 2);
+	site->kind = SITE_CPUID_P;
+	site->len = (u8)len;
+	return true;
+}
+
 /*
  * The bytes before a `syscall` read as `mov $15, %eax`, however they were decoded. Unwinders know
  * signal trampolines by their bytes, so these are never patched.
@@ -324,6 +349,8 @@ struct secvol_site sites_classify(struct scan *s, const struct found *f)
 
 	if (f->kind != SITE_SYSCALL_TRAP) {
 		site.len = (u8)relocatable_after(s, r, f, site_insn_size(f->kind), 3);
+		if (!site.len && f->kind == SITE_CPUID)
+			(void)try_cpuid_before(s, r, f, &site);
 		return site;
 	}
 	if (is_sigreturn(r, f->at))

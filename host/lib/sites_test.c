@@ -46,7 +46,7 @@ static u32 table_check(const u8 *bytes, u64 size, u32 counts[32])
 		counts[s->kind]++;
 		if (s->kind < SITE_CPUID)
 			assert_memory_equal(at, "\x0f\x05", 2);
-		else if (s->kind == SITE_CPUID)
+		else if (s->kind == SITE_CPUID || s->kind == SITE_CPUID_P)
 			assert_memory_equal(at, "\x0f\xa2", 2);
 		else if (s->kind == SITE_RDTSC)
 			assert_memory_equal(at, "\x0f\x31", 2);
@@ -95,7 +95,8 @@ static void loader_asks_for_cpuid(void **state)
 		skip();
 	(void)table_check(b, size, n);
 	assert_in_range(n[SITE_SYSCALL_A], 25, 50);
-	assert_in_range(n[SITE_CPUID], 20, 60);
+	assert_in_range(n[SITE_CPUID] + n[SITE_CPUID_P], 20, 60);
+	assert_in_range(n[SITE_CPUID_P], 15, 45);
 	free(b);
 }
 
@@ -206,6 +207,36 @@ static void each_class_is_recognised(void **state)
 	expect_one(0, SITE_RDTSCP, 0, CODE(0x0f, 1, 0xf9, 0xc3));
 }
 
+/* `code`, which begins with a mov of five bytes and a cpuid, in a file that makes system calls. */
+static void expect_cpuid(u8 kind, u8 len, const void *code, u64 size)
+{
+	static const u8 more[] = {0xc3, 0xb8, 1, 0, 0, 0, 0x0f, 5, 0xc3};
+	struct sites_table t;
+	u8 all[64];
+
+	memcpy(all, code, size);
+	memcpy(all + size, more, sizeof(more));
+	assert_int_equal(code_scan(all, size + sizeof(more), &t), 2);
+	assert_int_equal(t.sites[0].offset, 128 + 5);
+	assert_int_equal(t.sites[0].kind, kind);
+	assert_int_equal(t.sites[0].len, len);
+	sites_table_fini(&t);
+}
+
+static void cpuid_goes_with_what_can_move(void **state)
+{
+	/* mov $4,%eax; cpuid; mov %eax,%edx; and $31,%edx: what comes after it */
+	expect_cpuid(SITE_CPUID, 5, CODE(0xb8, 4, 0, 0, 0, 0x0f, 0xa2, 0x89, 0xc2, 0x83, 0xe2, 31));
+	/* mov $1,%eax; cpuid; mov %eax,0(%rip): only what comes before it */
+	expect_cpuid(SITE_CPUID_P, 5, CODE(0xb8, 1, 0, 0, 0, 0x0f, 0xa2, 0x89, 5, 0, 0, 0, 0));
+	/* the same with a jump to the cpuid, which stays a place of its own */
+	expect_cpuid(SITE_CPUID_P, 5,
+		     CODE(0xb8, 1, 0, 0, 0, 0x0f, 0xa2, 0x89, 5, 0, 0, 0, 0, 0xeb, 0xf6));
+	/* a jump to what comes after it, and what comes before is relative to its place */
+	expect_cpuid(SITE_CPUID, 0,
+		     CODE(0xe8, 0, 0, 0, 0, 0x0f, 0xa2, 0x89, 0xc2, 0x83, 0xe2, 31, 0xeb, 0xf9));
+}
+
 static void jumps_into_a_patch_forbid_it(void **state)
 {
 	/* mov %rsi,%rdi; mov %rcx,%r10; syscall; jmp to the second mov: only behind that */
@@ -310,4 +341,5 @@ static void signal_trampolines_stay_as_they_are(void **state)
 
 UNIT_TESTS(signal_trampolines_stay_as_they_are, libc_has_hundreds, loader_asks_for_cpuid,
 	   musl_has_hundreds, look_alikes_are_not_listed, each_class_is_recognised,
-	   jumps_into_a_patch_forbid_it, hidden_bytes_are_no_site, damaged_files_never_hurt)
+	   cpuid_goes_with_what_can_move, jumps_into_a_patch_forbid_it, hidden_bytes_are_no_site,
+	   damaged_files_never_hurt)

@@ -15,7 +15,7 @@
  *   B       lea site+2(%rip), %rcx; jmp *area(%rip)
  *   C       lea 1f(%rip), %rcx; jmp *area(%rip); 1: moved bytes; jmp site+2+tail
  *   J       moved bytes; 0: lea 1f(%rip), %rcx; jmp *area(%rip); jmp 0b; 1: jmp as at site+2
- *   cpuid   moved bytes; lea site+2(%rip), %rbx; jmp *area+8(%rip)
+ *   cpuid   as B, P and C, with %rbx and area+8
  *
  * Nothing per site is kept in kernel memory but the addresses of cpuid sites that became int3.
  * The list of areas is short and only walked for signals and int3; its spinlock may be taken
@@ -116,7 +116,7 @@ static void build_stub(struct stub *s, u64 at, u64 area, const struct patch_site
 		n = site->head;
 	}
 	start = n;
-	if (site->class == PATCH_C)
+	if (site->class == PATCH_C || site->class == PATCH_CPUID_C)
 		back = at + n + 13;
 	else if (site->class == PATCH_J)
 		back = at + n + 15;
@@ -129,7 +129,7 @@ static void build_stub(struct stub *s, u64 at, u64 area, const struct patch_site
 	s->code[n + 1] = 0x25;
 	put32(&s->code[n + 2], (s64)(area + (is_cpuid ? 8 : 0) - (at + n + 6)));
 	n += 6;
-	if (site->class == PATCH_C) {
+	if (site->class == PATCH_C || site->class == PATCH_CPUID_C) {
 		memcpy(&s->code[n], site_bytes + 2, site->tail);
 		n += site->tail;
 		encode_jump(&s->code[n], at + n, site->address + 2 + site->tail);
@@ -188,8 +188,9 @@ static bool site_is_as_said(const struct patch_site *s, const u8 *at, u64 text, 
 		       s->address + s->pad + 5 <= end && (s->pad >= 2 || s->pad <= -5) &&
 		       s->pad >= -126;
 	case PATCH_C:
-		return !is_cpuid && !s->head && s->tail >= 3 && s->tail <= 15 &&
-		       s->address + 2 + s->tail <= end;
+	case PATCH_CPUID_C:
+		return is_cpuid == (s->class == PATCH_CPUID_C) && !s->head && s->tail >= 3 &&
+		       s->tail <= 15 && s->address + 2 + s->tail <= end;
 	case PATCH_J:
 		if (is_cpuid || s->tail || !s->head || s->head > 8 || s->address - s->head < text ||
 		    s->address + 4 > end)
@@ -257,6 +258,19 @@ static u64 find_int3_stub(u64 site, u64 area, u64 area_size, u64 first)
 	return 0;
 }
 
+static bool is_of_cpuid(const struct patch_site *s)
+{
+	return s->class == PATCH_CPUID_INT3 || s->class == PATCH_CPUID_P ||
+	       s->class == PATCH_CPUID_C;
+}
+
+/* There is room for every site that is_of_cpuid(). */
+static void patch_site_with_int3(const struct patch_site *s, struct patch_area *a)
+{
+	memcpy((void *)s->address, "\xcc\x90", 2);
+	a->int3_sites[a->int3_count++] = s->address;
+}
+
 static void patch_site_with_stub(const struct patch_site *s, u64 at, u64 area)
 {
 	u8 *code = (u8 *)s->address;
@@ -271,6 +285,7 @@ static void patch_site_with_stub(const struct patch_site *s, u64 at, u64 area)
 		code[1] = (u8)(s->pad - 2);
 		break;
 	case PATCH_C:
+	case PATCH_CPUID_C:
 		encode_jump(jump, s->address, at);
 		memcpy(code, jump, 5);
 		break;
@@ -307,7 +322,7 @@ size_t patch_apply(const struct patch_site *sites, size_t count, u64 text, size_
 	struct patch_area *a;
 
 	for (size_t i = 0; i < count; i++) {
-		int3_count += sites[i].class == PATCH_CPUID_INT3;
+		int3_count += is_of_cpuid(&sites[i]);
 		sequential += sites[i].class != PATCH_C && sites[i].class != PATCH_TRAP &&
 			      sites[i].class != PATCH_CPUID_INT3;
 	}
@@ -328,24 +343,20 @@ size_t patch_apply(const struct patch_site *sites, size_t count, u64 text, size_
 		    !site_is_as_said(s, (const u8 *)s->address, text, text + size) ||
 		    overlaps_patch(s, text, text + size, area, area_size))
 			continue;
-		if (s->class == PATCH_CPUID_INT3) {
-			((u8 *)s->address)[0] = 0xcc;
-			((u8 *)s->address)[1] = 0x90;
-			a->int3_sites[a->int3_count++] = s->address;
-			patched++;
-			continue;
-		}
-		if (area_size < PAGE_SIZE)
-			continue;
-		if (s->class == PATCH_C)
+		if (s->class == PATCH_CPUID_INT3 || area_size < PAGE_SIZE)
+			at = 0;
+		else if (s->class == PATCH_C)
 			at = find_int3_stub(s->address, area, area_size, sequential);
 		else
 			at = next < stub_count_max(area_size)
 				     ? area + AREA_HEADER + next++ * STUB_SIZE
 				     : 0;
-		if (!at)
+		if (at)
+			patch_site_with_stub(s, at, area);
+		if (is_of_cpuid(s) && (!at || s->class == PATCH_CPUID_P))
+			patch_site_with_int3(s, a);
+		else if (!at)
 			continue;
-		patch_site_with_stub(s, at, area);
 		patched++;
 	}
 	spin_lock(&lock);
@@ -411,6 +422,8 @@ u64 patch_normalise(u64 rip)
 	into = rip - at;
 	if (s.class == PATCH_C && into >= 13)
 		return into == 13 ? site + 2 : into >= 13u + s.tail ? site + 2 + s.tail : rip;
+	if (s.class == PATCH_CPUID_C)
+		return into < 13 ? site : rip;
 	if (s.class == PATCH_J) /* the site is overwritten: what has begun goes on in the stub */
 		return into == 0 ? site - s.head : rip;
 	if (into >= s.head)

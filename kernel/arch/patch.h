@@ -23,6 +23,8 @@
  *   J  `head` bytes of position-independent instructions, the syscall and the direct jump after it
  *      all move into the stub; nothing else leads to the syscall or the jump
  *   CPUID_INT3  0f a2 -> cc 90: cheap trap
+ *   CPUID_P  as P, and cc 90 at the site for whoever jumps there
+ *   CPUID_C  as C, for cpuid; nothing is ever about to return behind it, so any stub will do
  *   TRAP  known, but cannot be patched
  *
  * sigreturn (rt_sigreturn) sites are never in the table.
@@ -35,7 +37,8 @@ enum patch_class {
 	PATCH_C = 4,
 	PATCH_CPUID_INT3 = 5,
 	PATCH_J = 7,
-	PATCH_CPUID_P = 6, /* as P, for cpuid: 0f a2 stays in place */
+	PATCH_CPUID_P = 6,
+	PATCH_CPUID_C = 8,
 };
 
 struct patch_site {

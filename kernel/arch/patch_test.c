@@ -251,6 +251,65 @@ static void test_cpuid_int3(void **state)
 	patch_forget((u64)text, TEXT_SIZE);
 }
 
+/* Runs in a stub; a jump to the instruction itself still finds an int3. */
+static void test_cpuid_behind_what_moves(void **state)
+{
+	struct patch_site s = {.class = PATCH_CPUID_P, .head = 5};
+	struct user_regs regs = {.rax = 7};
+	u8 *code;
+
+	setup(state);
+	code = place(0x100, "\xb8\x04\x00\x00\x00\x0f\xa2\xc3", 8); /* mov $4,%eax; cpuid; ret */
+	s.address = (u64)code + 5;
+	assert_int_equal(apply(&s), 1);
+	assert_int_equal(run(code), 5);
+	assert_memory_equal(code + 5, "\xcc\x90\xc3", 3);
+	regs.rip = s.address + 1;
+	assert_true(patch_breakpoint(&regs));
+	assert_int_equal(regs.rax, 8);
+	assert_int_equal(regs.rip, s.address + 2);
+	assert_int_equal(patch_normalise((u64)area + 16), code);
+	assert_int_equal(patch_normalise((u64)area + 16 + 5), s.address);
+	patch_forget((u64)text, TEXT_SIZE);
+}
+
+static void test_cpuid_before_what_moves(void **state)
+{
+	struct patch_site s = {.class = PATCH_CPUID_C, .tail = 3};
+	u64 stub;
+	u8 *code;
+
+	setup(state);
+	stub = (u64)area + 16;
+	/* xor %eax,%eax; cpuid; add $2,%eax; ret */
+	code = place(0x100, "\x31\xc0\x0f\xa2\x83\xc0\x02\xc3", 8);
+	s.address = (u64)code + 2;
+	assert_int_equal(apply(&s), 1);
+	assert_int_equal(code[2], 0xe9);
+	assert_int_equal(run(code), 3);
+	/* Until it has been answered a signal sees the site, afterwards the stub. */
+	assert_int_equal(patch_normalise(stub + 7), s.address);
+	assert_int_equal(patch_normalise(stub + 13), stub + 13);
+	assert_int_equal(patch_normalise(stub + 16), stub + 16);
+	patch_forget((u64)text, TEXT_SIZE);
+}
+
+/* The answers of the real CPU are never seen, also where memory for stubs is short. */
+static void test_cpuid_without_stubs_traps(void **state)
+{
+	struct patch_site s[] = {{.class = PATCH_CPUID_P, .head = 5},
+				 {.class = PATCH_CPUID_C, .tail = 3}};
+	u8 *code;
+
+	setup(state);
+	code = place(0x100, "\xb8\x04\x00\x00\x00\x0f\xa2\x0f\xa2\x83\xc0\x02\xc3", 13);
+	s[0].address = (u64)code + 5;
+	s[1].address = (u64)code + 7;
+	assert_int_equal(patch_apply(s, 2, (u64)text, TEXT_SIZE, 0, 0), 2);
+	assert_memory_equal(code, "\xb8\x04\x00\x00\x00\xcc\x90\xcc\x90\x83", 10);
+	patch_forget((u64)text, TEXT_SIZE);
+}
+
 static void test_wrong_sites_stay(void **state)
 {
 	static const struct patch_site bad[] = {
@@ -262,6 +321,12 @@ static void test_wrong_sites_stay(void **state)
 		{.address = 0x105, .class = PATCH_P, .head = 4},
 		{.address = 0x105, .class = PATCH_C, .tail = 2},
 		{.address = 0x105, .class = PATCH_CPUID_INT3},
+		{.address = 0x105, .class = PATCH_CPUID_P, .head = 5},
+		{.address = 0x105, .class = PATCH_CPUID_C, .tail = 3},
+		{.address = 0x505, .class = PATCH_CPUID_P, .head = 4},
+		{.address = 0x505, .class = PATCH_CPUID_C, .tail = 2},
+		{.address = 0x505, .class = PATCH_CPUID_C, .tail = 16},
+		{.address = 0x505, .class = PATCH_C, .tail = 3},
 		{.address = 0x105, .class = PATCH_B, .pad = -2},
 		{.address = 0x105, .class = 77},
 		{.address = 0x205, .class = PATCH_A, .head = 5}, /* no syscall there */
@@ -275,6 +340,7 @@ static void test_wrong_sites_stay(void **state)
 	setup(state);
 	place(0x100, "\xb8\x27\x00\x00\x00\x0f\x05\xc3", 8);
 	place(0x300, "\xb8\x0f\x00\x00\x00\x0f\x05\xc3", 8);
+	place(0x500, "\xb8\x04\x00\x00\x00\x0f\xa2\xc3", 8);
 	place(0x400, "\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9);
 	memcpy(before, text, TEXT_SIZE);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -291,14 +357,16 @@ static void test_wrong_sites_stay(void **state)
 static void test_sites_at_the_edges_stay_inside(void **state)
 {
 	static const struct patch_site sites[] = {
-		{.class = PATCH_A, .head = 5},	 {.class = PATCH_A, .head = 7},
-		{.class = PATCH_P, .head = 5},	 {.class = PATCH_P, .head = 15},
-		{.class = PATCH_B, .pad = 2},	 {.class = PATCH_B, .pad = 127},
-		{.class = PATCH_B, .pad = -5},	 {.class = PATCH_B, .pad = -126},
-		{.class = PATCH_C, .tail = 3},	 {.class = PATCH_C, .tail = 15},
-		{.class = PATCH_J, .head = 8},	 {.class = PATCH_CPUID_P, .head = 15},
-		{.class = PATCH_J, .head = 255}, {.class = PATCH_P, .head = 255},
-		{.class = PATCH_C, .tail = 255}, {.class = PATCH_CPUID_INT3},
+		{.class = PATCH_A, .head = 5},	     {.class = PATCH_A, .head = 7},
+		{.class = PATCH_P, .head = 5},	     {.class = PATCH_P, .head = 15},
+		{.class = PATCH_B, .pad = 2},	     {.class = PATCH_B, .pad = 127},
+		{.class = PATCH_B, .pad = -5},	     {.class = PATCH_B, .pad = -126},
+		{.class = PATCH_C, .tail = 3},	     {.class = PATCH_C, .tail = 15},
+		{.class = PATCH_J, .head = 8},	     {.class = PATCH_CPUID_P, .head = 15},
+		{.class = PATCH_J, .head = 255},     {.class = PATCH_P, .head = 255},
+		{.class = PATCH_C, .tail = 255},     {.class = PATCH_CPUID_INT3},
+		{.class = PATCH_CPUID_C, .tail = 3}, {.class = PATCH_CPUID_C, .tail = 15},
+		{.class = PATCH_CPUID_P, .head = 5}, {.class = PATCH_CPUID_C, .tail = 255},
 	};
 	enum { ROOM = 256, SIZE = 0x1000 };
 	u8 before[TEXT_SIZE];
@@ -393,5 +461,7 @@ static void test_trapped_site_is_patched(void **state)
 }
 
 UNIT_TESTS(test_class_a, test_class_p, test_class_b, test_class_c_and_its_int3, test_class_j,
-	   test_cpuid_int3, test_wrong_sites_stay, test_sites_at_the_edges_stay_inside,
-	   test_overlapping_sites_are_not_both_patched, test_trapped_site_is_patched)
+	   test_cpuid_int3, test_cpuid_behind_what_moves, test_cpuid_before_what_moves,
+	   test_cpuid_without_stubs_traps, test_wrong_sites_stay,
+	   test_sites_at_the_edges_stay_inside, test_overlapping_sites_are_not_both_patched,
+	   test_trapped_site_is_patched)

@@ -72,7 +72,14 @@ static void plan_add(struct text_plan *plan, u64 at, u8 kind, u8 len)
 		s.class = PATCH_J;
 		s.head = len;
 		break;
-	case SITE_CPUID: s.class = PATCH_CPUID_INT3; break;
+	case SITE_CPUID:
+		s.class = len && len <= SITE_RELOCATE_MAX_CPUID ? PATCH_CPUID_C : PATCH_CPUID_INT3;
+		s.tail = s.class == PATCH_CPUID_C ? len : 0;
+		break;
+	case SITE_CPUID_P:
+		s.class = PATCH_CPUID_P;
+		s.head = len;
+		break;
 	default: return; /* traps; rdtsc needs no patch where the program may use it */
 	}
 	plan->sites[plan->count++] = s;
@@ -86,13 +93,15 @@ static bool site_is_inside(u64 at, u8 kind, u8 len, u64 size)
 	switch (kind) {
 	case SITE_SYSCALL_A:
 	case SITE_SYSCALL_P:
-	case SITE_SYSCALL_P_ONCE: before = len; break;
+	case SITE_SYSCALL_P_ONCE:
+	case SITE_CPUID_P: before = len; break;
 	case SITE_SYSCALL_B:
 		if ((s8)len > 120)
 			return false;
 		before = (s8)len < 0 ? (u64)(-(s8)len) : 0;
 		after = (s8)len < 0 ? 2 : (u64)len + 2 + 5;
 		break;
+	case SITE_CPUID:
 	case SITE_SYSCALL_C: after = 2 + len; break;
 	case SITE_SYSCALL_J:
 		before = len;

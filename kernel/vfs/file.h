@@ -73,7 +73,7 @@ int __must_check file_shared_object(struct file *f, struct mem_object **ret_obje
 /*
  * The call-site table of an ELF file in the authenticated image; see lib/secvol/sites_format.h.
  * All chunks in order without their heads: 8 bytes per site, file offset 6, kind 1, len 1. A table
- * of another version than SITES_VERSION is none.
+ * of a later version than SITES_VERSION is none.
  */
 struct file_sites {
 	u8 *bytes; /* kmalloc'ed, or NULL when there is none */

@@ -10,8 +10,8 @@
 
 #include "lib/base/types.h"
 
-/* A loader ignores a table of another version. */
-enum { SITES_VERSION = 1 };
+/* What is written. A loader ignores a table of a later version; 1 had no kinds above SITE_RDTSCP. */
+enum { SITES_VERSION = 2 };
 
 /*
  * The file offset is always that of the instruction itself. "Position-independent" bytes may be
@@ -58,15 +58,20 @@ enum site_kind {
 	SITE_CPUID = 16,
 	SITE_RDTSC = 17,
 	SITE_RDTSCP = 18,
+	/*
+	 * `cpuid` as P: the len (5..SITE_RELOCATE_MAX_CPUID) bytes before it. A jump to the instruction
+	 * itself may exist, so it becomes an int3 and a nop.
+	 */
+	SITE_CPUID_P = 19,
 };
 
-enum { SITE_RELOCATE_MAX = 24, SITE_RELOCATE_MAX_J = 8 };
+enum { SITE_RELOCATE_MAX = 24, SITE_RELOCATE_MAX_J = 8, SITE_RELOCATE_MAX_CPUID = 15 };
 
 /* Bytes of the instruction that a site of this kind names; 0 for an unknown kind. */
 static inline unsigned site_insn_size(u8 kind)
 {
 	if ((kind >= SITE_SYSCALL_A && kind <= SITE_SYSCALL_J) || kind == SITE_CPUID ||
-	    kind == SITE_RDTSC)
+	    kind == SITE_RDTSC || kind == SITE_CPUID_P)
 		return 2;
 	return kind == SITE_RDTSCP ? 3 : 0;
 }
@@ -87,6 +92,7 @@ static inline bool site_is_possible(u64 offset, u8 kind, u8 len)
 	case SITE_SYSCALL_TRAP: return len == 0;
 	case SITE_CPUID:
 	case SITE_RDTSC: return len == 0 || (len >= 3 && len <= SITE_RELOCATE_MAX);
+	case SITE_CPUID_P: return len >= 5 && len <= SITE_RELOCATE_MAX_CPUID && offset >= len;
 	case SITE_RDTSCP: return len == 0 || (len >= 2 && len <= SITE_RELOCATE_MAX);
 	default: return false;
 	}

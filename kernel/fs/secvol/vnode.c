@@ -405,7 +405,7 @@ static int sv_sites(struct vnode *v, struct file_sites *ret)
 	for (u32 chunk = 0;; chunk++) {
 		n = secvol_sites_read(volume_of(v)->sv, v->key, chunk, &version, sites,
 				      SECVOL_SITES_PER_CHUNK);
-		if (n <= 0 || n > SECVOL_SITES_PER_CHUNK || version != SITES_VERSION)
+		if (n <= 0 || n > SECVOL_SITES_PER_CHUNK || !version || version > SITES_VERSION)
 			break;
 		grown = krealloc(bytes, size + n * 8);
 		if (!grown) {
