@@ -157,14 +157,35 @@ static void exchange_enter(struct exchange *x, u64 at, u8 state, u64 copy)
 	x->count++;
 }
 
+static bool comes_back(const struct chunk *c, u32 i)
+{
+	return i < CHUNK_PAGES && !c->live[i] && c->state[i] && c->copy[i];
+}
+
+/* Those from `first` on: a call to the host for each would cost more than all else. Where they end. */
+static u32 expect_back(const struct chunk *c, u32 first)
+{
+	u32 end = first;
+
+	while (comes_back(c, end))
+		end++;
+	if (pages_expect_back(c->base + (u64)first * PAGE_SIZE, c->base + (u64)end * PAGE_SIZE))
+		panic("the host refuses memory that programs have already");
+	return end;
+}
+
 static void exchange_chunk(struct exchange *x, struct chunk *c)
 {
+	u32 expected = 0; /* pages before it have been expected back */
+
 	for (u32 i = 0; i < CHUNK_PAGES; i++) {
 		u8 mine = c->live[i], theirs = c->state[i];
 		u64 at = c->base + (u64)i * PAGE_SIZE, copy = c->copy[i];
 
 		if (!(mine | theirs))
 			continue;
+		if (i >= expected && comes_back(c, i))
+			expected = expect_back(c, i);
 		c->live[i] = 0;
 		c->state[i] = mine;
 		if (mine && theirs) {

@@ -153,13 +153,15 @@ void family_release(struct mm *mm, u64 start, u64 end)
 			at = until;
 			continue;
 		}
-		if (!family_is_in_place(mm->family, mm, NULL, at)) {
-			pages_release(at, at + PAGE_SIZE);
-			/* Another's page, absent or in a copy: it must not be reachable. */
-			if (pages_hide(at, at + PAGE_SIZE))
-				panic("the host refuses to take access away");
-		}
-		at += PAGE_SIZE;
+		while (at < until && family_is_in_place(mm->family, mm, NULL, at))
+			at += PAGE_SIZE;
+		start = at;
+		while (at < until && !family_is_in_place(mm->family, mm, NULL, at))
+			at += PAGE_SIZE;
+		/* Others' pages, absent or in copies: they must not be reachable. */
+		pages_release(start, at);
+		if (pages_hide(start, at))
+			panic("the host refuses to take access away");
 	}
 }
 

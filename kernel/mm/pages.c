@@ -537,14 +537,19 @@ int pages_protect(u64 start, u64 end, u32 prot)
 	return 0;
 }
 
+int pages_expect_back(u64 start, u64 end)
+{
+	int err = leaves_make(start, end);
+
+	return err ? err : set_protection(start, end, 0, 0, PAGE_READ | PAGE_WRITE);
+}
+
 int pages_put_back(u64 at, const void *bytes, u32 host_prot)
 {
 	u64 end = at + PAGE_SIZE;
-	int err = leaves_make(at, end);
+	int err = pages_expect_back(at, end);
 	u8 state;
 
-	if (!err)
-		err = set_protection(at, end, 0, 0, PAGE_READ | PAGE_WRITE);
 	if (err)
 		return err;
 	state = pages_state(at);

@@ -90,6 +90,8 @@ int __must_check pages_close(u64 start, u64 end, u32 prot);
  * for even beyond the limit: for pages that were paid for elsewhere until now.
  */
 int __must_check pages_put_back(u64 at, const void *bytes, u32 host_prot);
+/* For several such pages in a row: what they need of the host comes with one call. */
+int __must_check pages_expect_back(u64 start, u64 end);
 /* Changes the protection of the present pages. */
 int __must_check pages_protect(u64 start, u64 end, u32 prot);
 /* Present pages become absent, unreachable and zero, and are no longer paid for. */
