@@ -45,8 +45,12 @@ static s64 wait_here(u32 slot, u64 timeout_ns)
 	struct timespec until;
 	s64 ret = 0;
 
-	if (lies && __atomic_add_fetch(&seed, 1, __ATOMIC_RELAXED) % lies)
-		return seed & 1 ? -EINTR : 0;
+	if (lies) {
+		u32 chance = __atomic_add_fetch(&seed, 1, __ATOMIC_RELAXED);
+
+		if (chance % lies)
+			return chance & 1 ? -EINTR : 0;
+	}
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += timeout_ns == UINT64_MAX ? 60 : 0;
 	until.tv_nsec += timeout_ns == UINT64_MAX ? 0 : (long)timeout_ns;
