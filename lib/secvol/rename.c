@@ -62,9 +62,14 @@ static int rename_check(struct secvol *v, const struct place *a, const struct pl
 		err = check_not_below(v, b->dir->attr.obj, a->obj->attr.obj);
 	if (!err && flags & SECVOL_RENAME_EXCHANGE && sv_is_dir(b->obj))
 		err = check_not_below(v, a->dir->attr.obj, b->obj->attr.obj);
-	if (!err && b->obj && b->obj != a->obj && !(flags & SECVOL_RENAME_EXCHANGE))
-		err = sv_removable(v, b->obj, sv_is_dir(a->obj));
-	return err;
+	if (err || !b->obj || b->obj == a->obj || flags & SECVOL_RENAME_EXCHANGE)
+		return err;
+	/* A directory that has what is to be renamed: that comes before what kind either is. */
+	if (sv_is_dir(b->obj))
+		err = check_not_below(v, a->dir->attr.obj, b->obj->attr.obj);
+	if (err)
+		return err == -EINVAL ? -ENOTEMPTY : err;
+	return sv_removable(v, b->obj, sv_is_dir(a->obj));
 }
 
 static void moved(struct secvol *v, struct sv_inode_mem *i, struct sv_inode_mem *from,

@@ -8,7 +8,8 @@
  * address; there the hash authenticates and the cipher only hides.
  *
  * Ciphertext is copied to trusted memory before it is opened, and sealed there before it is copied
- * out: both directions read memory twice, and the host could change it in between.
+ * out: both directions read memory twice, and the host could change it in between. Where the store
+ * copies by itself (BS_CAP_PRIVATE_BUFFERS) its buffers are trusted, and neither copy is made here.
  */
 #include "lib/secvol/secvol_priv.h"
 
@@ -189,6 +190,7 @@ int sv_seal_blocks(struct secvol *v, u64 obj, u64 block, u32 count, const u8 *co
 {
 	struct aes_gcm_unit units[SV_SEAL_BATCH];
 	struct sv_aad aads[SV_SEAL_BATCH];
+	bool is_private = v->bs->caps & BS_CAP_PRIVATE_BUFFERS;
 	const struct aes_gcm *ctx = NULL;
 	bool is_private = v->bs->caps & BS_CAP_PRIVATE_BUFFERS;
 	int err;

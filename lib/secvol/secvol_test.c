@@ -174,6 +174,12 @@ static void renames(void **state)
 	assert_int_equal(secvol_rename(v, SECVOL_ROOT_OBJ, "other", 5, b, "file", 4, 0), 0);
 	assert_int_equal(secvol_rename(v, b, "file", 4, b, "file", 4, 0), 0);
 	assert_int_equal(secvol_rename(v, b, "none", 4, b, "file", 4, 0), -ENOENT);
+	/* Over the directory it is in, whatever it is. */
+	u64 d = make_dir(SECVOL_ROOT_OBJ, "d");
+	make_file(d, "f");
+	make_dir(d, "s");
+	assert_int_equal(secvol_rename(v, d, "f", 1, SECVOL_ROOT_OBJ, "d", 1, 0), -ENOTEMPTY);
+	assert_int_equal(secvol_rename(v, d, "s", 1, SECVOL_ROOT_OBJ, "d", 1, 0), -ENOTEMPTY);
 	reopen();
 	assert_int_equal(lookup(b, "file", &obj), 0);
 	assert_int_equal(obj, file);
