@@ -23,7 +23,7 @@ _occlum_image()
 	local keys="--sign-key --sign-tool --image-key --layer --snapshot --json"
 
 	if [ "$COMP_CWORD" = 2 ]; then
-		echo info ls cat extract diff verify snapshot scrub grow rotate label --help
+		echo info ls cat extract diff verify snapshot scrub grow rotate label keys --help
 		return
 	fi
 	case ${COMP_WORDS[2]} in
@@ -38,6 +38,13 @@ _occlum_image()
 		fi
 		;;
 	rotate) echo "$keys" finish ;;
+	keys)
+		if [ "$COMP_CWORD" = 3 ]; then
+			echo list add remove rewrap
+		else
+			echo "$keys"
+		fi
+		;;
 	*) echo "$keys" ;;
 	esac
 }

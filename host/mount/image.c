@@ -224,6 +224,7 @@ static const struct {
 	{"grow", image_grow, 1, 1, "<size>"},
 	{"rotate", image_rotate, 0, 1, "[finish]"},
 	{"label", image_label, 1, 1, "<text>"},
+	{"keys", image_keys, 1, 2, "list | add <key file> | remove <slot> | rewrap"},
 };
 
 static int usage(void)

@@ -25,6 +25,7 @@ int image_scrub(struct image_command *c);
 int image_grow(struct image_command *c);
 int image_rotate(struct image_command *c);
 int image_label(struct image_command *c);
+int image_keys(struct image_command *c);
 
 /* A JSON string of any bytes; those that are not UTF-8 text become \u00XX. */
 void print_json(const char *text, size_t len);

@@ -80,6 +80,7 @@ void secvol_info(struct secvol *v, struct secvol_info *info)
 	info->groups = v->ag_count;
 	info->group_log2 = v->ag_log2;
 	info->epoch = v->epoch;
+	info->slot = v->slot_index;
 	info->sessions = v->session_count;
 	info->newest_snapshot = v->snap_newest;
 	info->log_segments = v->log.segs.n;

@@ -141,6 +141,7 @@ int sv_keyslots_open(struct secvol *v, const struct sv_keyslot slots[4], u16 epo
 		if (!err) {
 			v->epoch = epoch;
 			v->slot_isvsvn = info.isvsvn;
+			v->slot_index = (u8)i;
 			return 0;
 		}
 	}

@@ -71,7 +71,7 @@ int secvol_slot_set(struct secvol *v, u32 index, const struct secvol_key_source 
 	if (!err && index >= SECVOL_KEY_SLOTS)
 		err = -EINVAL;
 	if (!err)
-		err = sv_keyslot_make(v, src, &slot);
+		err = sv_keyslot_make(v, src ? src : v->p.keys, &slot);
 	if (!err)
 		err = slot_replace(v, index, &slot);
 	return end(v, err);
@@ -156,6 +156,7 @@ static int rotate(struct secvol *v)
 	}
 	memset(v->slots, 0, sizeof(v->slots));
 	v->slots[0] = slot;
+	v->slot_index = 0;
 	err = sv_session_start(v);
 	if (!err)
 		err = sv_tree_dirty_all(v, &v->keys);

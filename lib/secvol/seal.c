@@ -190,7 +190,6 @@ int sv_seal_blocks(struct secvol *v, u64 obj, u64 block, u32 count, const u8 *co
 {
 	struct aes_gcm_unit units[SV_SEAL_BATCH];
 	struct sv_aad aads[SV_SEAL_BATCH];
-	bool is_private = v->bs->caps & BS_CAP_PRIVATE_BUFFERS;
 	const struct aes_gcm *ctx = NULL;
 	bool is_private = v->bs->caps & BS_CAP_PRIVATE_BUFFERS;
 	int err;

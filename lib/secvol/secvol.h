@@ -399,8 +399,8 @@ long __must_check secvol_sites_read(struct secvol *v, u64 obj, u32 chunk, u16 *r
 
 /* What each slot says of its key; type EMPTY where there is none. */
 long secvol_slots(struct secvol *v, struct secvol_slot_info info[SECVOL_KEY_SLOTS]);
-/* Wraps the volume's key for another source into a slot, in place of what is there. Not a revocation:
- * who had the old key may have kept the volume's. */
+/* Wraps the volume's key for a source (NULL: the one it was opened with) into a slot, in place of what is
+ * there. Not a revocation: who had the old key may have kept the volume's. */
 int __must_check secvol_slot_set(struct secvol *v, u32 index, const struct secvol_key_source *src);
 int __must_check secvol_slot_clear(struct secvol *v, u32 index); /* -EINVAL: the last one */
 
@@ -453,6 +453,7 @@ struct secvol_info {
 	s64 created;
 	u32 node_size, groups, group_log2;
 	u32 epoch, old_epochs, sessions;
+	u32 slot; /* the key slot that opened it */
 	u64 newest_snapshot; /* generation; 0: none */
 	u32 log_segments, log_blocks;
 	u32 delta_entries;

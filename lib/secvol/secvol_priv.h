@@ -225,6 +225,7 @@ struct secvol {
 	struct secvol_state making;	 /* of the commit being made */
 	struct secvol_anchored anchored; /* what the anchor holds */
 	u16 slot_isvsvn;		 /* of the key slot that opened, or was made */
+	u8 slot_index;			 /* which that is */
 	bool anchor_due;		 /* nothing was announced since the open */
 
 	/* snapshots */
