@@ -453,7 +453,7 @@ struct secvol_info {
 	s64 created;
 	u32 node_size, groups, group_log2;
 	u32 epoch, old_epochs, sessions;
-	u32 slot; /* the key slot that opened it */
+	u32 slot;	     /* the key slot that opened it */
 	u64 newest_snapshot; /* generation; 0: none */
 	u32 log_segments, log_blocks;
 	u32 delta_entries;
