@@ -135,12 +135,14 @@
 #define F_OFD_GETLK		 36
 #define F_OFD_SETLK		 37
 #define F_OFD_SETLKW		 38
+#define F_NOTIFY		 1026
 #define F_DUPFD_CLOEXEC		 1030
 #define F_SETPIPE_SZ		 1031
 #define F_GETPIPE_SZ		 1032
 #define F_ADD_SEALS		 1033
 #define F_GET_SEALS		 1034
 #define FD_CLOEXEC		 1
+#define DN_MULTISHOT		 0x80000000u
 #define F_RDLCK			 0
 #define F_WRLCK			 1
 #define F_UNLCK			 2

@@ -57,7 +57,8 @@ enum auxv_type {
 #define STACK_JITTER  KIB(8) /* of the first stack pointer, at random */
 #define FRAME_FIXED   1024   /* a signal frame without the extended state, rounded up */
 #define STACK_MIN     KIB(128)
-#define ARGS_FRACTION 4 /* argument strings and pointers may take a quarter of the stack */
+#define ARGS_FRACTION 4	       /* argument strings and pointers may take a quarter of the stack */
+#define ARGS_ALWAYS   KIB(128) /* or so much, when that is half of it at most */
 
 static const char platform[] = "x86_64";
 
@@ -191,7 +192,7 @@ int stack_build(struct process *p, struct mm *mm, const struct stack_request *r,
 	b.size = 8 + strlen(r->execfn) + 1 + a->size + sizeof(platform) + 16 + 32 +
 		 (a->argc + a->envc + 4) * 8 + sizeof(b.words);
 	b.size = ALIGN_UP(b.size, 16);
-	if (b.size > size / ARGS_FRACTION)
+	if (b.size > MAX(size / ARGS_FRACTION, MIN((u64)ARGS_ALWAYS, size / 2)))
 		return -E2BIG;
 	top = mm_map_stack(mm, size, prot);
 	if (top < 0)

@@ -257,6 +257,7 @@ static long fcntl_any(struct file *f, int fd, u32 command, u64 arg)
 	case F_OFD_SETLKW: return fcntl_lock(f, command, arg);
 	case F_GETOWN: return f->owner_pid;
 	case F_SETOWN: f->owner_pid = (s32)arg; return 0;
+	case F_NOTIFY: return arg & ~(u64)DN_MULTISHOT ? -EINVAL : 0; /* none is to be told */
 	case F_GETPIPE_SZ: return pipe_get_size(f);
 	case F_SETPIPE_SZ: return pipe_set_size(f, arg);
 	case F_GET_SEALS: return memfd_get_seals(f);

@@ -11,9 +11,8 @@
 #include "kernel/vfs/epoll.h"
 #include "lib/base/string.h"
 
-#define RLIMIT_NOFILE	 7
-#define EPOLL_EVENTS_MAX 1024 /* handed out by one call */
-#define NSEC		 1000000000ull
+#define RLIMIT_NOFILE 7
+#define NSEC	      1000000000ull
 
 static u64 deadline_after(u64 ns)
 {
@@ -151,8 +150,10 @@ long sys_ppoll(void __user *fds, u32 count, void __user *timeout, const void __u
 
 enum { SET_READ, SET_WRITE, SET_EXCEPT, SET_COUNT };
 
-#define IN_EVENTS  (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
-#define OUT_EVENTS (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
+#define EPOLL_EVENTS_SPARE 64
+
+#define IN_EVENTS	   (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
+#define OUT_EVENTS	   (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
 
 static const u32 set_events[SET_COUNT] = {IN_EVENTS, OUT_EVENTS, POLLPRI};
 
@@ -315,12 +316,13 @@ static long epoll_wait_user(int epfd, void __user *user, int count, u64 deadline
 	struct file *ep;
 	long ret;
 
-	if (count <= 0)
+	if (count <= 0 || (u64)count > INT32_MAX / sizeof(*events))
 		return -EINVAL;
-	count = MIN(count, EPOLL_EVENTS_MAX);
 	ep = arg_file(epfd);
 	if (!ep)
 		return -EBADF;
+	/* About as many as it watches; what is added meanwhile is told of by the next call. */
+	count = (int)MIN((u32)count, epoll_item_count(ep) + EPOLL_EVENTS_SPARE);
 	events = kmalloc(count * sizeof(*events));
 	ret = events ? epoll_wait(ep, events, count, deadline) : -ENOMEM;
 	if (ret > 0 && copy_to_user(user, events, ret * sizeof(*events)))

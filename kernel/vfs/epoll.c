@@ -103,6 +103,7 @@ static void item_free(struct epoll_item *it)
 	list_del(&it->host_node);
 	ep->host_count -= it->host_fd >= 0;
 	rb_erase(&ep->items, &it->node);
+	__atomic_sub_fetch(&ep->item_count, 1, __ATOMIC_RELAXED);
 	kfree(it);
 }
 
@@ -305,6 +306,7 @@ static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_e
 			       : &parent->left;
 	}
 	rb_insert(&ep->items, parent, link, &it->node);
+	__atomic_add_fetch(&ep->item_count, 1, __ATOMIC_RELAXED);
 	list_add_tail(&f->watchers, &it->file_node);
 	err = epoll_check_paths(ep, f);
 	if (err) {
@@ -423,6 +425,13 @@ static u32 collect(struct epoll *ep, struct abi_epoll_event *ret, u32 max)
 	list_splice_tail(&ep->ready, &todo);
 	spin_unlock(&ep->ready_lock);
 	return count;
+}
+
+u32 epoll_item_count(const struct file *epf)
+{
+	const struct epoll *ep = epf->priv;
+
+	return epf->ops == &epoll_ops ? __atomic_load_n(&ep->item_count, __ATOMIC_RELAXED) : 0;
 }
 
 long epoll_wait(struct file *epf, struct abi_epoll_event *ret, u32 max, u64 deadline)

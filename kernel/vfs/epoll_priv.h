@@ -13,6 +13,7 @@ struct epoll {
 	struct rb_root items;	 /* epoll_lock; struct epoll_item */
 	struct list_node hosts;	 /* epoll_lock: items over host descriptors */
 	u32 host_count;
+	u32 item_count;		 /* atomic; changes under epoll_lock */
 	struct list_node nested; /* epoll_lock: items over other instances, by host_node */
 	u64 asked;		 /* epoll_lock: by which round of questions to the host last */
 	u64 seen;		 /* epoll_lock: by which search last (epoll_paths.c) */

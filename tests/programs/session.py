@@ -104,6 +104,7 @@ SESSION = [
     row("sqlite-several", ["/usr/bin/bash", "/session/sqlite.sh"]),
     row("tmux", ["/usr/bin/bash", "/session/tmux.sh"], package="tmux"),
     row("setpriv", ["/usr/bin/bash", "/session/setpriv.sh"]),
+    row("limits", ["/usr/bin/bash", "/session/limits.sh"]),
     row("redis", package="redis-tools", custom=redis_from_host),
     *(stress(kind, 1) for kind in STRESSORS),
     *(stress(kind, 10, slow=True) for kind in STRESSORS),

@@ -162,6 +162,17 @@ static void partial_faults(void)
 	close(fd);
 }
 
+/* Taking a watch of a folder away works where there are none to be had. */
+static void no_watches(void)
+{
+	int fd = open(".", O_RDONLY);
+
+	CHECK_EQ(fcntl(fd, 1026 /* F_NOTIFY */, 0), 0);
+	CHECK_EQ(fcntl(fd, 1026, 0x80000000ul /* DN_MULTISHOT */), 0);
+	close(fd);
+	CHECK_ERRNO(fcntl(fd, 1026, 0), EBADF);
+}
+
 static void descriptors(void)
 {
 	int fd = open("dup", O_CREAT | O_RDWR | O_CLOEXEC, 0600), two, high;
@@ -197,6 +208,7 @@ static void all(void)
 	unlinked_files_live_on();
 	partial_faults();
 	descriptors();
+	no_watches();
 }
 
 static void on_the_root(void)

@@ -603,6 +603,35 @@ static void epoll_edges_of_pipes(void)
 	close(ep);
 }
 
-CHECK_MAIN(pipes, epoll_edges_of_pipes, pipe_opened_by_name, fifo_meetings, blocking_pipe, eventfds,
-	   polls, epolls, epoll_chains, epoll_width, epoll_lattice, epoll_nested_readiness,
-	   epoll_over_internet_sockets, epoll_exclusive, timerfds, timerfd_clocks)
+/* One call tells of all that is ready, as far as there is room for it. */
+static void epoll_tells_all(void)
+{
+	static struct epoll_event got[3000];
+	struct epoll_event event = {.events = EPOLLOUT};
+	struct rlimit old, wide;
+	int ep = epoll_create1(0), fds[1500], count = 0;
+
+	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+	wide = (struct rlimit){old.rlim_max < 2000 ? old.rlim_max : 2000, old.rlim_max};
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &wide), 0);
+	while (count < 1500 && (fds[count] = eventfd(0, 0)) >= 0) {
+		CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fds[count], &event), 0);
+		count++;
+	}
+	CHECK_EQ(count, 1500);
+	CHECK_EQ(epoll_wait(ep, got, 3000, 0), count);
+	CHECK_EQ(epoll_wait(ep, got, 7, 0), 7);
+	while (count > 2)
+		close(fds[--count]);
+	CHECK_EQ(epoll_wait(ep, got, 3000, 0), 2);
+	CHECK_ERRNO(epoll_wait(ep, got, 0x7fffffff, 0), EINVAL);
+	close(fds[0]);
+	close(fds[1]);
+	close(ep);
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+
+CHECK_MAIN(pipes, epoll_tells_all, epoll_edges_of_pipes, pipe_opened_by_name, fifo_meetings,
+	   blocking_pipe, eventfds, polls, epolls, epoll_chains, epoll_width, epoll_lattice,
+	   epoll_nested_readiness, epoll_over_internet_sockets, epoll_exclusive, timerfds,
+	   timerfd_clocks)
