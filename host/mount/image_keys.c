@@ -100,7 +100,7 @@ static int slot_number(const char *text, u32 *ret)
 static int remove_slot(struct secvol *sv, const char *text, u32 opened, bool json)
 {
 	struct secvol_slot_info slots[SECVOL_KEY_SLOTS];
-	u32 at;
+	u32 at = 0;
 	int err;
 
 	if (slot_number(text, &at))
@@ -114,10 +114,8 @@ static int remove_slot(struct secvol *sv, const char *text, u32 opened, bool jso
 	if (err)
 		return complain_errno(err, "cannot clear the slot");
 	if (!json)
-		inform("slot %u is empty; whoever had its key may have kept the volume's: occlum "
-		       "image "
-		       "rotate "
-		       "makes a new one",
+		inform("slot %u is empty; whoever had its key may have kept the volume's: "
+		       "occlum image rotate makes a new one",
 		       at);
 	return 0;
 }
