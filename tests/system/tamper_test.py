@@ -49,7 +49,7 @@ def check_flips(report, instance):
         ("the kernel's file header", kernel, 0x28, b"kernel image"),
         ("the kernel's file that is not loaded", kernel, os.path.getsize(kernel) - 20, b"kernel image"),
         ("the configuration", config, os.path.getsize(config) // 2, b"onfiguration"),
-        ("the image, in a file's data", largest, position(largest, b"probe: no such command"), b""),
+        ("the image, in a file's data", largest, position(largest, b"probe: no such command"), b"mount/__ROOT"),
         # A fresh image has its root in the second slot.
         ("the image's root", image[0], 4096 + 600, b"mount/__ROOT"),
         ("an unused root slot of the image", image[0], 600, b"mount/__ROOT"),
