@@ -59,6 +59,10 @@ def check_limits(report, configured):
             "/bin/probe", "map", "1")
     differs(report, configured, "resource_limits.kernel_space_heap_size", ("32MB", "64MB"),
             "/bin/busybox", "grep", "KernelHeapTotal", "/proc/meminfo")
+    differs(report, configured, "resource_limits.user_space_max_size", ("300MB", "600MB"),
+            "/bin/busybox", "grep", "MemTotal", "/proc/meminfo")
+    differs(report, configured, "resource_limits.kernel_space_heap_max_size", ("32MB", "64MB"),
+            "/bin/busybox", "grep", "KernelHeapTotal", "/proc/meminfo")
     differs(report, configured, "resource_limits.max_num_of_threads", (16, 32),
             "/bin/probe", "threads")
     differs(report, configured, "process.default_stack_size", ("4MB", "8MB"), "/bin/probe", "limits")
