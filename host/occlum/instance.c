@@ -24,12 +24,15 @@ int instance_need_initialized(void)
 
 int instance_need_built(void)
 {
+	static const char *const folders[] = {"build", "build/lib", "run", "run/mount"};
 	int err = instance_need_initialized();
 
 	if (err)
 		return err;
-	if (access("run/mount", X_OK) < 0 && errno == EACCES)
-		return complain_errno(errno, "cannot look into 'run'");
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		if (access(folders[i], X_OK) < 0 && errno == EACCES)
+			return complain_errno(errno, "cannot look into '%s'", folders[i]);
+	}
 	if (dir_exists("run/mount/__ROOT") && file_exists(INSTANCE_SIGNED) &&
 	    file_exists(INSTANCE_CONFIG))
 		return 0;

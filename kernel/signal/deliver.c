@@ -97,12 +97,16 @@ static int next_signal(struct thread *t, struct signal_info *info, struct sigact
 	return signo;
 }
 
-static void take_default_action(struct thread *t, int signo)
+static void take_default_action(struct thread *t, const struct signal_info *info,
+				const struct user_regs *regs)
 {
 	struct process *p = t->process;
+	int signo = info->signo;
 
-	if (!(SIG_BIT(signo) & SIGNALS_STOP))
+	if (!(SIG_BIT(signo) & SIGNALS_STOP)) {
+		signal_log_death(info, regs);
 		process_exit_group(signo);
+	}
 	/* Nobody could continue it: all but SIGSTOP do nothing then. */
 	if (signo != SIGSTOP && tty_stop_is_final())
 		return;
@@ -171,7 +175,7 @@ void signal_deliver(struct user_regs *regs)
 			continue;
 		}
 		if (action.handler == SIG_DFL_ADDRESS)
-			take_default_action(t, signo);
+			take_default_action(t, &info, regs);
 		else
 			run_handler(t, regs, &info, &action);
 	}

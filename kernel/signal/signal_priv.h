@@ -13,6 +13,9 @@ struct sigqueue {
 #define SIGNALS_SYNCHRONOUS                                                                        \
 	(SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGILL) | SIG_BIT(SIGTRAP) |                 \
 	 SIG_BIT(SIGFPE) | SIG_BIT(SIGSYS))
+#define SIGNALS_CORE                                                                               \
+	(SIGNALS_SYNCHRONOUS | SIG_BIT(SIGABRT) | SIG_BIT(SIGQUIT) | SIG_BIT(SIGXCPU) |            \
+	 SIG_BIT(SIGXFSZ))
 #define SIGNALS_STOP	    (SIG_BIT(SIGSTOP) | SIG_BIT(SIGTSTP) | SIG_BIT(SIGTTIN) | SIG_BIT(SIGTTOU))
 #define SIGNALS_UNBLOCKABLE (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
 
@@ -25,6 +28,9 @@ int signal_dequeue_locked(struct thread *t, sigset_k set, struct signal_info *re
 /* Builds the handler's frame and points *regs at it; -EFAULT when the stack cannot take it. */
 int __must_check signal_frame_push(struct user_regs *regs, const struct signal_info *info,
 				   const struct sigaction_k *action, sigset_k old_mask);
+
+/* Where the program is that dies of this signal: one line, of debuggable instances only. */
+void signal_log_death(const struct signal_info *info, const struct user_regs *regs);
 
 /* The process dies or is stopped by the default action of `info`, and who waits is told. */
 void signal_stop_process(struct process *p, int signo); /* process.lock held */

@@ -46,6 +46,13 @@ def check_status(report, instance):
     with report.case("at log level error one line tells registers, module and offset"):
         done = instance.run("/bin/probe", "fault", "8", env={"OCCLUM_LOG_LEVEL": "error"})
         expect(b"probe+0x" in done.stderr and b"rip" in done.stderr.lower(), describe(done))
+        expect(done.stderr.count(b"dies of SIGSEGV") == 1, describe(done))
+    with report.case("so it is when a program aborts"):
+        done = instance.run("/bin/probe", "die", str(int(signal.SIGABRT)), env={"OCCLUM_LOG_LEVEL": "error"})
+        expect(done.stderr.count(b"dies of SIGABRT") == 1 and b" rip 0x" in done.stderr, describe(done))
+    with report.case("and not when somebody ends it"):
+        done = instance.run("/bin/probe", "die", str(int(signal.SIGTERM)), env={"OCCLUM_LOG_LEVEL": "error"})
+        expect(b"dies of" not in done.stderr, describe(done))
 
 
 def check_fork(report, instance):
