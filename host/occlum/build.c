@@ -29,9 +29,10 @@
 
 static int digest_tree(const char *path, u8 digest[32])
 {
-	int err = tree_digest(path, digest);
+	char where[PATH_MAX];
+	int err = tree_digest(path, digest, where);
 
-	return err < 0 ? complain_errno(err, "cannot look at all of '%s'", path) : 0;
+	return err < 0 ? complain_errno(err, "cannot look at '%s'", where[0] ? where : path) : 0;
 }
 
 static int look_at_tree(const char *path, u8 digest[32])

@@ -391,6 +391,7 @@ struct seen {
 struct digester {
 	struct sha256 s;
 	bool is_look; /* leave out what a faithful copy of the tree has not */
+	char *where;  /* PATH_MAX: what could not be looked at, put together on the way back */
 };
 
 static int compare_names(const void *a, const void *b)
@@ -490,7 +491,7 @@ static int digest_link(struct digester *d, int at, const char *name)
 	return 0;
 }
 
-static int digest_at(struct digester *d, int at, const char *name, int depth)
+static int digest_one(struct digester *d, int at, const char *name, int depth)
 {
 	struct stat st;
 	struct seen seen;
@@ -524,9 +525,32 @@ static int digest_at(struct digester *d, int at, const char *name, int depth)
 	return 0; /* a link's target cannot change without its inode */
 }
 
-static int digest_whole(const char *path, bool is_look, u8 digest[32])
+/* Puts `name` before what is there. */
+static void put_before(char *where, const char *name)
 {
-	struct digester d = {.is_look = is_look};
+	size_t rest = strlen(where), len = strlen(name), slash = rest > 0;
+
+	if (len + slash + rest >= PATH_MAX)
+		return;
+	memmove(where + len + slash, where, rest + 1);
+	memcpy(where, name, len);
+	if (slash)
+		where[len] = '/';
+}
+
+static int digest_at(struct digester *d, int at, const char *name, int depth)
+{
+	int err = digest_one(d, at, name, depth);
+
+	if (err)
+		put_before(d->where, name);
+	return err;
+}
+
+static int digest_whole(const char *path, bool is_look, u8 digest[32], char *ret_where)
+{
+	char where[PATH_MAX] = "";
+	struct digester d = {.is_look = is_look, .where = where};
 	int err;
 
 	sha256_init(&d.s);
@@ -534,15 +558,17 @@ static int digest_whole(const char *path, bool is_look, u8 digest[32])
 	if (err == -ENOENT && !file_exists(path))
 		err = 0;
 	sha256_final(&d.s, digest);
+	if (ret_where)
+		memcpy(ret_where, where, sizeof(where));
 	return err;
 }
 
-int tree_digest(const char *path, u8 digest[32])
+int tree_digest(const char *path, u8 digest[32], char *ret_where)
 {
-	return digest_whole(path, false, digest);
+	return digest_whole(path, false, digest, ret_where);
 }
 
 int tree_look(const char *path, u8 digest[32])
 {
-	return digest_whole(path, true, digest);
+	return digest_whole(path, true, digest, NULL);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,16 @@
 
 extern char **environ;
 
+/* As far as the host knows it is not the program that is missing. */
+static bool is_in_image(const char *path)
+{
+	char in_image[PATH_MAX];
+	struct stat st;
+	int n = snprintf(in_image, sizeof(in_image), "image%s", path);
+
+	return n > 0 && (size_t)n < sizeof(in_image) && stat(in_image, &st) == 0;
+}
+
 /*
  * Why the enclave would not start the program. It has explained EPERM itself, with its settings, and
  * which file system was changed or is damaged.
@@ -34,6 +45,10 @@ static void explain(int error, const char *path)
 {
 	if (path[0] != '/')
 		complain("'%s' is not an absolute path inside the instance", path);
+	else if (error == ENOENT && is_in_image(path))
+		complain("cannot run '%s': its loader or interpreter is not in the image, or it is "
+			 "newer than the last `occlum build`",
+			 path);
 	else if (error != EPERM && error != EBADMSG && error != EUCLEAN)
 		complain_errno(error, "cannot run '%s'", path);
 }

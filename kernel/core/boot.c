@@ -130,7 +130,7 @@ static int config_load(const struct boot_info *info)
 	sha256(bytes, size, digest);
 	if (!crypto_equal(digest, m->config_sha256, sizeof(digest))) {
 		log_always("the configuration of the instance was changed after `occlum build`: "
-			   "its SHA-256 differs from the measured one");
+			   "its SHA-256 differs from the measured one; run it again");
 		err = -EBADMSG;
 		goto out_free;
 	}

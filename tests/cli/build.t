@@ -195,6 +195,9 @@ build
 $ cd .. && mkdir nobody && chmod 777 nobody && cd nobody && as_nobody occlum new inst >/dev/null && cd inst && chmod 000 image/etc/passwd && as_nobody occlum build --sgx-mode SIM 2>&1 >/dev/null; ls -A | grep build; ls -A build
 occlum: build: cannot open 'image/etc/passwd': Permission denied
 build
+$ chmod 644 image/etc/passwd && mkdir -p image/root/a/closed && chown 65534 image/root/a/closed && chmod 000 image/root/a/closed && as_nobody occlum build --sgx-mode SIM
+! occlum: build: cannot look at 'image/root/a/closed': Permission denied
+[1]
 
 # On a terminal a bar shows how far the image is and vanishes; elsewhere there is none.
 $ cd $SCRATCH/inst && head -c 40000000 /dev/urandom > image/root/large && on_terminal occlum build --sgx-mode SIM --force > ../shown; awk -F '[][]' '/%/ { p = $3 + 0; if (p < last || length($2) != 40) print "odd: " $0; last = p; n++ } END { print (n > 10 ? "a bar" : "no bar") }' ../shown; tail -n 1 ../shown

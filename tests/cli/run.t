@@ -66,6 +66,12 @@ EXAMPLE=1
 $ (for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do export BIG$i=$(head -c 100000 /dev/zero | tr '\0' x); done; EXAMPLE=1 occlum run /bin/busybox env | grep -E 'EXAMPLE|BIG')
 EXAMPLE=1
 
+# The program is there and what it names is not.
+$ printf '#!/bin/nosuch\n' > image/bin/script && chmod 755 image/bin/script && occlum build --sgx-mode SIM >/dev/null 2>&1 && occlum run /bin/script
+! occlum: run: cannot run '/bin/script': its loader or interpreter is not in the image, or it is newer than the last `occlum build`
+[127]
+$ rm image/bin/script && occlum build --sgx-mode SIM >/dev/null 2>&1
+
 # Running what is older than its sources warns.
 $ touch image/root/new && occlum run /bin/busybox true
 ! occlum: run: warning: changed since the last `occlum build`: image; running what was built then
@@ -125,7 +131,7 @@ hello
 $ grep -c busybox build/mount/__ROOT/* | cut -d: -f2 | sort -u
 0
 $ occlum gen-image-key ../key2 && mv build/initfs ../initfs && occlum build --sgx-mode SIM --image-key ../key2 --buildin-image-key >/dev/null 2>&1 && rm -r build/initfs && mv ../initfs build/ && occlum run /bin/busybox echo hello
-! occlum: The file system build/initfs/__ROOT was changed by someone: a digest or tag does not fit (error 74).
+! occlum: The file system build/initfs/__ROOT was changed by someone: a digest or tag does not fit; `occlum build --force` makes it anew (error 74).
 [1]
 
 # A wrong key, a key that is none.

@@ -234,15 +234,26 @@ static void explain(const struct volume *vol, int err)
 				"signer, product, config id or machine, or is another kind of "
 				"volume";
 		break;
-	case EBADMSG: why = "was changed by someone: a digest or tag does not fit"; break;
-	case EUCLEAN: why = "is not a volume, or is damaged"; break;
+	case EBADMSG:
+		why = vol->is_image ? "was changed by someone: a digest or tag does not fit; "
+				      "`occlum build --force` makes it anew"
+				    : "was changed by someone: a digest or tag does not fit";
+		break;
+	case EUCLEAN:
+		why = vol->is_image ? "is not a volume, or is damaged; `occlum build --force` "
+				      "makes it anew"
+				    : "is not a volume, or is damaged";
+		break;
 	case ESTALE:
 		why = vol->anchor.arg
 			      ? "is not the state that its anchor knows: an older one was "
 				"put back, or the anchor's record is gone"
 			      : "was made over another image; occlum build --reset removes it";
 		break;
-	case ENOENT: why = "does not exist and may not be created"; break;
+	case ENOENT:
+		why = vol->is_image ? "is not there; `occlum build --force` makes it anew"
+				    : "does not exist and may not be created";
+		break;
 	case ENOKEY:
 		why = vol->is_image
 			      ? "is encrypted and init gave no image key"
