@@ -100,6 +100,11 @@ bool mm_is_shared(struct mm *mm)
 	return __atomic_load_n(&mm->processes, __ATOMIC_ACQUIRE) > 1;
 }
 
+bool mm_is_entered(struct mm *mm)
+{
+	return __atomic_load_n(&mm->processes, __ATOMIC_ACQUIRE);
+}
+
 void mm_release_heap(struct mm *mm)
 {
 	u64 start = mm->brk_start, end = mm->brk_end;

@@ -22,8 +22,9 @@ void mm_put(struct mm *mm); /* the last put unmaps all */
  * runs in its parent's. Each says so when it begins and, before its put, when it ends.
  */
 void mm_enter(struct mm *mm);
-bool mm_leave(struct mm *mm);	  /* true: it was the last */
-bool mm_is_shared(struct mm *mm); /* more than one process runs in it */
+bool mm_leave(struct mm *mm);	   /* true: it was the last */
+bool mm_is_shared(struct mm *mm);  /* more than one process runs in it */
+bool mm_is_entered(struct mm *mm); /* at least one does */
 /*
  * fork: a copy of the current address space, at the same addresses; turn.h. mm_retire_member() is
  * the end of it: by its last thread, or by its parent when it never ran. What has no family is left

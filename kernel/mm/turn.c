@@ -332,7 +332,11 @@ void turn_checkpoint(void)
 bool turn_borrow(struct mm *mm, struct mm **ret_own)
 {
 	*ret_own = current_thread()->turn_mm;
-	if (*ret_own == mm || likely(!family_of(mm)))
+	/*
+	 * Without a family it may come to one at any moment: whoever forks waits only for those that
+	 * count. Not so where nobody runs yet, as in the memory that exec fills, or any more.
+	 */
+	if (*ret_own == mm || (!mm_is_entered(mm) && !family_of(mm)))
 		return false;
 	turn_detach();
 	turn_attach(mm);

@@ -32,8 +32,9 @@ bool turn_is_shared(const struct mm *mm);
 void turn_checkpoint(void);
 
 /*
- * The current thread is about to read or write memory of mm: if that belongs to a family and is not
- * its own, it is inside that one instead of its own until turn_return(*ret_own). False: nothing to do.
+ * The current thread is about to read or write memory of mm: if that is not its own, and its pages
+ * may be exchanged meanwhile, it is inside that one instead of its own until turn_return(*ret_own).
+ * False: nothing to do.
  */
 bool turn_borrow(struct mm *mm, struct mm **ret_own) __must_check;
 void turn_return(struct mm *own);
