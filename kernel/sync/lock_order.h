@@ -124,6 +124,18 @@ static inline void assert_may_sleep(void)
 {
 }
 #else
+#define HELD_MAX 32
+struct held_locks {
+	u32 count;
+	bool is_below_object;
+	struct {
+		enum lock_rank rank;
+		const void *lock;
+	} locks[HELD_MAX];
+};
+/* What the current thread holds. Weak: where a thread of the kernel is none of the host's. */
+struct held_locks *lock_order_held(void);
+
 /* The current thread is about to wait for such a lock; has it; gives it up. */
 void lock_order_check(enum lock_rank rank);
 void lock_order_push(enum lock_rank rank, const void *lock);

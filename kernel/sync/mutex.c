@@ -22,7 +22,9 @@ enum {
 	MUTEX_CONTENDED = 2, /* held, and somebody may wait */
 };
 
+#ifndef SPINS_BEFORE_PARK /* the explorer of schedules has its own */
 #define SPINS_BEFORE_PARK 100
+#endif
 
 struct lock_waiter {
 	struct list_node node;
