@@ -27,6 +27,7 @@
 #define RANDOM_RUNS	 100
 #define RANDOM_RUNS_LONG 5000
 #define SCHEDULES_LONG	 200000 /* of one case */
+#define SCHEDULES_FEW	 1000
 
 static const struct test_case *current_case;
 
@@ -183,7 +184,7 @@ static void add_all(bool is_long)
 {
 	const struct search all = {.preemptions = PREEMPTIONS,
 				   .schedules_max = is_long ? SCHEDULES_LONG : 0},
-			    fewer = {.preemptions = 1};
+			    fewer = {.preemptions = 1, .schedules_max = SCHEDULES_FEW};
 
 	for (u32 i = 0; i < test_case_count; i++) {
 		const struct test_case *c = &test_cases[i];
