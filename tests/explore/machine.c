@@ -31,6 +31,7 @@
 #include "kernel/mm/zone.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/park.h"
+#include "kernel/sched/sched_priv.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sync/lock_order.h"
 #include "kernel/sync/spinlock.h"
@@ -170,6 +171,25 @@ void spin_lock_slow(struct spinlock *lock)
 	do
 		(void)fiber_wait(lock_is_free, &lock->locked, NO_DEADLINE);
 	while (!spin_try(lock));
+}
+
+/* Looking for a wake-up before sleeping is sleeping that takes less time: there is none here. */
+void look_count_awake(const struct thread *t, s32 change)
+{
+}
+
+s32 look_awake(void)
+{
+	return 0;
+}
+
+bool look_may_begin(struct thread *t)
+{
+	return false;
+}
+
+void look_for_token(struct thread *t, u64 deadline, bool interruptible)
+{
 }
 
 /* A copy may meet anything between two of its bytes. */
