@@ -235,7 +235,7 @@ static void storage(void)
 
 	printf("secvol_kib_per_4k_fsync %.1f KiB, %.2f flushes (goal 12, 1)\n", small, f1);
 	printf("secvol_fsync_1tib_to_1gib %.2f (goal 1.05)\n", large / small);
-	printf("secvol_write_amplification_random %.2f, 1 GiB set (goal 1.50 for 10 GiB)\n",
+	printf("secvol_write_amplification_random %.2f times, 1 GiB set (goal 1.50 for 10 GiB)\n",
 	       amplification(true));
 	printf("secvol_write_amplification_sequential %.3f (goal 1.02)\n", amplification(false));
 	mount_cost(GIB(1) / 4096, ms);
