@@ -104,8 +104,10 @@ static int create_secret(char *path, struct enclave_error *error)
 	fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
 	if (fd < 0) {
 		err = -errno;
-		enclave_error_set(error, "cannot create the simulation's key '%s': %s", path,
-				  strerror(-err));
+		enclave_error_set(error,
+				  "cannot create the simulation's key '%s': %s; name a place that "
+				  "can be written by HOME, XDG_STATE_HOME or OCCLUM_SIM_KEY",
+				  path, strerror(-err));
 		return err;
 	}
 	if (getrandom(secret, sizeof(secret), 0) != SIM_ROOT_SIZE ||

@@ -268,6 +268,8 @@ static int remove_at(int at, const char *name, int depth)
 	dir = open_dir(at, name);
 	if (!dir)
 		return -errno;
+	/* It goes, so that it may not be written to is no reason; where this fails, the next step says why. */
+	(void)fchmod(dirfd(dir), 0700);
 	while (err == 0 && (child = next_name(dir)) != NULL)
 		err = remove_at(dirfd(dir), child, depth + 1);
 	if (err == 0 && errno != 0)
