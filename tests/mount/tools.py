@@ -85,10 +85,11 @@ def check_completion(report, instance):
         expect(complete(instance, "image", "") == set(known) | {"--help"}, complete(instance, "image", ""))
         general = options_of(text.split("\n\n")[0])
         for name, arguments in known.items():
-            offered = complete(instance, "image", name, *(["list"] if name == "snapshot" else []), "-")
+            offered = complete(instance, "image", name, *(["list"] if name in ("snapshot", "keys") else []), "-")
             wanted = (general | options_of(arguments)) - ({"--json"} if name == "cat" else set())
             expect(offered == wanted, f"{name}: {sorted(offered)} instead of {sorted(wanted)}")
         expect(complete(instance, "image", "snapshot", "") == {"list", "create", "delete", "rollback"}, "snapshot")
+        expect(complete(instance, "image", "keys", "") == {"list", "add", "remove", "rewrap"}, "keys")
     with report.case("completion: values of options"):
         for words, wanted in ((("mount", "--layer", ""), {"ro", "rw"}), (("build", "--sgx-mode", ""), {"HW", "SIM"}),
                               (("build", "--enable-edmm", ""), {"Y", "N"}), (("image", "rotate", "f"), {"finish"}),
