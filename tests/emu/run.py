@@ -285,9 +285,9 @@ def million(machine, report, long_run):
     """Interrupts at arbitrary instructions, until there were a million."""
     steps = [
         ["/bin/inside", "faults", "20"],
-        ["/bin/inside", "work", "100000"],
-        ["/bin/inside", "marked", "100"],
-        ["/bin/inside", "memory", "4"],
+        ["/bin/inside", "work", "30000"],
+        ["/bin/inside", "marked", "30"],
+        ["/bin/inside", "memory", "2"],
         ["/bin/busybox", "sha256sum", "/data/blob"],
         ["/bin/hello", "x"],
         ["/bin/forks", "4" if long_run else "1"],
