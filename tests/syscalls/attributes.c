@@ -217,9 +217,9 @@ static void statistics(void)
 	close(fd);
 }
 
-static void sealed(void)
+static void in_folder(const char *folder)
 {
-	enter_fresh_folder(access("/root", W_OK) ? "." : "/root");
+	enter_fresh_folder(folder);
 	modes();
 	owners();
 	times_of_files();
@@ -229,16 +229,14 @@ static void sealed(void)
 	statistics();
 }
 
+static void sealed(void)
+{
+	in_folder(access("/root", W_OK) ? "." : "/root");
+}
+
 static void in_memory(void)
 {
-	enter_fresh_folder("/tmp");
-	modes();
-	owners();
-	times_of_files();
-	by_name();
-	by_link();
-	by_descriptor();
-	statistics();
+	in_folder("/tmp");
 }
 
 CHECK_MAIN(sealed, in_memory)
