@@ -49,13 +49,14 @@ static const char *const libraries[] = {
 #define GLIBC_LOADER "lib64/ld-linux-x86-64.so.2"
 #define MUSL_LOADER  "lib/ld-musl-x86_64.so.1"
 
-static int copy_from_host(const char *relative, mode_t mode)
+/* To the same place below `tree`. */
+static int copy_from_host(const char *relative, const char *tree, mode_t mode)
 {
 	char from[PATH_MAX], to[PATH_MAX], *slash;
 	int err = path_join(from, sizeof(from), "", relative);
 
 	if (err == 0)
-		err = path_join(to, sizeof(to), "image", relative);
+		err = path_join(to, sizeof(to), tree, relative);
 	if (err < 0)
 		return complain_errno(err, "cannot copy '/%s'", relative);
 	slash = strrchr(to, '/');
@@ -83,7 +84,7 @@ static int copy_library(const char *name)
 
 		if (path_join(relative, sizeof(relative), library_dirs[i], name) == 0 &&
 		    host_has(relative))
-			return copy_from_host(relative, 0755);
+			return copy_from_host(relative, "image", 0755);
 	}
 	return 0; /* the host's own programs do without it */
 }
@@ -94,7 +95,7 @@ static int copy_glibc(void)
 		warn("the host has no /%s; the image gets no glibc", GLIBC_LOADER);
 		return 0;
 	}
-	if (copy_from_host(GLIBC_LOADER, 0755))
+	if (copy_from_host(GLIBC_LOADER, "image", 0755))
 		return 1;
 	for (size_t i = 0; i < ARRAY_SIZE(libraries); i++) {
 		if (copy_library(libraries[i]))
@@ -110,7 +111,7 @@ static int copy_musl(void)
 
 	if (!host_has(MUSL_LOADER))
 		return 0;
-	if (copy_from_host(MUSL_LOADER, 0755))
+	if (copy_from_host(MUSL_LOADER, "image", 0755))
 		return 1;
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
 		if (symlink("ld-musl-x86_64.so.1", links[i]) < 0)
@@ -141,9 +142,8 @@ static int write_texts(void)
 		if (err < 0)
 			return complain_errno(err, "cannot write '%s'", texts[i].path);
 	}
-	if (host_has("etc/localtime"))
-		return copy_from_host("etc/localtime", 0644);
-	return 0;
+	return host_has("etc/localtime") && (copy_from_host("etc/localtime", "image", 0644) ||
+					     copy_from_host("etc/localtime", "initfs", 0644));
 }
 
 static int copy_own(void)

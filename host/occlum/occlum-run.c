@@ -56,6 +56,7 @@ static void explain(int error, const char *path)
 static int status_of(int error)
 {
 	switch (error) {
+	case E2BIG:
 	case EACCES:
 	case EISDIR:
 	case ELIBBAD:

@@ -467,7 +467,7 @@ static int check_file(struct file *file, struct map_request *r)
 	return 0;
 }
 
-static int shared_object(struct map_request *r, struct mem_object **ret)
+static int shared_object(struct mm *mm, struct map_request *r, struct mem_object **ret)
 {
 	u64 end;
 	int err;
@@ -477,11 +477,14 @@ static int shared_object(struct map_request *r, struct mem_object **ret)
 		r->offset = 0;
 		return *ret ? 0 : -ENOMEM;
 	}
-	if (!kernel_config()->enable_posix_shm)
-		return -ENODEV;
 	if (__builtin_add_overflow(r->offset, r->size, &end))
 		return -EOVERFLOW;
 	err = file_shared_object(r->file, ret);
+	if (!err && !kernel_config()->enable_posix_shm &&
+	    object_is_mapped_by_others(*ret, mm, r->prot & PROT_WRITE)) {
+		mem_object_put(*ret);
+		return -ENODEV;
+	}
 	/* Asked once the object is held: from then on nobody can seal it against writing. */
 	if (err || !file_is_sealed(r->file))
 		return err;
@@ -625,7 +628,7 @@ long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct f
 			return ret;
 	}
 	if ((flags & MAP_TYPE) != MAP_PRIVATE) {
-		ret = shared_object(&r, &object);
+		ret = shared_object(mm, &r, &object);
 		if (ret)
 			return ret;
 		r.object = object;

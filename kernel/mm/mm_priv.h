@@ -171,6 +171,8 @@ int __must_check mm_populate_locked(struct mm *mm, u64 at, u64 end, u32 access, 
 int __must_check object_place(struct mem_object *o, u64 want, u64 room, u64 *ret_base);
 void object_link(struct vma *v);
 void object_unlink(struct vma *v);
+/* Whether a mapping of another address space can write to the object, or only read it if `is_written`. */
+bool object_is_mapped_by_others(struct mem_object *o, const struct mm *mm, bool is_written);
 int __must_check object_protect(struct vma *v, u64 start, u64 end);
 /* Fills around `at`, which must lie within the object (else -EIO), in [start, end). */
 int __must_check object_populate(struct vma *v, u64 at, u64 start, u64 end, u32 access);

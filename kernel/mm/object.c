@@ -153,6 +153,18 @@ void object_link(struct vma *v)
 	mutex_unlock(&v->object->lock);
 }
 
+bool object_is_mapped_by_others(struct mem_object *o, const struct mm *mm, bool is_written)
+{
+	const struct vma *v;
+	bool found = false;
+
+	mutex_lock(&o->lock);
+	list_for_each_entry (v, &o->mappings, object_node)
+		found |= v->mm != mm && (is_written || pages_effective(v->prot) & PAGE_WRITE);
+	mutex_unlock(&o->lock);
+	return found;
+}
+
 void object_unlink(struct vma *v)
 {
 	struct mem_object *o = v->object;

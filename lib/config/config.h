@@ -138,7 +138,7 @@ struct occlum_config {
 
 	/* feature */
 	bool strict_memory;    /* munmap always removes access at once */
-	bool enable_posix_shm; /* file-backed MAP_SHARED is really shared */
+	bool enable_posix_shm; /* several processes may have one file mapped MAP_SHARED */
 
 	u32 env_default_count;
 	const char *env_default[CONFIG_ENV_MAX]; /* "NAME=value" */

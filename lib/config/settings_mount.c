@@ -445,6 +445,11 @@ static int fill_mount(struct reader *r, const struct entry *e, struct config_mou
 {
 	m->cache_size = e->options.cache_size;
 	m->may_exec = e->options.exec;
+	if (e->source && e->type != CONFIG_FS_HOSTFS && e->type != CONFIG_FS_SEFS)
+		return reader_fail(
+			r, e->at, "mount",
+			"'%s' has a source, which its type does not use; remove 'source'",
+			e->target);
 	switch (e->type) {
 	case CONFIG_FS_UNIONFS: return read_layers(r, e, m);
 	case CONFIG_FS_HOSTFS:
@@ -462,7 +467,7 @@ static int fill_mount(struct reader *r, const struct entry *e, struct config_mou
 			without_dot(e->source), false);
 		set_identity(&m->layers[0], &e->options);
 		return 0;
-	default: return 0; /* a source has no meaning for the others and Occlum ignores it too */
+	default: return 0;
 	}
 }
 

@@ -135,8 +135,11 @@ int reader_size(struct reader *r, const struct json_token *at, const char *name,
 
 	append_size(low, sizeof(low), min);
 	append_size(high, sizeof(high), max);
-	fmt_snprintf(expected, sizeof(expected),
-		     "a size from \"%s\" to \"%s\" (units B, KB, MB, GB, TB)", low, high);
+	if (min == max)
+		fmt_snprintf(expected, sizeof(expected), "\"%s\" only", low);
+	else
+		fmt_snprintf(expected, sizeof(expected),
+			     "a size from \"%s\" to \"%s\" (units B, KB, MB, GB, TB)", low, high);
 	if (at->type != JSON_STRING)
 		return reader_fail_value(r, at, name, expected);
 	err = reader_string(r, at, name, expected, &text);

@@ -292,6 +292,8 @@ static void wrong_mounts_are_refused(void **state)
 	refuse("{\"mount\":[{\"target\":\"/tmp\",\"type\":\"ramfs\"}]}", 1, "first entry");
 	refuse("{\"mount\":[{\"target\":\"/\",\"type\":\"ramfs\"}]}", 1, "type unionfs");
 	refuse("{\"mount\":[{\"target\":\"/\",\"type\":\"unionfs\"}]}", 1, "two layers");
+	refuse(WITH("{\"target\":\"/x\",\"type\":\"ramfs\",\"source\":\"./x\"}"), 2,
+	       "has a source");
 	refuse(WITH("{\"type\":\"ramfs\"}"), 2, "needs the field 'target'");
 	refuse(WITH("{\"target\":\"/x\"}"), 2, "needs the field 'type'");
 	refuse(WITH("{\"target\":\"x\",\"type\":\"ramfs\"}"), 2,

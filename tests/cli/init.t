@@ -45,7 +45,7 @@ $ stat -c %a image image/tmp image/bin Occlum.json .__occlum_status
 755
 644
 644
-$ (cd initfs && find . | sort)
+$ (cd initfs && find . ! -name localtime | sort)
 .
 ./bin
 ./bin/init
@@ -54,6 +54,7 @@ $ (cd initfs && find . | sort)
 ./etc/hosts
 ./lib
 ./proc
+$ for tree in image initfs; do test ! -f /etc/localtime || cmp /etc/localtime $tree/etc/localtime; done
 $ test -x image/lib64/ld-linux-x86-64.so.2 && test -e image/lib/x86_64-linux-gnu/libc.so.6
 $ readelf -h initfs/bin/init | grep Type:
   Type:                              DYN (Position-Independent Executable file)

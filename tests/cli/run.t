@@ -31,6 +31,9 @@ $ occlum run /bin/plain
 $ occlum run /bin
 ! occlum: run: cannot run '/bin': Permission denied
 [126]
+$ occlum run /bin/busybox echo $(seq -f %0100.0f 1 13000)
+! occlum: run: cannot run '/bin/busybox': Argument list too long
+[126]
 $ occlum run /bin/busybox/none
 ! occlum: run: cannot run '/bin/busybox/none': Not a directory
 [127]

@@ -140,9 +140,9 @@ def check_features(report, configured):
         done = instance.run("/bin/probe", "after-munmap")
         expect(done.stdout == b"faults\n", describe(done))
     with report.case("feature.enable_posix_shm"):
-        for value, said in ((True, b"shared\n"), (False, b"no such mappings\n")):
+        for value, said in ((True, b"shared\nshared by both\n"), (False, b"shared\nno such mappings\n")):
             instance = configured.with_config(section("feature", enable_posix_shm=value))
-            done = instance.run("/bin/probe", "map-shared")
+            done = instance.run("/bin/probe", "map-shared", "first")
             expect(done.stdout == said, describe(done))
 
 

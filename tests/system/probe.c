@@ -10,12 +10,15 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -139,13 +142,17 @@ static int after_munmap(char **args)
 	return 0;
 }
 
-/* A file mapped MAP_SHARED, written through the mapping: what a read of the file says. */
+/*
+ * A file mapped MAP_SHARED, written through the mapping: what a read of the file says, and whether a
+ * second process, started with the argument "again", can map it too.
+ */
 static int map_shared(char **args)
 {
-	char byte = 0, *p;
-	int fd = open("/root/shared", O_CREAT | O_TRUNC | O_RDWR, 0600);
+	bool again = strcmp(args[0], "again") == 0;
+	char byte = 0, *p, *second[] = {"probe", "map-shared", "again", NULL};
+	int fd = open("/root/shared", O_CREAT | (again ? 0 : O_TRUNC) | O_RDWR, 0600), status = 1;
+	pid_t pid;
 
-	(void)args;
 	if (fd < 0 || ftruncate(fd, 4096))
 		return fail("/root/shared");
 	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -153,9 +160,17 @@ static int map_shared(char **args)
 		puts(errno == ENODEV ? "no such mappings" : strerror(errno));
 		return 0;
 	}
+	if (again) {
+		puts(*p == 's' ? "shared by both" : "another page");
+		return 0;
+	}
 	*p = 's';
 	puts(pread(fd, &byte, 1, 0) == 1 && byte == 's' ? "shared" : "not shared");
-	return 0;
+	fflush(stdout);
+	if (posix_spawn(&pid, "/bin/probe", NULL, NULL, second, environ) ||
+	    waitpid(pid, &status, 0) != pid)
+		return fail("/bin/probe");
+	return status;
 }
 
 static int brk_all(char **args)
@@ -326,7 +341,7 @@ static const struct {
 	{"fault", 1, fault},
 	{"kernel", 0, fault_at_kernel},
 	{"map", 1, map_all},
-	{"map-shared", 0, map_shared},
+	{"map-shared", 1, map_shared},
 	{"brk", 0, brk_all},
 	{"after-munmap", 0, after_munmap},
 	{"threads", 0, threads_all},
