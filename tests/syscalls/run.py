@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -62,12 +63,17 @@ def compile_all(folder, libcs, chosen, is_long):
 
 
 def native(path, timeout):
+    """Its files go where they are removed again, on the file systems of /tmp and of root's home."""
     with_dir = scratch("occlum-native-")
+    home = tempfile.mkdtemp(prefix="occlum-native-", dir="/root") \
+        if os.access("/root", os.W_OK) else with_dir
     try:
         return subprocess.run([path], cwd=with_dir, capture_output=True, timeout=timeout,
-                              stdin=subprocess.DEVNULL)
+                              stdin=subprocess.DEVNULL,
+                              env={**os.environ, "CHECK_TMP": with_dir, "CHECK_ROOT": home})
     finally:
         shutil.rmtree(with_dir, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def fuzz(instance, seconds):
