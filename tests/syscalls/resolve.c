@@ -40,10 +40,9 @@ static void put(const char *path, const char *text)
 
 static int in_tree(void)
 {
-	char name[] = "/tmp/resolve-XXXXXX";
 	int dir;
 
-	REQUIRE(mkdtemp(name) && chdir(name) == 0);
+	enter_fresh_folder("/tmp");
 	REQUIRE(mkdir("a", 0700) == 0 && mkdir("a/b", 0700) == 0 && mkdir("a/tmp", 0700) == 0);
 	put("outside", "o");
 	put("a/f", "f");
