@@ -124,9 +124,9 @@ static void put_settings(FILE *f, const struct occlum_config *c)
 		(unsigned long long)c->kernel_stack_size, c->max_threads);
 	fprintf(f,
 		"  \"process\": {\"default_stack_size\": %llu, \"default_heap_size\": %llu, "
-		"\"default_mmap_size\": %llu},\n",
+		"\"default_mmap_size\": %llu, \"uid\": %u, \"gid\": %u},\n",
 		(unsigned long long)c->default_stack_size, (unsigned long long)c->default_heap_size,
-		(unsigned long long)c->default_mmap_size);
+		(unsigned long long)c->default_mmap_size, c->uid, c->gid);
 	fprintf(f,
 		"  \"metadata\": {\"product_id\": %u, \"version_number\": %u, \"debuggable\": %s, "
 		"\"disable_log\": %s, \"provision_key\": %s, \"enable_kss\": %s, \"family_id\": "

@@ -256,6 +256,7 @@ static int run_init(const struct boot_info *info, s32 *ret_status)
 {
 	static const s32 stdio[3] = {0, 1, 2};
 	struct exec_args args = {0};
+	struct credentials root;
 	struct process *p;
 	char *host_environ;
 	size_t size;
@@ -268,8 +269,9 @@ static int run_init(const struct boot_info *info, s32 *ret_status)
 	if (!err)
 		err = add_environment(&args, host_environ, size);
 	kfree(host_environ);
+	credentials_init(&root, 0, 0);
 	if (!err)
-		err = process_create(INIT_PATH, NULL, &args, stdio, &p);
+		err = process_create(INIT_PATH, NULL, &args, &root, stdio, &p);
 	exec_args_free(&args);
 	if (err) {
 		log_always("%s of initfs could not be started: %s (error %d)", INIT_PATH,

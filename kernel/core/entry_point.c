@@ -11,6 +11,7 @@
 #include "kernel/core/kmem.h"
 #include "kernel/proc/exec.h"
 #include "kernel/proc/process.h"
+#include "kernel/sched/thread.h"
 #include "kernel/vfs/file.h"
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
@@ -91,8 +92,8 @@ static int refuse_lookup(const char *path, int err)
 	return -EPERM;
 }
 
-int entry_point_create(const char *path, struct exec_args *args, const s32 stdio[3],
-		       struct process **ret_process)
+static int create(const char *path, struct exec_args *args, const struct credentials *user,
+		  const s32 stdio[3], struct process **ret_process)
 {
 	struct fs_context *ctx = fs_context_new();
 	struct file *file;
@@ -106,7 +107,22 @@ int entry_point_create(const char *path, struct exec_args *args, const s32 stdio
 		return err == -ENOMEM ? err : refuse_lookup(path, err);
 	err = check(path, file, args);
 	if (!err)
-		err = process_create(path, file, args, stdio, ret_process);
+		err = process_create(path, file, args, user, stdio, ret_process);
 	file_put(file);
+	return err;
+}
+
+/* What the configured user may not reach or execute, it may not start either. */
+int entry_point_create(const char *path, struct exec_args *args, const s32 stdio[3],
+		       struct process **ret_process)
+{
+	struct thread *self = current_thread();
+	struct credentials user;
+	int err;
+
+	credentials_init(&user, kernel_config()->uid, kernel_config()->gid);
+	self->acts_as = &user;
+	err = create(path, args, &user, stdio, ret_process);
+	self->acts_as = NULL;
 	return err;
 }

@@ -17,11 +17,22 @@
 	(MASK(CAP_CHOWN) | MASK(CAP_MKNOD) | MASK(CAP_DAC_OVERRIDE) | MASK(CAP_DAC_READ_SEARCH) |  \
 	 MASK(CAP_FOWNER) | MASK(CAP_FSETID) | MASK(CAP_LINUX_IMMUTABLE) | MASK(CAP_MAC_OVERRIDE))
 
-void credentials_init(struct credentials *c)
+void credentials_init(struct credentials *c, u32 uid, u32 gid)
 {
+	u64 held = uid ? 0 : ALL;
+
 	*c = (struct credentials){
-		.group_count = 1, /* {0} */
-		.caps = {.permitted = ALL, .effective = ALL, .bounding = ALL},
+		.uid = uid,
+		.euid = uid,
+		.suid = uid,
+		.fsuid = uid,
+		.gid = gid,
+		.egid = gid,
+		.sgid = gid,
+		.fsgid = gid,
+		.groups = {gid},
+		.group_count = 1,
+		.caps = {.permitted = held, .effective = held, .bounding = ALL},
 	};
 }
 

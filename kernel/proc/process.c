@@ -83,7 +83,7 @@ struct process *process_new(void)
 	pollq_init(&p->exit_poll);
 	pollq_init(&p->signal_poll);
 	p->exit_signal = SIGCHLD;
-	credentials_init(&p->cred);
+	credentials_init(&p->cred, 0, 0);
 	p->start_ns = clock_monotonic_ns();
 	set_default_limits(p);
 	__atomic_add_fetch(&processes, 1, __ATOMIC_RELAXED);

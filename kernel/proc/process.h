@@ -114,12 +114,13 @@ struct thread *thread_lookup(s32 tid);	 /* counted, or NULL */
 int process_for_each(int (*visit)(struct process *p, void *arg), void *arg);
 
 /*
- * The first program of a session: loads `path` with args, stdio on the host descriptors. With
- * `opened` (borrowed, or NULL) that file is loaded, whatever the path leads to by now. Returns the
+ * The first program of a session: loads `path` with args, stdio on the host descriptors, to run as
+ * `cred`. With `opened` (borrowed, or NULL) that file is loaded, whatever the path leads to by now. Returns the
  * new process (counted, not yet running) through ret_process. process_start() runs it.
  */
 int __must_check process_create(const char *path, struct file *opened, struct exec_args *args,
-				const s32 stdio[3], struct process **ret_process);
+				const struct credentials *cred, const s32 stdio[3],
+				struct process **ret_process);
 /* -EAGAIN: no thread for it; the process is gone then, the caller still puts its reference. */
 int __must_check process_start(struct process *p);
 /* Blocks; the wait status. Once per process, which is reaped; the caller keeps its reference. */

@@ -80,7 +80,7 @@ static int open_stdio(struct process *p, const s32 stdio[3])
 }
 
 int process_create(const char *path, struct file *opened, struct exec_args *args,
-		   const s32 stdio[3], struct process **ret_process)
+		   const struct credentials *cred, const s32 stdio[3], struct process **ret_process)
 {
 	struct exec_image image;
 	struct process *p = process_new();
@@ -89,6 +89,7 @@ int process_create(const char *path, struct file *opened, struct exec_args *args
 
 	if (!p)
 		return -ENOMEM;
+	p->cred = *cred;
 	p->files = fd_table_new();
 	p->fs = fs_context_new();
 	if (p->files && p->fs)

@@ -34,11 +34,13 @@ enum thread_work {
 struct thread {
 	u32 refs; /* atomic */
 	s32 tid;
-	u32 work;		       /* atomic, enum thread_work; tested by the exit path */
-	u32 park_state;		       /* atomic, kernel/sched */
-	u64 syscalls, traps;	       /* counted by the entry paths: the share that trapped */
-	u64 sigreturn_traps;	       /* those of `traps` that are meant to: see patch.h */
-	struct process *process;       /* counted; set at creation, never changes */
+	u32 work;		 /* atomic, enum thread_work; tested by the exit path */
+	u32 park_state;		 /* atomic, kernel/sched */
+	u64 syscalls, traps;	 /* counted by the entry paths: the share that trapped */
+	u64 sigreturn_traps;	 /* those of `traps` that are meant to: see patch.h */
+	struct process *process; /* counted; set at creation, never changes */
+	const struct credentials
+		*acts_as; /* borrowed; whose rights to files it has meanwhile, or NULL */
 	struct list_node process_node; /* process.threads, process.lock */
 	bool needs_kick;	       /* process.lock: process_unlock() will kick it */
 	struct list_node start_node;   /* list of threads that wait for a host thread */

@@ -145,6 +145,8 @@ static void read_settings(struct cursor *c, struct occlum_config *config)
 	config->default_heap_size = le64_get(f.default_heap_size);
 	config->default_mmap_size = le64_get(f.default_mmap_size);
 	config->max_threads = le32_get(f.max_threads);
+	config->uid = le32_get(f.uid);
+	config->gid = le32_get(f.gid);
 	config->product_id = le16_get(f.product_id);
 	config->version_number = le16_get(f.version_number);
 	config->debuggable = flags & CONFIG_DEBUGGABLE;
@@ -294,6 +296,8 @@ static void write_settings(struct writer *w, const struct occlum_config *config)
 		.default_heap_size = le64_put(config->default_heap_size),
 		.default_mmap_size = le64_put(config->default_mmap_size),
 		.max_threads = le32_put(config->max_threads),
+		.uid = le32_put(config->uid),
+		.gid = le32_put(config->gid),
 		.product_id = le16_put(config->product_id),
 		.version_number = le16_put(config->version_number),
 		.flags = le32_put((config->debuggable ? CONFIG_DEBUGGABLE : 0) |

@@ -125,6 +125,7 @@ struct occlum_config {
 	u64 default_stack_size; /* main thread's stack, RLIMIT_STACK */
 	u64 default_heap_size;	/* limit of brk, RLIMIT_DATA */
 	u64 default_mmap_size;	/* obsolete: limits nothing */
+	u32 uid, gid;		/* of the programs that the host starts */
 
 	/* metadata */
 	u16 product_id;	    /* ISVPRODID */

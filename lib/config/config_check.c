@@ -79,6 +79,8 @@ static bool resources_are_ok(const struct occlum_config *config)
 	    !size_is_within(config->default_heap_size, 0, LIMIT_USER_SPACE_MAX) ||
 	    !size_is_within(config->default_mmap_size, 0, LIMIT_USER_SPACE_MAX))
 		return false;
+	if (config->uid > LIMIT_ID_MAX || config->gid > LIMIT_ID_MAX)
+		return false;
 	if (config->max_threads < LIMIT_THREADS_MIN || config->max_threads > CONFIG_THREADS_MAX)
 		return false;
 	stacks =

@@ -2,7 +2,7 @@
 /*
  * Bytes of the canonical configuration; docs/format/config.md is the description.
  *
- *   header 32 | settings 96 | env default | env untrusted | entry args | stage init | stage app
+ *   header 32 | settings 104 | env default | env untrusted | entry args | stage init | stage app
  *
  * list   = count le32, then that many elements
  * string = length le32, bytes, one NUL (not counted)
@@ -16,7 +16,7 @@
 #include "lib/base/le.h"
 
 #define CONFIG_MAGIC   "OCCLMCFG"
-#define CONFIG_VERSION 1
+#define CONFIG_VERSION 2
 
 struct config_header_format {
 	u8 magic[8];
@@ -51,8 +51,10 @@ struct config_settings_format {
 	le32 reserved;
 	u8 family_id[16];
 	u8 ext_prod_id[16];
+	le32 uid;
+	le32 gid;
 };
-static_assert(sizeof(struct config_settings_format) == 96, "settings");
+static_assert(sizeof(struct config_settings_format) == 104, "settings");
 static_assert(offsetof(struct config_settings_format, max_threads) == 48, "max_threads");
 static_assert(offsetof(struct config_settings_format, family_id) == 64, "family_id");
 

@@ -45,6 +45,8 @@ static struct occlum_config *sample(void)
 	c.default_stack_size = MIB(4);
 	c.default_heap_size = MIB(32);
 	c.default_mmap_size = MIB(100);
+	c.uid = 1000;
+	c.gid = 4294967294;
 	c.product_id = 7;
 	c.version_number = 3;
 	c.debuggable = true;
@@ -79,6 +81,8 @@ static void round_trip_gives_the_same_settings_and_bytes(void **state)
 	assert_int_equal(config_encode(sample(), bytes, sizeof(bytes), &size), 0);
 	assert_int_equal(config_decode(&decoded, bytes, size), 0);
 	assert_int_equal(decoded.user_space_size, MIB(300));
+	assert_int_equal(decoded.uid, 1000);
+	assert_int_equal(decoded.gid, 4294967294);
 	assert_int_equal(decoded.product_id, 7);
 	assert_true(decoded.debuggable);
 	assert_string_equal(decoded.env_default[1], "A=");

@@ -12,7 +12,8 @@
 #define LIMIT_KERNEL_STACK_MAX MIB(64)
 #define LIMIT_STACK_MIN	       KIB(64)
 #define LIMIT_STACK_MAX	       GIB(64)
-#define LIMIT_THREADS_MIN      2 /* init's and the program's */
+#define LIMIT_THREADS_MIN      2		/* init's and the program's */
+#define LIMIT_ID_MAX	       (UINT32_MAX - 1) /* the last number is nobody's: -1 of chown() */
 #define LIMIT_CACHE_MIN	       KIB(192)
 
 /* Heap and stacks share the top 4 GiB of the address range with the kernel image and the SSAs. */

@@ -51,6 +51,8 @@ enum field {
 	STACK_SIZE,
 	HEAP_SIZE,
 	MMAP_SIZE,
+	PROCESS_UID,
+	PROCESS_GID,
 	ENV_DEFAULT,
 	ENV_UNTRUSTED,
 	PRODUCT_ID,
@@ -102,6 +104,8 @@ static const struct row rows[FIELD_COUNT] = {
 		       MIB(32)},
 	[MMAP_SIZE] = {SECTION_PROCESS, "default_mmap_size", KIND_TEMPLATE_SIZE, MIB(32), MIB(100),
 		       MIB(100)},
+	[PROCESS_UID] = {SECTION_PROCESS, "uid", KIND_NUMBER, 0, LIMIT_ID_MAX, 0},
+	[PROCESS_GID] = {SECTION_PROCESS, "gid", KIND_NUMBER, 0, LIMIT_ID_MAX, 0},
 	[ENV_DEFAULT] = {SECTION_ENV, "default", KIND_STRINGS},
 	[ENV_UNTRUSTED] = {SECTION_ENV, "untrusted", KIND_STRINGS},
 	[PRODUCT_ID] = {SECTION_METADATA, "product_id", KIND_NUMBER, 0, UINT16_MAX, 0},
@@ -340,6 +344,8 @@ static int apply_limits(struct reader *r, const struct settings *s)
 	c->default_stack_size = number_of(s, STACK_SIZE);
 	c->default_heap_size = number_of(s, HEAP_SIZE);
 	c->default_mmap_size = number_of(s, MMAP_SIZE);
+	c->uid = (u32)number_of(s, PROCESS_UID);
+	c->gid = (u32)number_of(s, PROCESS_GID);
 	if (number_of(s, INIT_THREADS) > c->max_threads)
 		return reader_fail(r, s->slots[INIT_THREADS].at,
 				   "resource_limits.init_num_of_threads",

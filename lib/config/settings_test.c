@@ -56,6 +56,8 @@ static void empty_object_gives_the_defaults(void **state)
 	assert_int_equal(config.default_stack_size, MIB(4));
 	assert_int_equal(config.default_heap_size, MIB(32));
 	assert_int_equal(config.default_mmap_size, MIB(100));
+	assert_int_equal(config.uid, 0);
+	assert_int_equal(config.gid, 0);
 	assert_true(config.debuggable);
 	assert_false(config.disable_log);
 	assert_false(config.strict_memory);
@@ -82,6 +84,17 @@ static void release_has_safe_defaults(void **state)
 	       " \"feature\": {\"strict_memory\": false}}");
 	assert_false(config.disable_log);
 	assert_false(config.strict_memory);
+}
+
+static void ids_of_the_first_program_are_read(void **state)
+{
+	accept("{\"process\": {\"uid\": 1000, \"gid\": 4294967294}}");
+	assert_int_equal(config.uid, 1000);
+	assert_int_equal(config.gid, 4294967294);
+	refuse("{\"process\": {\"uid\": 4294967295}}", 1,
+	       "process.uid: expected a whole number from 0 to 4294967294");
+	refuse("{\"process\": {\"gid\": -1}}", 1, "process.gid: expected a whole number");
+	refuse("{\"process\": {\"uid\": \"root\"}}", 1, "process.uid: expected a whole number");
 }
 
 static void limits_are_read(void **state)
@@ -359,7 +372,8 @@ static void sizes(void **state)
 	assert_int_equal(settings_size("-1MB", &n), -EINVAL);
 }
 
-UNIT_TESTS(empty_object_gives_the_defaults, release_has_safe_defaults, limits_are_read,
+UNIT_TESTS(empty_object_gives_the_defaults, release_has_safe_defaults,
+	   ids_of_the_first_program_are_read, limits_are_read,
 	   wrong_limits_name_line_field_and_values, unknown_and_repeated_fields_are_refused,
 	   environment_is_read, entry_points_are_read, metadata_is_read,
 	   what_the_kernel_cannot_obey_is_refused_by_name, mounts_are_read, anchors_are_read,

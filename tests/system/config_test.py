@@ -78,6 +78,56 @@ def check_limits(report, configured):
         expect(len(numbers) == 2, f"MRENCLAVE is {numbers}")
 
 
+WHOAMI = """
+id -u; id -g; id -G
+grep -E '^(Uid|Gid|Groups|Cap(Inh|Prm|Eff|Amb))' /proc/self/status
+stat -c %u:%g /proc/self/
+rm -f /tmp/mine; touch /tmp/mine; stat -c %u:%g /tmp/mine
+cat /etc/for-root 2>/dev/null || echo unreadable
+echo x >/mine 2>/dev/null || echo unwritable
+chown 7 /tmp/mine 2>/dev/null || echo not given away
+echo said >/dev/stdout
+"""
+
+
+def whoami(uid, gid):
+    caps = "0000000000000000" if uid else "000001ffffffffff"
+    none = "0000000000000000"
+    ids = f"{uid}\n{gid}\n{gid}\nUid:" + f"\t{uid}" * 4 + "\nGid:" + f"\t{gid}" * 4
+    return (f"{ids}\nGroups:\t{gid} \nCapInh:\t{none}\nCapPrm:\t{caps}\nCapEff:\t{caps}\n"
+            f"CapAmb:\t{none}\n{uid}:{gid}\n{uid}:{gid}\n"
+            + ("unreadable\nunwritable\nnot given away\n" if uid else "for root\n") + "said\n")
+
+
+def check_user(report, configured):
+    image = configured.instance.image
+    os.makedirs(image + "/etc", exist_ok=True)
+    with open(image + "/etc/for-root", "w") as f:
+        f.write("for root\n")
+    os.chmod(image + "/etc/for-root", 0o600)
+    put_program(image, "/bin/for-root", configured.instance.image + "/bin/probe")
+    os.chmod(image + "/bin/for-root", 0o700)
+    with report.case("process.uid and process.gid"):
+        for uid, gid in ((0, 0), (1000, 0), (1000, 100), (4294967294, 4294967294), (0, 100)):
+            instance = configured.with_config(section("process", uid=uid, gid=gid))
+            done = instance.run("/bin/busybox", "sh", "-c", WHOAMI)
+            expect(done.stdout.decode() == whoami(uid, gid), describe(done))
+            done = instance.run("/bin/for-root", "exit", "4")
+            expect((done.returncode == 4) == (uid == 0), describe(done))
+    with report.case("process.uid is measured, and what a user wrote stays his"):
+        root = configured.restore()
+        numbers = set()
+        expect(root.run("/bin/busybox", "sh", "-c", "mkdir -m 777 /all").returncode == 0, "mkdir")
+        for uid in (1000, 1001):
+            instance = configured.with_config(section("process", uid=uid))
+            numbers.add(subprocess.run([instance.occlum, "print", "mrenclave"], cwd=instance.dir,
+                                       capture_output=True).stdout)
+            instance.run("/bin/busybox", "sh", "-c", "umask 77; echo of $(id -u) >/all/$(id -u)")
+        expect(len(numbers) == 2, f"MRENCLAVE is {numbers}")
+        done = instance.run("/bin/busybox", "cat", "/all/1001", "/all/1000")
+        expect(done.stdout == b"of 1001\n" and b"/all/1000': Permission denied" in done.stderr, describe(done))
+
+
 def check_start(report, configured):
     with report.case("entry_points"):
         instance = configured.with_config(lambda c: c.update(entry_points=["/usr/bin"]))
@@ -197,7 +247,7 @@ def main():
     work = scratch()
     try:
         configured = Configured(sys.argv[1] if len(sys.argv) > 1 else "build", work)
-        for check in (check_limits, check_start, check_metadata, check_features, check_mounts):
+        for check in (check_limits, check_user, check_start, check_metadata, check_features, check_mounts):
             check(report, configured)
     finally:
         shutil.rmtree(work, ignore_errors=True)
