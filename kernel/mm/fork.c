@@ -50,8 +50,7 @@ static int copy_mappings(struct mm *child, struct mm *mm)
 		child->brk = mm->brk;
 		child->brk_end = mm->brk_end;
 	}
-	child->limit_data = mm->limit_data;
-	child->limit_as = mm->limit_as;
+	child->limits = mm->limits;
 	for (struct vma *v = vma_of(rb_first(&mm->vmas)); v && !err; v = vma_next(v))
 		err = copy_mapping(child, v);
 	return err;

@@ -394,8 +394,8 @@ long kept_attach(struct mm *mm, struct kept *k, struct file *file)
 {
 	struct list_node list = LIST_INIT(list);
 	struct vma *v, *next;
-	bool fits = mm->vma_count + 3 * PARTS_MAX < MAPPINGS_MAX && mm->mapped <= mm->limit_as &&
-		    k->key.size <= mm->limit_as - mm->mapped;
+	bool fits =
+		mm->vma_count + 3 * PARTS_MAX < MAPPINGS_MAX && !mm_exceeds_space(mm, k->key.size);
 	int err = fits ? make_mappings(mm, k, file, &list) : -ENOMEM;
 
 	list_for_each_entry_safe (v, next, &list, object_node) {

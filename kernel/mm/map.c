@@ -236,13 +236,6 @@ static u64 choose_address(const struct map_request *r)
 	return !at && kept_evict(zone_start(), zone_end()) ? try_address(r) : at;
 }
 
-static bool exceeds_limits(struct mm *mm, u64 size)
-{
-	if (mm->vma_count >= MAPPINGS_MAX)
-		return true;
-	return mm->mapped > mm->limit_as || size > mm->limit_as - mm->mapped;
-}
-
 /* The first stack is used at once, from its end: the rest waits for a touch. */
 static int prepare_stack(struct vma *v)
 {
@@ -374,7 +367,7 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 	struct vma *v, *stubs = NULL;
 	int err = 0;
 
-	if (exceeds_limits(mm, r->size))
+	if (mm_exceeds_limits(mm, r))
 		return -ENOMEM;
 	if (!r->file && !r->object && (r->prot & PROT_WRITE) && !(r->flags & MAP_NORESERVE) &&
 	    r->name != VMA_STACK && pages_can_never_pay(r->size))

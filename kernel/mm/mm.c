@@ -68,8 +68,7 @@ struct mm *mm_new(void)
 		return NULL;
 	mm->refs = 1;
 	mm->generation = __atomic_add_fetch(&generations, 1, __ATOMIC_RELAXED) << 32;
-	mm->limit_as = UINT64_MAX;
-	mm->limit_data = UINT64_MAX;
+	mm->limits = (struct mm_limits){UINT64_MAX, UINT64_MAX, UINT64_MAX, false};
 	mutex_init(&mm->lock, LOCK_MM);
 	list_init(&mm->dead_vmas);
 	list_init(&mm->member_node);
@@ -178,7 +177,7 @@ static int reserve_heap(struct mm *mm, u64 near, u64 size)
 	return 0;
 }
 
-int mm_set_brk(struct mm *mm, u64 near, u64 limit)
+int mm_set_brk(struct mm *mm, u64 near, u64 room)
 {
 	int err;
 
@@ -186,32 +185,23 @@ int mm_set_brk(struct mm *mm, u64 near, u64 limit)
 	BUG_ON(mm->brk_end);
 	err = zone_reserve_node();
 	if (!err) {
-		err = reserve_heap(mm, near, limit);
+		err = reserve_heap(mm, near, room);
 		if (err)
 			zone_unreserve_node();
 	}
 	mm->brk = mm->brk_start;
-	mm->limit_data = limit;
 	mm_unlock(mm);
 	return err;
 }
 
-void mm_set_limits(struct mm *mm, u64 data, u64 address_space)
-{
-	mutex_lock(&mm->lock);
-	mm->limit_data = data;
-	mm->limit_as = address_space;
-	mm_unlock(mm);
-}
-
 static void log_heap_limit(struct mm *mm)
 {
-	if (mm->limit_logged)
+	if (mm->limit_logged || !mm->limits.heap_is_configured)
 		return;
 	mm->limit_logged = true;
 	log_always("A program's heap may not grow beyond %llu KiB; raise "
 		   "process.default_heap_size.",
-		   (unsigned long long)(mm->limit_data >> 10));
+		   (unsigned long long)(mm->limits.heap >> 10));
 }
 
 static int grow_heap(struct mm *mm, u64 new_break)
@@ -224,7 +214,7 @@ static int grow_heap(struct mm *mm, u64 new_break)
 	struct vma *v;
 	long ret;
 
-	if (new_break - mm->brk_start > mm->limit_data) {
+	if (new_break - mm->brk_start > mm->limits.heap) {
 		log_heap_limit(mm);
 		return -ENOMEM;
 	}

@@ -72,10 +72,18 @@ int __must_check mm_write_foreign(struct mm *mm, u64 address, const void *from, 
 
 /*
  * exec: reserves room for the heap (near 0: anywhere, else at or after it); brk starts there and
- * grows up to `limit` bytes. Limits in bytes for brk and for all mappings; UINT64_MAX: none.
+ * grows at once up to `room` bytes, and behind that where nobody else is.
  */
-int __must_check mm_set_brk(struct mm *mm, u64 near, u64 limit);
-void mm_set_limits(struct mm *mm, u64 data, u64 address_space);
+int __must_check mm_set_brk(struct mm *mm, u64 near, u64 room);
+
+/* In bytes; UINT64_MAX: none. */
+struct mm_limits {
+	u64 heap;		 /* of brk */
+	u64 data;		 /* of private writable mappings, the heap among them */
+	u64 address_space;	 /* of all mappings */
+	bool heap_is_configured; /* by process.default_heap_size: it is said when that is too little */
+};
+void mm_set_limits(struct mm *mm, const struct mm_limits *limits);
 
 enum mm_access {
 	MM_READ = 1,

@@ -66,7 +66,7 @@ struct mm {
 	bool is_loading;	     /* exec fills it: no thread of a program looks */
 	u64 mapped;		     /* bytes */
 	u64 brk_start, brk, brk_end; /* [brk_start, brk_end) is reserved in the zone */
-	u64 limit_data, limit_as;
+	struct mm_limits limits;
 	bool limit_logged, stack_logged;
 	struct list_node dead_patches; /* struct text_patch, see text.c */
 	struct list_node dead_vmas;    /* freed by mm_unlock(); empty whenever the lock is free */
@@ -135,6 +135,7 @@ struct map_request {
 	struct file *file;
 	struct mem_object *object;
 	u64 offset;
+	u64 replaces; /* bytes of another mapping that go for it: no limit counts both */
 	u8 may, name;
 	bool is_bare;		/* pages stay as a former owner left them: see to them at once */
 	bool absent;		/* no page at first, whatever the size */
@@ -149,6 +150,13 @@ int __must_check mm_clear_objects(struct mm *mm, u64 start, u64 end);
  * plan is given, and when the range is fixed and has shared mappings.
  */
 long mm_map_locked(struct mm *mm, const struct map_request *r);
+
+/* --- limits.c --- */
+
+bool mm_exceeds_space(struct mm *mm, u64 size); /* RLIMIT_AS */
+bool mm_exceeds_limits(struct mm *mm, const struct map_request *r);
+/* RLIMIT_DATA, were all of [start, end) writable. */
+bool mm_exceeds_data_when_writable(struct mm *mm, u64 start, u64 end);
 
 /* --- populate.c --- */
 

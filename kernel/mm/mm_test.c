@@ -101,6 +101,7 @@ static void heap_grows_and_shrinks(void **state)
 	long start, at;
 
 	assert_int_equal(mm_set_brk(p->mm, 0, MIB(2)), 0);
+	mm_set_limits(p->mm, &(struct mm_limits){MIB(2), UINT64_MAX, UINT64_MAX, true});
 	start = mm_brk(p->mm, 0);
 	assert_true(start > 0);
 	assert_int_equal(mm_brk(p->mm, start + 5000), start + 5000);
@@ -127,10 +128,30 @@ static void heap_grows_and_shrinks(void **state)
 
 static void address_space_is_limited(void **state)
 {
-	mm_set_limits(p->mm, UINT64_MAX, MIB(1));
+	mm_set_limits(p->mm, &(struct mm_limits){UINT64_MAX, UINT64_MAX, MIB(1), false});
 	assert_int_equal(map(0, MIB(1) + 1, RW, ANON), -ENOMEM);
 	assert_true(map(0, KIB(512), RW, ANON) > 0);
 	assert_int_equal(map(0, KIB(516), RW, ANON), -ENOMEM);
+}
+
+static void data_is_limited(void **state)
+{
+	long a, b;
+
+	mm_set_limits(p->mm, &(struct mm_limits){UINT64_MAX, MIB(1), UINT64_MAX, false});
+	assert_int_equal(map(0, MIB(1) + 1, RW, ANON), -ENOMEM);
+	a = map(0, MIB(2), PROT_READ, ANON);
+	assert_true(a > 0);
+	assert_int_equal(mm_mprotect(p->mm, a, MIB(2), RW), -ENOMEM);
+	assert_int_equal(mm_mprotect(p->mm, a, KIB(768), RW), 0);
+	assert_int_equal(mm_mprotect(p->mm, a, KIB(768), RW), 0);
+	assert_int_equal(map(0, KIB(260), RW, ANON), -ENOMEM);
+	/* What a mapping takes the place of does not count beside it. */
+	assert_int_equal(map(a, KIB(768), RW, ANON | MAP_FIXED), a);
+	b = mm_mremap(p->mm, a, KIB(768), KIB(800), MREMAP_MAYMOVE, 0);
+	assert_true(b > 0 && b != a);
+	assert_int_equal(mm_munmap(p->mm, b, KIB(800)), 0);
+	assert_true(map(0, MIB(1), RW, ANON) > 0);
 }
 
 static void file_is_filled_on_touch(void **state)
@@ -396,6 +417,7 @@ int main(void)
 		WITH_ZONE(user_space_is_limited_and_named),
 		WITH_ZONE(heap_grows_and_shrinks),
 		WITH_ZONE(address_space_is_limited),
+		WITH_ZONE(data_is_limited),
 		WITH_ZONE(file_is_filled_on_touch),
 		WITH_ZONE(file_access_is_checked),
 		WITH_ZONE(text_is_patched_before_it_shows),

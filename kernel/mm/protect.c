@@ -87,6 +87,8 @@ static int protect_locked(struct mm *mm, u64 start, u64 end, u32 prot)
 	for (v = vma_find(mm, start); v && v->start < end; v = vma_next(v))
 		if (prot & ~v->may)
 			return -EACCES;
+	if ((prot & PROT_WRITE) && mm_exceeds_data_when_writable(mm, start, end))
+		return -ENOMEM;
 	err = vma_split_at(mm, start, end);
 	for (v = vma_find(mm, start); !err && v && v->start < end; v = vma_next(v))
 		err = protect_vma(v, prot);

@@ -79,6 +79,7 @@ static long move(struct mm *mm, u64 old, u64 old_size, u64 new_size, u64 fixed)
 	if (fixed)
 		r.flags |= MAP_FIXED;
 	r.absent = true;
+	r.replaces = old_size;
 	to = mm_map_locked(mm, &r);
 	if (to < 0)
 		return to;

@@ -71,6 +71,7 @@ static void copy_identity(struct process *child, struct process *p)
 {
 	child->cred = p->cred;
 	memcpy(child->limits, p->limits, sizeof(child->limits));
+	child->heap_limit = p->heap_limit;
 	memcpy(child->comm, p->comm, sizeof(child->comm));
 	child->nice = p->nice;
 	child->undumpable = p->undumpable;

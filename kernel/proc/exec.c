@@ -278,19 +278,26 @@ static u64 stack_size(const struct process *p)
 	return limit > STACK_MAX ? kernel_config()->default_stack_size : limit;
 }
 
+static u64 heap_room(const struct process *p)
+{
+	struct mm_limits limits = process_memory_limits(p);
+
+	return limits.heap == UINT64_MAX ? kernel_config()->default_heap_size : limits.heap;
+}
+
 static int fill(struct process *p, const char *path, const struct exec_args *args,
 		struct exec_image *image)
 {
 	struct loaded_image loaded;
 	struct stack_request stack = {
 		.args = args, .image = &loaded, .execfn = path, .size = stack_size(p)};
-	u64 data = p->limits[ABI_RLIMIT_DATA].soft;
+	struct mm_limits limits = process_memory_limits(p);
 	int err;
 
-	mm_set_limits(image->mm, data, p->limits[ABI_RLIMIT_AS].soft);
+	mm_set_limits(image->mm, &limits);
 	err = elf_load(p, image->mm, image->exe, &loaded);
 	if (!err && !loaded.is_late)
-		err = mm_set_brk(image->mm, 0, data);
+		err = mm_set_brk(image->mm, 0, heap_room(p));
 	if (!err)
 		err = stack_build(p, image->mm, &stack, image);
 	if (err)
@@ -390,7 +397,7 @@ int exec_finish(struct process *p)
 	if (!err)
 		err = elf_load_late(p->mm, p->exe, &end);
 	if (!err)
-		err = mm_set_brk(p->mm, end, p->limits[ABI_RLIMIT_DATA].soft);
+		err = mm_set_brk(p->mm, end, heap_room(p));
 	mm_set_loading(p->mm, false);
 	return err;
 }

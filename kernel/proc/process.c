@@ -44,7 +44,7 @@ static void set_default_limits(struct process *p)
 	for (u32 i = 0; i < RLIMIT_COUNT; i++)
 		set_limit(p, i, ABI_RLIM_INFINITY, ABI_RLIM_INFINITY);
 	set_limit(p, ABI_RLIMIT_STACK, config->default_stack_size, ABI_RLIM_INFINITY);
-	set_limit(p, ABI_RLIMIT_DATA, config->default_heap_size, ABI_RLIM_INFINITY);
+	p->heap_limit = config->default_heap_size;
 	set_limit(p, ABI_RLIMIT_CORE, 0, 0);
 	set_limit(p, ABI_RLIMIT_NPROC, config->max_threads, config->max_threads);
 	set_limit(p, ABI_RLIMIT_NOFILE, NOFILE_SOFT, NOFILE_HARD);
@@ -53,6 +53,19 @@ static void set_default_limits(struct process *p)
 	set_limit(p, ABI_RLIMIT_MSGQUEUE, MSGQUEUE_DEFAULT, MSGQUEUE_DEFAULT);
 	set_limit(p, ABI_RLIMIT_NICE, 0, 0);
 	set_limit(p, ABI_RLIMIT_RTPRIO, 0, 0);
+}
+
+struct mm_limits process_memory_limits(const struct process *p)
+{
+	u64 soft = p->limits[ABI_RLIMIT_DATA].soft;
+
+	return (struct mm_limits){
+		.heap = MIN(p->heap_limit, soft),
+		/* As on Linux, 0 forbids a heap and nothing else: tools set it to that end. */
+		.data = soft ? soft : p->limits[ABI_RLIMIT_DATA].hard,
+		.address_space = p->limits[ABI_RLIMIT_AS].soft,
+		.heap_is_configured = p->heap_limit < soft,
+	};
 }
 
 struct process *process_new(void)

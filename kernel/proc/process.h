@@ -13,6 +13,7 @@ struct fd_table;
 struct file;
 struct fs_context;
 struct mm;
+struct mm_limits;
 struct thread;
 struct tty;
 struct user_regs;
@@ -80,6 +81,7 @@ struct process {
 	struct {
 		u64 soft, hard;
 	} limits[RLIMIT_COUNT];
+	u64 heap_limit; /* the configured one; UINT64_MAX once a program has set RLIMIT_DATA */
 
 	struct sigaction_k actions[SIGNAL_COUNT]; /* lock */
 	sigset_k pending_set;			  /* lock */
@@ -121,6 +123,8 @@ int process_for_each(int (*visit)(struct process *p, void *arg), void *arg);
 int __must_check process_create(const char *path, struct file *opened, struct exec_args *args,
 				const struct credentials *cred, const s32 stdio[3],
 				struct process **ret_process);
+/* What the process's limits mean for its address space. */
+struct mm_limits process_memory_limits(const struct process *p);
 /* -EAGAIN: no thread for it; the process is gone then, the caller still puts its reference. */
 int __must_check process_start(struct process *p);
 /* Blocks; the wait status. Once per process, which is reaped; the caller keeps its reference. */

@@ -114,9 +114,13 @@ static int set_limit(struct process *p, u32 resource, const struct abi_rlimit *l
 		return -EPERM;
 	p->limits[resource].soft = limit->soft;
 	p->limits[resource].hard = limit->hard;
-	if (p->mm && (resource == ABI_RLIMIT_DATA || resource == ABI_RLIMIT_AS))
-		mm_set_limits(p->mm, p->limits[ABI_RLIMIT_DATA].soft,
-			      p->limits[ABI_RLIMIT_AS].soft);
+	if (resource == ABI_RLIMIT_DATA)
+		p->heap_limit = UINT64_MAX; /* the program's word overrides the configuration */
+	if (p->mm && (resource == ABI_RLIMIT_DATA || resource == ABI_RLIMIT_AS)) {
+		struct mm_limits limits = process_memory_limits(p);
+
+		mm_set_limits(p->mm, &limits);
+	}
 	return 0;
 }
 

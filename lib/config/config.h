@@ -123,7 +123,7 @@ struct occlum_config {
 
 	/* process */
 	u64 default_stack_size; /* main thread's stack, RLIMIT_STACK */
-	u64 default_heap_size;	/* limit of brk, RLIMIT_DATA */
+	u64 default_heap_size;	/* limit of brk until a program sets RLIMIT_DATA */
 	u64 default_mmap_size;	/* obsolete: limits nothing */
 	u32 uid, gid;		/* of the programs that the host starts */
 

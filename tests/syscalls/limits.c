@@ -4,8 +4,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static volatile sig_atomic_t over_limit;
@@ -104,6 +106,86 @@ static void others(void)
 	CHECK_EQ(status_of(pid), 0);
 }
 
+static void *map(void *at, size_t size, int prot, int flags)
+{
+	return mmap(at, size, prot, MAP_ANONYMOUS | flags, -1, 0);
+}
+
+/* musl's sbrk() does not ask the kernel. */
+static bool grow_heap(size_t size)
+{
+	long now = syscall(SYS_brk, 0);
+
+	return syscall(SYS_brk, now + size) == now + (long)size;
+}
+
+#define STEP(condition)                                                                            \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			_exit(__LINE__ % 256);                                                     \
+	} while (0)
+
+/* RLIMIT_DATA counts private writable memory, however it came to be so. */
+static void data(void)
+{
+	const size_t mib = 1 << 20;
+	pid_t pid = fork();
+	char *a, *b;
+
+	if (!pid) {
+		limit(RLIMIT_DATA, 64 * mib, 96 * mib);
+		STEP(map(NULL, 128 * mib, 3, MAP_PRIVATE) == MAP_FAILED && errno == ENOMEM);
+		STEP(map(NULL, 64 * mib, 3, MAP_SHARED) != MAP_FAILED);
+		a = map(NULL, 128 * mib, PROT_READ, MAP_PRIVATE);
+		STEP(a != MAP_FAILED);
+		STEP(mprotect(a, 128 * mib, 3) == -1 && errno == ENOMEM);
+		STEP(!mprotect(a, 40 * mib, 3) && !mprotect(a, 40 * mib, 3));
+		STEP(!grow_heap(32 * mib));
+		STEP(grow_heap(mib));
+		STEP(map(NULL, 32 * mib, 3, MAP_PRIVATE) == MAP_FAILED);
+		STEP(map(a, 40 * mib, 3, MAP_PRIVATE | MAP_FIXED) == a);
+		/* Moved, it is never there twice. */
+		b = mremap(a, 40 * mib, 41 * mib, MREMAP_MAYMOVE);
+		STEP(b != MAP_FAILED && b != a);
+		STEP(mremap(b, 41 * mib, 80 * mib, MREMAP_MAYMOVE) == MAP_FAILED &&
+		     errno == ENOMEM);
+		STEP(!munmap(b, 41 * mib));
+		STEP(map(NULL, 60 * mib, 3, MAP_PRIVATE) != MAP_FAILED);
+		/* 0 is no heap; for the rest the hard limit holds. */
+		limit(RLIMIT_DATA, 0, 96 * mib);
+		STEP(!grow_heap(mib));
+		STEP(map(NULL, 20 * mib, 3, MAP_PRIVATE) != MAP_FAILED);
+		STEP(map(NULL, 20 * mib, 3, MAP_PRIVATE) == MAP_FAILED && errno == ENOMEM);
+		_exit(0);
+	}
+	CHECK_EQ(status_of(pid), 0);
+}
+
+/* RLIMIT_AS counts what there would be afterwards. */
+static void address_space(void)
+{
+	const size_t mib = 1 << 20;
+	pid_t pid = fork();
+	char *a, *b;
+
+	if (!pid) {
+		a = map(NULL, 120 * mib, 3, MAP_PRIVATE);
+		STEP(a != MAP_FAILED && !munmap(a + 110 * mib, 10 * mib));
+		b = map(a + 110 * mib, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE);
+		STEP(b == a + 110 * mib);
+		limit(RLIMIT_AS, 200 * mib, 200 * mib);
+		STEP(map(NULL, 100 * mib, 0, MAP_PRIVATE) == MAP_FAILED && errno == ENOMEM);
+		STEP(map(NULL, 100 * mib, PROT_READ, MAP_SHARED) == MAP_FAILED && errno == ENOMEM);
+		STEP(map(a, 110 * mib, 3, MAP_PRIVATE | MAP_FIXED) == a);
+		b = mremap(a, 110 * mib, 120 * mib, MREMAP_MAYMOVE);
+		STEP(b != MAP_FAILED && b != a);
+		STEP(!grow_heap(100 * mib));
+		STEP(!mprotect(b, 60 * mib, 0) && !mprotect(b, 60 * mib, 3));
+		_exit(0);
+	}
+	CHECK_EQ(status_of(pid), 0);
+}
+
 /* A session of one: a stop from the terminal does nothing, because nobody could continue it. */
 static void orphans_do_not_stop(void)
 {
@@ -120,4 +202,4 @@ static void orphans_do_not_stop(void)
 	CHECK_EQ(status_of(pid), 0);
 }
 
-CHECK_MAIN(cpu_time, file_size, others, orphans_do_not_stop)
+CHECK_MAIN(cpu_time, file_size, others, data, address_space, orphans_do_not_stop)

@@ -66,7 +66,6 @@ def check_limits(report, configured):
     differs(report, configured, "resource_limits.max_num_of_threads", (16, 32),
             "/bin/probe", "threads")
     differs(report, configured, "process.default_stack_size", ("4MB", "8MB"), "/bin/probe", "limits")
-    differs(report, configured, "process.default_heap_size", ("32MB", "16MB"), "/bin/probe", "limits")
     differs(report, configured, "process.default_heap_size", ("32MB", "16MB"), "/bin/probe", "brk")
     with report.case("resource_limits.kernel_space_stack_size is measured"):
         numbers = set()

@@ -20,6 +20,8 @@ echo "== data"
 perl -e 'my $x = "a" x 10_000_000; print length($x), "\n"'
 perl -e 'my $x = "a" x 200_000_000; print length($x), "\n"' 2>/dev/null
 echo "$?"
+(ulimit -Sd 20000; perl -e 'my $x = "a" x 5_000_000; print length($x), "\n"')
+(ulimit -Sd 20000; perl -e 'my $x = "a" x 25_000_000; print length($x), "\n"' 2>/dev/null; echo "$?")
 sort -S 30M --parallel=1 /dev/null && echo sorted
 
 echo "== address space"
