@@ -73,6 +73,7 @@ bench-storage: all
 
 # The mount against ext4, gocryptfs and securefs; as root.
 bench-mount: all
+	scripts/install-deps --bench
 	bench/mount.py --build $(BUILD)
 
 check-long:
