@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Job control on the terminal that `occlum run` was started on, natively and inside.
+"""Job control and settings on the terminal that `occlum run` was started on, natively and inside.
 
     terminal_test.py [BUILD]
 """
@@ -17,6 +17,13 @@ sys.path.insert(0, os.path.dirname(HERE))
 from harness import Instance, Report, compile_c, expect, put_program, scratch
 
 LIMIT_S = 60
+# Processes come and go around each change of the settings, which must not notice.
+SETTINGS = """i=0
+while [ $i -lt 20 ]; do
+	%s true | %s cat && %s stty sane && %s stty -echo || exit 1
+	i=$((i + 1))
+done
+%s stty sane && echo done""".replace("%s", "/bin/busybox")
 
 
 def on_terminal(command, folder):
@@ -53,12 +60,18 @@ def main():
         program = compile_c(HERE + "/foreground.c", work + "/foreground")
         instance = Instance(args.build, work + "/instance")
         put_program(instance.image, "/bin/foreground", program)
+        put_program(instance.image, "/bin/busybox", "/bin/busybox")
         instance.build()
         for where, command in (("natively", [program]),
                                ("inside", [instance.occlum, "run", "/bin/foreground"])):
             with report.case("job control " + where):
                 status, out = on_terminal(command, instance.dir)
                 expect(status == 0 and "done" in out, f"status {status}\n{out}")
+        shell = ["/bin/busybox", "sh", "-c", SETTINGS]
+        for where, command in (("natively", shell), ("inside", [instance.occlum, "run"] + shell)):
+            with report.case("settings " + where):
+                status, out = on_terminal(command, instance.dir)
+                expect(status == 0 and out == "done\r\n", f"status {status}\n{out}")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     report.finish()

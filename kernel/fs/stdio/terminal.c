@@ -10,17 +10,34 @@
 #include "abi/ioctl.h"
 #include "edge/hostcall_gen.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/proc/process.h"
 #include "kernel/proc/tty.h"
+#include "kernel/sys/restart.h"
 
 #define BUFFER_SIZE 64
 
 static s32 terminal_fd = -1; /* atomic */
 
+/* A kick without work, such as one that came late, is nothing that a program should hear of. */
+static s64 ask_host(s32 fd, u32 command, u8 *buf, size_t size)
+{
+	s64 ret;
+
+	do {
+		ret = host_fd_ioctl(fd, command, buf, size);
+	} while (ret == -EINTR && !thread_has_work(current_thread()));
+	return ret == -EINTR ? -ERESTARTSYS : ret;
+}
+
 bool terminal_probe(s32 host_fd)
 {
 	u8 buf[BUFFER_SIZE] = {0};
+	s64 ret;
 
-	return host_fd_ioctl(host_fd, TCGETS, buf, ABI_TERMIOS_SIZE) >= 0;
+	do {
+		ret = host_fd_ioctl(host_fd, TCGETS, buf, ABI_TERMIOS_SIZE);
+	} while (ret == -EINTR);
+	return ret >= 0;
 }
 
 void terminal_remember(s32 host_fd)
@@ -40,7 +57,7 @@ bool terminal_recall(s32 *ret_host_fd)
 static long get_from_host(s32 fd, u32 command, u64 arg, size_t size)
 {
 	u8 buf[BUFFER_SIZE] = {0};
-	s64 ret = host_fd_ioctl(fd, command, buf, size);
+	s64 ret = ask_host(fd, command, buf, size);
 
 	if (ret < 0)
 		return ret;
@@ -54,7 +71,7 @@ static long put_to_host(s32 fd, u32 command, u64 arg, size_t size)
 
 	if (copy_from_user(buf, (const void __user *)arg, size))
 		return -EFAULT;
-	ret = host_fd_ioctl(fd, command, buf, size);
+	ret = ask_host(fd, command, buf, size);
 	return ret < 0 ? ret : 0;
 }
 
@@ -143,7 +160,7 @@ long terminal_ioctl(s32 fd, u32 command, u64 arg)
 		s64 ret = check_change();
 
 		if (!ret)
-			ret = host_fd_ioctl(fd, command, number, sizeof(number));
+			ret = ask_host(fd, command, number, sizeof(number));
 		return ret < 0 ? ret : 0;
 	}
 	default: return -ENOTTY;
