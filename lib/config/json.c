@@ -144,8 +144,12 @@ static int scan_string(struct parser *p)
 
 			if (err < 0)
 				return err;
-		} else if ((unsigned char)c < 0x20) {
+		} else if (c == '\n' || c == '\r') {
 			break;
+		} else if ((unsigned char)c < 0x20) {
+			return fail(
+				p, t->line,
+				"a string must not hold control characters; \\t stands for a tab");
 		} else {
 			p->at++;
 		}

@@ -43,6 +43,8 @@ int reader_fail_value(struct reader *r, const struct json_token *at, const char 
 	const char *quote = at->type == JSON_STRING ? "\"" : "";
 	const char *more = size > VALUE_SHOWN_MAX ? "..." : "";
 
+	if (at->type == JSON_ARRAY && at->count == 0)
+		return reader_fail(r, at, name, "expected %s, found an empty list", expected);
 	if (at->type == JSON_OBJECT || at->type == JSON_ARRAY)
 		return reader_fail(r, at, name, "expected %s, found %s", expected,
 				   json_type_name(at->type));

@@ -151,9 +151,10 @@ static void unknown_and_repeated_fields_are_refused(void **state)
 	       "default_heap_size, default_mmap_size");
 	refuse("{\"process\": {}, \"process\": {}}", 1, "process: is given twice");
 	refuse("{\"env\": {\"default\": [], \"default\": []}}", 1, "env.default: is given twice");
-	refuse("{\"process\": []}", 1, "process: expected an object, found a list");
+	refuse("{\"process\": []}", 1, "process: expected an object, found an empty list");
 	refuse("[]", 1, "expected an object");
-	refuse("{\"a\x1b[31m\": 1}", 1, "a string that starts here does not end on its line");
+	refuse("{\"a\x1b[31m\": 1}", 1, "a string must not hold control characters");
+	refuse("{\"a\n\": 1}", 1, "a string that starts here does not end on its line");
 }
 
 static void environment_is_read(void **state)
@@ -301,7 +302,7 @@ static void oldest_keys_are_read(void **state)
 
 static void wrong_mounts_are_refused(void **state)
 {
-	refuse("{\"mount\":[]}", 1, "starts with the mount of \"/\"");
+	refuse("{\"mount\":[]}", 1, "starts with the mount of \"/\", found an empty list");
 	refuse("{\"mount\":[{\"target\":\"/tmp\",\"type\":\"ramfs\"}]}", 1, "first entry");
 	refuse("{\"mount\":[{\"target\":\"/\",\"type\":\"ramfs\"}]}", 1, "type unionfs");
 	refuse("{\"mount\":[{\"target\":\"/\",\"type\":\"unionfs\"}]}", 1, "two layers");

@@ -74,7 +74,7 @@ $ sed 's/"MAC": ""/"MAC": "ab"/' good > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:76: mount.options.MAC: expected "" (the build pins the image), found "ab"
 [1]
 $ printf '{"a\033[2Jb": 1}' > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:1: a string that starts here does not end on its line
+! occlum: build: Occlum.json:1: a string must not hold control characters; \t stands for a tab
 [1]
 $ printf '{"\\u001b[2J": 1}' > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:1: unknown field '\u001b[2J'; accepted are: resource_limits, process, env, metadata, feature, entry_points, entry_args, mount
