@@ -18,10 +18,10 @@
 #include "host/occlum/report.h"
 
 static const char *const directories[] = {
-	"image",      "image/bin",   "image/dev",   "image/etc",  "image/ext2", "image/host",
-	"image/lib",  "image/lib64", "image/opt",   "image/proc", "image/root", "image/sbin",
-	"image/sfs",  "image/sys",   "image/tmp",   "initfs",	  "initfs/bin", "initfs/dev",
-	"initfs/etc", "initfs/lib",  "initfs/proc", "build",	  "run",
+	"image/bin",   "image/dev",   "image/etc",  "image/ext2", "image/host", "image/lib",
+	"image/lib64", "image/opt",   "image/proc", "image/root", "image/sbin", "image/sfs",
+	"image/sys",   "image/tmp",   "initfs",	    "initfs/bin", "initfs/dev", "initfs/etc",
+	"initfs/lib",  "initfs/proc", "build",	    "run",
 };
 
 static const struct {
@@ -179,6 +179,22 @@ static void undo_init(void)
 	}
 }
 
+static int complain_of_other(const char *name)
+{
+	return complain("'%s' is there already, in a directory that is no instance; choose another "
+			"directory or move it away",
+			name);
+}
+
+/* Of several at once one makes the first folder; what it makes is not the others' to take away. */
+static int claim_directory(void)
+{
+	if (mkdir("image", 0755) == 0)
+		return 0;
+	return errno == EEXIST ? complain_of_other("image")
+			       : complain_errno(errno, "cannot make 'image'");
+}
+
 static int init_here(void)
 {
 	static const char *const own[] = {"image", "initfs", "build", "run", INSTANCE_SETTINGS};
@@ -189,14 +205,13 @@ static int init_here(void)
 				      "Occlum instance");
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
 		if (file_exists(own[i]))
-			return complain(
-				"'%s' is there already, in a directory that is no instance; "
-				"choose another directory or move it away",
-				own[i]);
+			return complain_of_other(own[i]);
 	}
 	if (place_find())
 		return 1;
 	umask(022);
+	if (claim_directory())
+		return 1;
 	if (fill_instance()) {
 		undo_init();
 		return 1;
@@ -223,6 +238,28 @@ int command_init(int argc, char **argv)
 	return check_init_options(argc, argv, 1) || init_here();
 }
 
+/* The directories above it where they are missing, and `path` itself, which must not be there. */
+static int make_new(const char *path)
+{
+	char above[PATH_MAX];
+	size_t len = strlen(path);
+	int err = 0;
+
+	if (len >= sizeof(above))
+		return -ENAMETOOLONG;
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	memcpy(above, path, len);
+	above[len] = '\0';
+	if (len > 0)
+		err = dir_make(above, 0755);
+	if (!err && mkdir(path, 0755) < 0)
+		err = -errno;
+	return err;
+}
+
 int command_new(int argc, char **argv)
 {
 	int err, back;
@@ -236,7 +273,9 @@ int command_new(int argc, char **argv)
 	if (file_exists(argv[1]))
 		return complain_known("destination \"%s\" already exists", argv[1]);
 	umask(022);
-	err = dir_make(argv[1], 0755);
+	err = make_new(argv[1]);
+	if (err == -EEXIST)
+		return complain_known("destination \"%s\" already exists", argv[1]);
 	if (err < 0)
 		return complain_errno(err, "cannot make '%s'", argv[1]);
 	back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -108,6 +108,13 @@ $ mkdir full && cd full && (ulimit -f 200; trap '' XFSZ; occlum init; occlum new
 ! occlum: init: cannot copy '/lib64/ld-linux-x86-64.so.2' to 'image/lib64/ld-linux-x86-64.so.2': File too large
 ! occlum: new: cannot copy '/lib64/ld-linux-x86-64.so.2' to 'image/lib64/ld-linux-x86-64.so.2': File too large
 
+# Several at once: one makes it, and the others leave it alone.
+$ for r in 1 2 3; do for i in 1 2 3 4; do occlum new many$r & done; wait; done >said 2>&1; ls -d many*/Occlum.json; grep -c initialized said; rm -r many* said
+many1/Occlum.json
+many2/Occlum.json
+many3/Occlum.json
+3
+
 # Commands outside an instance.
 $ mkdir empty && cd empty
 $ occlum build
