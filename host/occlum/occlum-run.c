@@ -6,11 +6,13 @@
  * there and is no program, as in a shell), 1 when the enclave could not.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,14 +29,18 @@
 
 extern char **environ;
 
-/* As far as the host knows it is not the program that is missing. */
+/* As far as the host knows it is not the program that is missing. Links stay inside image/, as in the enclave. */
 static bool is_in_image(const char *path)
 {
-	char in_image[PATH_MAX];
-	struct stat st;
-	int n = snprintf(in_image, sizeof(in_image), "image%s", path);
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+	int image = open("image", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	long fd = image < 0 ? -1 : syscall(SYS_openat2, image, path, &how, sizeof(how));
 
-	return n > 0 && (size_t)n < sizeof(in_image) && stat(in_image, &st) == 0;
+	if (image >= 0)
+		close(image);
+	if (fd >= 0)
+		close((int)fd);
+	return fd >= 0;
 }
 
 /*

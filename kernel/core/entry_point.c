@@ -80,13 +80,32 @@ static int check(const char *path, struct file *file, const struct exec_args *ar
 	return err ? err : check_arguments(path, args);
 }
 
+/* As it is written; slashes at the end and several in a row mean nothing. */
+static bool is_under_entry_point(const char *path)
+{
+	char *plain = kmalloc(PATH_SIZE);
+	size_t len = 0;
+	bool is_under;
+
+	if (!plain)
+		return false;
+	for (; *path && len + 1 < PATH_SIZE; path++) {
+		if (*path != '/' || (path[1] != '/' && (path[1] != '\0' || len == 0)))
+			plain[len++] = *path;
+	}
+	plain[len] = '\0';
+	is_under = config_stage_allows(&kernel_config()->app, plain);
+	kfree(plain);
+	return is_under;
+}
+
 /*
  * Nothing was found, or nothing to run. Outside the entry points the host learns only that: which
  * names there are in an encrypted image is not for it to try out.
  */
 static int refuse_lookup(const char *path, int err)
 {
-	if (config_stage_allows(&kernel_config()->app, path))
+	if (is_under_entry_point(path))
 		return err;
 	refuse_entry_point(path);
 	return -EPERM;

@@ -155,6 +155,9 @@ static void names_are_not_for_trying_out(void **state)
 		assert_non_null(strstr(fake_last_log(), "entry_points"));
 	}
 	assert_int_equal(create("/bin/none", NULL, &p), -ENOENT);
+	assert_int_equal(create("//bin///none/", NULL, &p), -ENOENT);
+	assert_int_equal(create("/bin/", NULL, &p), -ENOENT);
+	assert_int_equal(create("/", NULL, &p), -EPERM);
 }
 
 static void arguments_hold_for_either_name(void **state)

@@ -21,10 +21,13 @@ $ occlum status
 built
 
 # As in a shell: 126 for what is there and is no program, 127 for what is not there.
-$ touch image/bin/empty image/bin/plain && chmod 755 image/bin/empty && chmod 644 image/bin/plain && occlum build --sgx-mode SIM --reset >/dev/null
+$ ln -s /usr/bin/env image/bin/away && touch image/bin/empty image/bin/plain && chmod 755 image/bin/empty && chmod 644 image/bin/plain && occlum build --sgx-mode SIM --reset >/dev/null
 $ occlum run /bin/empty
 ! occlum: run: cannot run '/bin/empty': Exec format error
 [126]
+$ occlum run /bin/away # what is there on the host is not in the image
+! occlum: run: cannot run '/bin/away': No such file or directory
+[127]
 $ occlum run /bin/plain
 ! occlum: run: cannot run '/bin/plain': Permission denied
 [126]
@@ -37,7 +40,13 @@ $ occlum run /bin/busybox echo $(seq -f %0100.0f 1 13000)
 $ occlum run /bin/busybox/none
 ! occlum: run: cannot run '/bin/busybox/none': Not a directory
 [127]
-$ rm image/bin/empty image/bin/plain && occlum build --sgx-mode SIM --reset >/dev/null
+$ occlum run /bin/busybox/
+! occlum: run: cannot run '/bin/busybox/': Not a directory
+[127]
+$ occlum run //bin//
+! occlum: run: cannot run '//bin//': Permission denied
+[126]
+$ rm image/bin/away image/bin/empty image/bin/plain && occlum build --sgx-mode SIM --reset >/dev/null
 
 # A program outside entry_points is refused with the list and the field's name.
 $ occlum run /lib64/ld-linux-x86-64.so.2 --help
