@@ -32,6 +32,9 @@ static int digest_tree(const char *path, u8 digest[32])
 	char where[PATH_MAX];
 	int err = tree_digest(path, digest, where);
 
+	if (err == -ELOOP)
+		return complain("'%s' has directories in more than %d levels; an image has no more",
+				path, TREE_DEPTH_MAX);
 	return err < 0 ? complain_errno(err, "cannot look at '%s'", where[0] ? where : path) : 0;
 }
 
@@ -203,7 +206,7 @@ static int take_cache_over(const struct build *b)
 	if (b->options.force)
 		return 0;
 	if (link("build/" CACHE_NAME, BUILD_TEMP "/" CACHE_NAME) < 0 && errno != ENOENT)
-		return complain_errno(errno, "cannot make '" BUILD_TEMP "/" CACHE_NAME "'");
+		return complain_errno(errno, "cannot take over 'build/" CACHE_NAME "'");
 	return 0;
 }
 

@@ -51,11 +51,16 @@ int build_parse_options(struct build_options *o, int argc, char **argv)
 	return 0;
 }
 
-static bool is_readable_file(const char *path)
+/* 0 or what is wrong with the path of a file that the user named. */
+static int look_at_file(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+	if (stat(path, &st) < 0)
+		return errno;
+	if (S_ISDIR(st.st_mode))
+		return EISDIR;
+	return S_ISREG(st.st_mode) ? 0 : EINVAL;
 }
 
 static bool is_among(const char *value, const char *const *list, size_t count)
@@ -86,10 +91,15 @@ static int check_edmm(const char *value)
 
 int build_check_options(const struct build_options *o)
 {
-	if (o->sign_key && !is_readable_file(o->sign_key))
-		return complain("invalid signing key path: %s", o->sign_key);
-	if (o->sign_tool && (!is_readable_file(o->sign_tool) || access(o->sign_tool, X_OK) < 0))
-		return complain("invalid signing tool path: %s", o->sign_tool);
+	int err = o->sign_key ? look_at_file(o->sign_key) : 0;
+
+	if (err)
+		return complain_errno(err, "invalid signing key path: %s", o->sign_key);
+	err = o->sign_tool ? look_at_file(o->sign_tool) : 0;
+	if (!err && o->sign_tool && access(o->sign_tool, X_OK) < 0)
+		err = errno;
+	if (err)
+		return complain_errno(err, "invalid signing tool path: %s", o->sign_tool);
 	if (o->buildin_image_key && !o->image_key)
 		return complain("--buildin-image-key needs --image-key");
 	return check_edmm(o->edmm);

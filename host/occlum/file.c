@@ -17,7 +17,6 @@
 #include "lib/base/le.h"
 #include "lib/crypto/sha256.h"
 
-#define DEPTH_MAX 256
 #define COPY_SIZE (256 * 1024)
 
 int path_join(char *to, size_t size, const char *dir, const char *name)
@@ -263,12 +262,14 @@ static int remove_at(int at, const char *name, int depth)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	if (depth > DEPTH_MAX)
+	if (depth > TREE_DEPTH_MAX)
 		return -ELOOP;
 	dir = open_dir(at, name);
+	/* It goes, so that it may not be read or written is no reason; where this fails, the next step says why. */
+	if (!dir && errno == EACCES && fchmodat(at, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
+		dir = open_dir(at, name);
 	if (!dir)
 		return -errno;
-	/* It goes, so that it may not be written to is no reason; where this fails, the next step says why. */
 	(void)fchmod(dirfd(dir), 0700);
 	while (err == 0 && (child = next_name(dir)) != NULL)
 		err = remove_at(dirfd(dir), child, depth + 1);
@@ -326,7 +327,7 @@ static int walk_at(int from_at, int to_at, const char *name, const char *to_name
 {
 	struct stat st;
 
-	if (depth > DEPTH_MAX)
+	if (depth > TREE_DEPTH_MAX)
 		return -ELOOP;
 	if (fstatat(from_at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
@@ -498,7 +499,7 @@ static int digest_one(struct digester *d, int at, const char *name, int depth)
 	struct stat st;
 	struct seen seen;
 
-	if (depth > DEPTH_MAX)
+	if (depth > TREE_DEPTH_MAX)
 		return -ELOOP;
 	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;

@@ -27,6 +27,9 @@ int __must_check file_copy(const char *from, const char *to, mode_t mode);
 /* `path` and the directories above it that are missing. */
 int __must_check dir_make(const char *path, mode_t mode);
 
+/* Trees of more levels of directories are refused (-ELOOP). */
+#define TREE_DEPTH_MAX 256
+
 /* Everything below and `path` itself, links not followed; fine when it is not there. */
 int __must_check tree_remove(const char *path);
 

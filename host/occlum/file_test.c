@@ -106,6 +106,9 @@ static void links_are_not_followed(void **state)
 	assert_int_equal(mkdir("tree/closed", 0700), 0);
 	assert_int_equal(file_write("tree/closed/file", "x", 1, 0400), 0);
 	assert_int_equal(chmod("tree/closed", 0500), 0);
+	assert_int_equal(mkdir("tree/secret", 0700), 0);
+	assert_int_equal(file_write("tree/secret/file", "x", 1, 0400), 0);
+	assert_int_equal(chmod("tree/secret", 0), 0);
 	assert_int_equal(tree_remove("tree"), 0);
 	assert_int_equal(tree_remove("copy"), 0);
 	assert_int_equal(tree_remove("linked"), 0);

@@ -62,10 +62,8 @@ int image_key_load(const char *path, u8 key[IMAGE_KEY_SIZE])
 	bool ok;
 	int err = file_read(path, 4096, &text, &size);
 
-	if (err == -ENOENT || err == -ENOTDIR || err == -EISDIR) {
-		complain("invalid secure image key path: %s", path);
-		return 1;
-	}
+	if (err == -ENOENT || err == -ENOTDIR || err == -EISDIR)
+		return complain_errno(err, "invalid secure image key path: %s", path);
 	if (err < 0)
 		return complain_errno(err, "cannot read the image key '%s'", path);
 	ok = hex_decode_pairs(key, IMAGE_KEY_SIZE, text, size, '-') == 0;
@@ -180,7 +178,12 @@ static int make_dev_key(const char *path)
 	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path), path);
 	err = dir_make(dir, 0700);
 	if (err < 0)
-		return complain_errno(err, "cannot make '%s'", dir);
+		return complain_errno(
+			err,
+			"cannot make '%s' for the development signing key (name a "
+			"place that can be written by HOME or XDG_STATE_HOME, or give "
+			"--sign-key)",
+			dir);
 	err = sign_key_generate(path, &error);
 	if (err < 0 && err != -EEXIST) /* of two first builds at once, one key wins */
 		return complain("cannot make the development signing key: %s", error.text);

@@ -198,6 +198,20 @@ build
 $ chmod 644 image/etc/passwd && mkdir -p image/root/a/closed && chown 65534 image/root/a/closed && chmod 000 image/root/a/closed && as_nobody occlum build --sgx-mode SIM
 ! occlum: build: cannot look at 'image/root/a/closed': Permission denied
 [1]
+$ rmdir image/root/a/closed && mkdir -p image/root/$(printf 'd/%.0s' $(seq 256)) && as_nobody occlum build --sgx-mode SIM; rm -r image/root/d
+! occlum: build: 'image' has directories in more than 256 levels; an image has no more
+
+# A folder of the previous build that cannot be looked into: said once, and never in the way of the next.
+$ as_nobody occlum build --sgx-mode SIM >/dev/null && chmod 0 build/mount/__ROOT && as_nobody occlum build --sgx-mode SIM | tail -n 1; ls -A | grep build
+Built the Occlum image and enclave successfully
+build
+$ chmod 0 build; as_nobody occlum build --sgx-mode SIM | tail -n 1; chmod 755 build; ls -A | grep build
+SGX mode: SIM
+build
+! occlum: build: cannot take over 'build/.image.cache': Permission denied
+$ as_nobody sh -c 'HOME=/proc/none occlum build --sgx-mode SIM'
+! occlum: build: cannot make '/proc/none/.local/state/occlum' for the development signing key (name a place that can be written by HOME or XDG_STATE_HOME, or give --sign-key): No such file or directory
+[1]
 
 # On a terminal a bar shows how far the image is and vanishes; elsewhere there is none.
 $ cd $SCRATCH/inst && head -c 40000000 /dev/urandom > image/root/large && on_terminal occlum build --sgx-mode SIM --force > ../shown; awk -F '[][]' '/%/ { p = $3 + 0; if (p < last || length($2) != 40) print "odd: " $0; last = p; n++ } END { print (n > 10 ? "a bar" : "no bar") }' ../shown; tail -n 1 ../shown

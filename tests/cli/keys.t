@@ -35,10 +35,10 @@ $ chmod 555 locked; as_nobody occlum gen-image-key locked/key; ls locked
 $ occlum new inst && cd inst
 SCRATCH/inst initialized as an Occlum instance
 $ occlum build --sgx-mode SIM --image-key missing
-! occlum: build: invalid secure image key path: missing
+! occlum: build: invalid secure image key path: missing: No such file or directory
 [1]
 $ occlum build --sgx-mode SIM --image-key ..
-! occlum: build: invalid secure image key path: ..
+! occlum: build: invalid secure image key path: ..: Is a directory
 [1]
 $ echo short > bad && occlum build --sgx-mode SIM --image-key bad
 ! occlum: build: the image key 'bad' is not 16 pairs of hexadecimal digits joined by '-'; `occlum gen-image-key` makes one
@@ -56,16 +56,16 @@ $ occlum build --sgx-mode SIM --buildin-image-key
 ! occlum: build: --buildin-image-key needs --image-key
 [1]
 $ occlum build --sgx-mode SIM --sign-key missing
-! occlum: build: invalid signing key path: missing
+! occlum: build: invalid signing key path: missing: No such file or directory
 [1]
 $ occlum build --sgx-mode SIM --sign-key .
-! occlum: build: invalid signing key path: .
+! occlum: build: invalid signing key path: .: Is a directory
 [1]
 $ occlum build --sgx-mode SIM --sign-tool missing
-! occlum: build: invalid signing tool path: missing
+! occlum: build: invalid signing tool path: missing: No such file or directory
 [1]
 $ occlum build --sgx-mode SIM --sign-tool Occlum.json
-! occlum: build: invalid signing tool path: Occlum.json
+! occlum: build: invalid signing tool path: Occlum.json: Permission denied
 [1]
 $ occlum build --sign-key
 ! occlum: build: --sign-key needs a value
