@@ -406,6 +406,13 @@ static int put_in_place(void)
 	return 0;
 }
 
+static bool keeps_upper(const struct build *b)
+{
+	const struct config_mount *root = &b->config.app.mounts[0];
+
+	return root->layer_count > 0 && root->layers[root->layer_count - 1].keep_upper;
+}
+
 /* run/ outlives builds; it is made where it is not there. */
 static int prepare_run(const struct build *b)
 {
@@ -432,9 +439,11 @@ static int prepare_run(const struct build *b)
 			 "(`occlum build --reset` deletes them)");
 	if (!mem_is_zero(b->image_digest_before, 32) &&
 	    memcmp(b->image_digest_before, b->image_digest, 32) != 0)
-		complain("the image below run/ has changed; the files that earlier runs wrote are "
-			 "kept "
-			 "(`occlum build --reset` deletes them)");
+		complain("the image below run/ has changed; the files that earlier runs wrote %s "
+			 "(`occlum build --reset` deletes them)",
+			 keeps_upper(b) ? "are kept"
+					: "do not open above another image than theirs, as "
+					  "options.keep_upper is false");
 	return 0;
 }
 

@@ -194,3 +194,9 @@ sealed under the --image-key of an earlier build and do not open with this one
 a
 ! occlum: The file system run/mount/__ROOT does not open with the image key that init gave: it was written under another one, or is another kind of volume (error 129).
 ! occlum: The file system run/mount/__ROOT does not open with the image key that init gave: it was written under another one, or is another kind of volume (error 129).
+
+# Without keep_upper, as in a release, the layer belongs to the image that it was made over.
+$ occlum new ../strict >/dev/null && cd ../strict && cp /bin/busybox image/bin/ && sed -i 's#"source": "./run/mount/__ROOT"#&, "options": {"keep_upper": false}#' Occlum.json && occlum build --sgx-mode SIM >/dev/null && occlum run /bin/busybox touch /root/x && touch image/etc/more && occlum build --sgx-mode SIM >/dev/null; occlum run /bin/busybox ls /root
+! occlum: build: the image below run/ has changed; the files that earlier runs wrote do not open above another image than theirs, as options.keep_upper is false (`occlum build --reset` deletes them)
+! occlum: The file system run/mount/__ROOT was made over another image; occlum build --reset removes it (error 116).
+[1]
