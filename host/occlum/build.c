@@ -449,6 +449,15 @@ static int prepare_run(const struct build *b)
 
 /* ---- all of it ---- */
 
+static int need_dir(const char *name)
+{
+	if (dir_exists(name))
+		return 0;
+	if (file_exists(name))
+		return complain("'%s' is not a directory (links are not followed)", name);
+	return complain("there is no directory '%s' to build from", name);
+}
+
 static int read_inputs(struct build *b)
 {
 	bool is_first;
@@ -456,10 +465,8 @@ static int read_inputs(struct build *b)
 	if (settings_load(&b->config, b->now.settings) || build_choose_mode(b) ||
 	    build_load_image_key(b) || build_choose_key(b) || build_choose_tool(b))
 		return 1;
-	if (!dir_exists("image"))
-		return complain("there is no directory 'image' to build from");
-	if (!dir_exists("initfs"))
-		return complain("there is no directory 'initfs' to build from");
+	if (need_dir("image") || need_dir("initfs"))
+		return 1;
 	if (digest_tree("image", b->now.image_tree) || digest_tree("initfs", b->now.initfs_tree) ||
 	    look_at_tree("image", b->now.image_look) || look_at_tree("initfs", b->now.initfs_look))
 		return 1;

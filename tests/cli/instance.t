@@ -5,6 +5,8 @@ $ mv image gone && occlum build --sgx-mode SIM; mv gone image
 ! occlum: build: there is no directory 'image' to build from
 $ mv initfs gone && occlum build --sgx-mode SIM; mv gone initfs
 ! occlum: build: there is no directory 'initfs' to build from
+$ mv image gone && ln -s gone image; occlum build --sgx-mode SIM; rm image; mv gone image
+! occlum: build: 'image' is not a directory (links are not followed)
 
 # One process at a time; the second is told by whom.
 $ flock .__occlum_lock sh -c 'echo "$$ run" > .__occlum_lock; occlum build --sgx-mode SIM; occlum status'
