@@ -83,7 +83,8 @@ class Machine(Instance):
         compile_c(f"{HERE}/inside.c", f"{work}/inside", "-pthread")
         compile_c(f"{HERE}/attest.c", f"{work}/attest")
         compile_c(f"{HERE}/forks.c", f"{work}/forks")
-        for name in ("hello", "inside", "attest", "forks"):
+        compile_c(f"{TOP}/tests/syscalls/many_children.c", f"{work}/many_children", "-D_GNU_SOURCE", "-w")
+        for name in ("hello", "inside", "attest", "forks", "many_children"):
             put_program(self.image, "/bin/" + name, f"{work}/{name}")
         for name in ("busybox", "python3.11", "sqlite3"):
             path = host_path(name)
@@ -219,6 +220,10 @@ def programs(machine, report, long_run):
         name = " ".join(argv)[:40].split("(")[0].strip()
         with report.case(f"same output: {name}"):
             same_output(machine, argv)
+    with report.case("1000 forks and 1000 spawns leave nothing behind"):
+        done = machine.emulate("/bin/many_children", timeout=300)
+        clean(machine, done)
+        expect(done.returncode == 0, describe(done))
 
 
 def measurements(machine, report, long_run):
