@@ -45,6 +45,7 @@ _Static_assert(sizeof(struct abi_clone_args) == CLONE_ARGS_SIZE_VER2, "clone_arg
 #define SCHED_RR	    2
 #define SCHED_BATCH	    3
 #define SCHED_IDLE	    5
+#define SCHED_DEADLINE	    6
 #define SCHED_RESET_ON_FORK 0x40000000
 
 struct abi_sched_attr {

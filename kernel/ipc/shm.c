@@ -9,6 +9,7 @@
 #include "kernel/ipc/shm.h"
 
 #include "abi/errno.h"
+#include "abi/resource.h"
 #include "kernel/core/kmem.h"
 #include "kernel/ipc/ids.h"
 #include "kernel/mm/mm.h"
@@ -296,6 +297,21 @@ int shm_set(s32 id, const struct abi_shmid_ds *values)
 		ipc_set_perm(o, &values->perm);
 	mutex_unlock(&lock);
 	return err;
+}
+
+/* The pages stay where they are in any case: what is left of locking is who may. */
+int shm_may_lock(s32 id, bool lock_it)
+{
+	const struct process *p = current_process();
+	struct ipc_object *o;
+	int err;
+
+	shm_lock();
+	err = ipc_find_owned(&segments, id, &o);
+	mutex_unlock(&lock);
+	if (err || credentials_capable(&p->cred, CAP_IPC_LOCK))
+		return err == -EPERM && credentials_capable(&p->cred, CAP_IPC_LOCK) ? 0 : err;
+	return lock_it && !p->limits[ABI_RLIMIT_MEMLOCK].soft ? -EPERM : 0;
 }
 
 int shm_remove(s32 id)

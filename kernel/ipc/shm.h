@@ -18,6 +18,7 @@ int __must_check shm_detach(u64 address);
 long __must_check shm_stat(s32 id, enum ipc_stat_how how, struct abi_shmid_ds *ret);
 int __must_check shm_set(s32 id, const struct abi_shmid_ds *values);
 int __must_check shm_remove(s32 id);
+int __must_check shm_may_lock(s32 id, bool lock_it); /* SHM_LOCK, SHM_UNLOCK: 0, -EINVAL, -EPERM */
 
 struct shm_totals {
 	u32 segments;

@@ -70,16 +70,26 @@ static int sock_new(u16 family, u16 type, u32 protocol, s32 fd, struct socket **
 	return 0;
 }
 
+static int expected_protocol(int type)
+{
+	return type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+int inet_check_kind(int type, int protocol)
+{
+	if (type != SOCK_STREAM && type != SOCK_DGRAM)
+		return type != SOCK_RAW ? -ESOCKTNOSUPPORT : protocol ? -EPERM : -EPROTONOSUPPORT;
+	return protocol && protocol != expected_protocol(type) ? -EPROTONOSUPPORT : 0;
+}
+
 int inet_socket_new(int family, int type, int protocol, struct socket **ret)
 {
-	int expected = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+	int expected = expected_protocol(type);
+	int err = inet_check_kind(type, protocol);
 	s64 fd;
-	int err;
 
-	if (type != SOCK_STREAM && type != SOCK_DGRAM)
-		return type == SOCK_RAW ? -EPERM : -ESOCKTNOSUPPORT;
-	if (protocol && protocol != expected)
-		return -EPROTONOSUPPORT;
+	if (err)
+		return err;
 	fd = host_net_socket(family, type, protocol);
 	if (fd < 0)
 		return fd;
@@ -243,6 +253,9 @@ static long send_(struct socket *s, struct net_message *m)
 		return -EOPNOTSUPP;
 	if (m->address && m->address->size > HOST_ADDRESS_MAX)
 		return -EINVAL;
+	/* A datagram in several parts: sent one by one they would be several datagrams. */
+	if (s->type == SOCK_DGRAM && (m->flags & MSG_MORE))
+		return -EOPNOTSUPP;
 	if (s->type == SOCK_DGRAM && m->data.left > CHUNK_MAX)
 		return -EMSGSIZE;
 	buf = kmalloc(MAX(room, (size_t)1));

@@ -7,4 +7,5 @@
 
 #include "kernel/net/socket.h"
 
+int __must_check inet_check_kind(int type, int protocol); /* what no socket can be */
 int __must_check inet_socket_new(int family, int type, int protocol, struct socket **ret);

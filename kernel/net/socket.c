@@ -55,9 +55,14 @@ int socket_new(int family, int type, int protocol, struct socket **ret)
 
 int socket_new_pair(int family, int type, int protocol, struct socket *ret[2])
 {
-	if (family != AF_UNIX)
-		return family == AF_INET || family == AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT;
-	return unix_socket_new_pair(type, protocol, ret);
+	int err;
+
+	if (family == AF_UNIX)
+		return unix_socket_new_pair(type, protocol, ret);
+	if (family != AF_INET && family != AF_INET6)
+		return -EAFNOSUPPORT;
+	err = inet_check_kind(type, protocol);
+	return err ? err : -EOPNOTSUPP;
 }
 
 /* --- waiting ------------------------------------------------------------------------------- */

@@ -16,6 +16,13 @@ bool process_may_signal(const struct process *p, int signo)
 	return signo == SIGCONT && self->sid == p->sid;
 }
 
+bool process_may_schedule(const struct process *p)
+{
+	const struct credentials *c = &current_process()->cred, *t = &p->cred;
+
+	return c->euid == t->euid || c->euid == t->uid || credentials_capable(c, CAP_SYS_NICE);
+}
+
 bool process_may_inspect(const struct process *p)
 {
 	const struct process *self = current_process();

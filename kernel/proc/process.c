@@ -45,7 +45,7 @@ static void set_default_limits(struct process *p)
 		set_limit(p, i, ABI_RLIM_INFINITY, ABI_RLIM_INFINITY);
 	set_limit(p, ABI_RLIMIT_STACK, config->default_stack_size, ABI_RLIM_INFINITY);
 	p->heap_limit = config->default_heap_size;
-	set_limit(p, ABI_RLIMIT_CORE, 0, 0);
+	set_limit(p, ABI_RLIMIT_CORE, 0, ABI_RLIM_INFINITY);
 	set_limit(p, ABI_RLIMIT_NPROC, config->max_threads, config->max_threads);
 	set_limit(p, ABI_RLIMIT_NOFILE, NOFILE_SOFT, NOFILE_HARD);
 	set_limit(p, ABI_RLIMIT_MEMLOCK, MEMLOCK_DEFAULT, MEMLOCK_DEFAULT);

@@ -210,6 +210,7 @@ int __must_check process_unshare(bool fs, bool files);
 
 /* By the user ids: may the current process send that signal, or look at memory and descriptors? */
 bool process_may_signal(const struct process *p, int signo);
+bool process_may_schedule(const struct process *p); /* its policy, affinity, nice values */
 bool process_may_inspect(const struct process *p);
 
 /* setsid, setpgid of children are in proc too; both follow the rules of POSIX. */

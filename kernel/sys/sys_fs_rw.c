@@ -423,6 +423,8 @@ long sys_truncate(const char __user *path, s64 size)
 	else
 		ret = vnode_permission(d->vnode, W_OK);
 	if (!ret)
+		ret = file_check_size_limit(size);
+	if (!ret)
 		ret = vnode_truncate(d->vnode, size);
 	dentry_put(d);
 	return ret;

@@ -29,7 +29,8 @@ static long splice_with_file(struct file *in, struct file *out, u64 *offset, u64
 
 	if (offset && other->ops->is_stream)
 		return -ESPIPE;
-	if (S_ISDIR(other->vnode->mode) || (other == out && (out->flags & O_APPEND)))
+	if (S_ISDIR(other->vnode->mode) || other->ops->no_splice ||
+	    (other == out && (out->flags & O_APPEND)))
 		return -EINVAL;
 	return pipe == in ? splice_to_file(in, out, offset, count, nonblocking)
 			  : splice_from_file(in, offset, out, count, nonblocking);
@@ -111,7 +112,21 @@ long sys_tee(int in_fd, int out_fd, u64 count, u32 flags)
 	return on_files(in_fd, out_fd, a, tee);
 }
 
-/* Into a pipe like writev, out of it like readv. */
+/* Waits until something fits, and for the rest no more: its sender may be who empties the pipe. */
+static long fill_pipe(struct file *f, struct uio *uio, bool nonblocking)
+{
+	long n;
+
+	while ((n = pipe_write_some(f, uio, true)) == -EAGAIN && !nonblocking) {
+		int err = pipe_wait_room(f, uio->left);
+
+		if (err)
+			return err;
+	}
+	return n;
+}
+
+/* Into a pipe, or out of it like readv. */
 static long vmsplice(struct file *f, const struct abi_iovec *vec, u64 count, bool nonblocking)
 {
 	long done = 0;
@@ -122,7 +137,7 @@ static long vmsplice(struct file *f, const struct abi_iovec *vec, u64 count, boo
 
 		if (!vec[i].len)
 			continue;
-		n = file_can_write(f) ? pipe_write_some(f, &uio, nonblocking)
+		n = file_can_write(f) ? fill_pipe(f, &uio, nonblocking || done)
 				      : pipe_read_some(f, &uio, nonblocking || done);
 		if (n < 0)
 			return done ? done : n;

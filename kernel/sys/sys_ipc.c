@@ -79,7 +79,7 @@ long sys_shmctl(int id, int command, void __user *buf)
 			return -EFAULT;
 		return shm_set(id, &ds);
 	case SHM_LOCK:
-	case SHM_UNLOCK: return 0; /* nothing is ever swapped out */
+	case SHM_UNLOCK: return shm_may_lock(id, command == SHM_LOCK);
 	case IPC_INFO: return shm_limits_to_user(buf);
 	case SHM_INFO: return shm_totals_to_user(buf);
 	default: return -EINVAL;

@@ -16,6 +16,7 @@
 #include "kernel/time/clock.h"
 #include "kernel/time/process_timers.h"
 #include "kernel/time/timespec.h"
+#include "kernel/vfs/fd_table.h"
 #include "lib/base/string.h"
 
 #define PATH_SIZE	 4096
@@ -110,7 +111,7 @@ static int set_limit(struct process *p, u32 resource, const struct abi_rlimit *l
 	if (limit->hard > p->limits[resource].hard &&
 	    !credentials_capable(&current_process()->cred, CAP_SYS_RESOURCE))
 		return -EPERM;
-	if (resource == ABI_RLIMIT_NOFILE && limit->hard > (1u << 20))
+	if (resource == ABI_RLIMIT_NOFILE && limit->hard > FD_MAX)
 		return -EPERM;
 	p->limits[resource].soft = limit->soft;
 	p->limits[resource].hard = limit->hard;

@@ -12,9 +12,10 @@
 #include "kernel/sys/syscalls_gen.h"
 #include "lib/base/string.h"
 
-#define NICE_MIN   -20
-#define NICE_MAX   19
-#define MASK_WORDS 16 /* up to 1024 CPUs */
+#define NICE_MIN    -20
+#define NICE_MAX    19
+#define MASK_WORDS  16 /* up to 1024 CPUs */
+#define KEEP_POLICY -1
 
 /* Leaf 1 counts the logical processors of the package, as the boot-time table has it. */
 u32 cpu_count(void)
@@ -36,6 +37,21 @@ static struct thread *find_thread(int tid)
 	if (tid < 0)
 		return NULL;
 	return tid ? thread_lookup(tid) : thread_get(current_thread());
+}
+
+/* The thread whose scheduling the caller may change, or -ESRCH or -EPERM. */
+static int find_thread_to_change(int tid, struct thread **ret)
+{
+	struct thread *t = find_thread(tid);
+
+	if (!t)
+		return -ESRCH;
+	if (t->process && !process_may_schedule(t->process)) {
+		thread_put(t);
+		return -EPERM;
+	}
+	*ret = t;
+	return 0;
 }
 
 static void all_cpus(u64 mask[MASK_WORDS])
@@ -77,21 +93,20 @@ long sys_sched_setaffinity(int tid, u32 size, const void __user *mask)
 	struct thread *t;
 	u64 wanted[MASK_WORDS] = {0}, cpus[MASK_WORDS];
 	u64 usable = 0;
+	int err;
 
 	if (copy_from_user(wanted, mask, MIN(size, (u32)sizeof(wanted))))
 		return -EFAULT;
+	err = find_thread_to_change(tid, &t);
+	if (err)
+		return err;
 	all_cpus(cpus);
 	for (u32 i = 0; i < MASK_WORDS; i++)
 		usable |= wanted[i] & cpus[i];
-	if (!usable)
-		return -EINVAL;
-	t = find_thread(tid);
-	if (!t)
-		return -ESRCH;
-	if (cpu_count() <= 64)
+	if (usable && cpu_count() <= 64)
 		t->affinity = wanted[0] & cpus[0];
 	thread_put(t);
-	return 0;
+	return usable ? 0 : -EINVAL;
 }
 
 long sys_getcpu(void __user *cpu, void __user *node, void __user *unused)
@@ -110,7 +125,7 @@ long sys_getcpu(void __user *cpu, void __user *node, void __user *unused)
 static bool policy_is_known(int policy)
 {
 	return policy == SCHED_OTHER || policy == SCHED_FIFO || policy == SCHED_RR ||
-	       policy == SCHED_BATCH || policy == SCHED_IDLE;
+	       policy == SCHED_BATCH || policy == SCHED_IDLE || policy == SCHED_DEADLINE;
 }
 
 static bool policy_is_realtime(int policy)
@@ -132,25 +147,33 @@ long sys_sched_get_priority_min(int policy)
 	return policy_is_realtime(policy) ? 1 : 0;
 }
 
-static int apply_policy(int tid, int policy, u32 priority)
+/* A real-time policy the host would have to agree to: refuse rather than pretend. */
+static int check_policy(const struct thread *t, int policy, u32 priority)
 {
-	struct thread *t;
-
 	if (!policy_is_known(policy))
 		return -EINVAL;
 	if (policy_is_realtime(policy) ? priority < 1 || priority > 99 : priority != 0)
 		return -EINVAL;
-	t = find_thread(tid);
+	if (t->process && !process_may_schedule(t->process))
+		return -EPERM;
+	return policy_is_realtime(policy) || policy == SCHED_DEADLINE ? -EPERM : 0;
+}
+
+/* `policy` KEEP_POLICY: the one that the thread has. */
+static int apply_policy(int tid, int policy, u32 priority)
+{
+	struct thread *t = find_thread(tid);
+	int err;
+
 	if (!t)
 		return -ESRCH;
-	if (policy_is_realtime(policy)) {
-		/* The host would have to agree: refuse rather than pretend. */
-		thread_put(t);
-		return -EPERM;
-	}
-	t->policy = (u8)policy;
+	if (policy == KEEP_POLICY)
+		policy = t->policy;
+	err = check_policy(t, policy, priority);
+	if (!err)
+		t->policy = (u8)policy;
 	thread_put(t);
-	return 0;
+	return err;
 }
 
 long sys_sched_setscheduler(int tid, int policy, const void __user *param)
@@ -187,7 +210,7 @@ long sys_sched_setparam(int tid, const void __user *param)
 		return -EINVAL;
 	if (copy_from_user(&priority, param, sizeof(priority)))
 		return -EFAULT;
-	return apply_policy(tid, SCHED_OTHER, priority);
+	return apply_policy(tid, KEEP_POLICY, priority);
 }
 
 long sys_sched_getparam(int tid, void __user *param)
@@ -222,7 +245,7 @@ long sys_sched_getattr(int tid, void __user *attr, u32 size, u32 flags)
 	struct abi_sched_attr a = {.size = SCHED_ATTR_SIZE_VER0};
 	struct thread *t;
 
-	if (tid < 0 || flags || size < SCHED_ATTR_SIZE_VER0 || size > PAGE_SIZE)
+	if (!attr || tid < 0 || flags || size < SCHED_ATTR_SIZE_VER0 || size > PAGE_SIZE)
 		return -EINVAL;
 	t = find_thread(tid);
 	if (!t)
@@ -243,9 +266,7 @@ long sys_sched_setattr(int tid, const void __user *attr, u32 flags)
 		return -EFAULT;
 	if (a.size && a.size < SCHED_ATTR_SIZE_VER0)
 		return -E2BIG;
-	if (a.runtime || a.deadline || a.period)
-		return -EPERM;
-	return apply_policy(tid, (int)a.policy, a.priority);
+	return (int)a.policy < 0 ? -EINVAL : apply_policy(tid, (int)a.policy, a.priority);
 }
 
 /* Priorities of I/O are stored: the host decides whose request comes first. */
@@ -329,6 +350,10 @@ static int priority_visit(struct process *p, void *arg)
 		return 0;
 	if (!w->set) {
 		w->result = MAX(w->result, 20 - p->nice);
+		return 0;
+	}
+	if (!process_may_schedule(p)) {
+		w->result = -EPERM;
 		return 0;
 	}
 	if (w->nice < p->nice && !credentials_capable(&current_process()->cred, CAP_SYS_NICE)) {

@@ -513,6 +513,7 @@ static void epoll_release(struct file *f)
 }
 
 const struct file_ops epoll_ops = {
+	.no_splice = true,
 	.is_stream = true,
 	.release = epoll_release,
 	.poll = epoll_poll,

@@ -115,6 +115,16 @@ static u64 size_limit(void)
 	return t && t->process ? t->process->limits[RLIMIT_FSIZE].soft : UINT64_MAX;
 }
 
+int file_check_size_limit(u64 size)
+{
+	struct signal_info info = {.signo = SIGXFSZ};
+
+	if (size <= size_limit())
+		return 0;
+	signal_send_thread(current_thread(), &info);
+	return -EFBIG;
+}
+
 static long vnode_file_write(struct file *f, struct uio *uio, u64 *offset)
 {
 	long ret = vnode_write(f->vnode, uio, offset, f->flags & O_APPEND, size_limit());
@@ -387,14 +397,13 @@ static int truncate_open(struct file *f, u64 size)
 
 int file_truncate(struct file *f, u64 size)
 {
+	int err;
+
 	if (!file_can_write(f) || !S_ISREG(f->vnode->mode))
 		return f->flags & O_PATH ? -EBADF : -EINVAL;
-	if (size > size_limit()) {
-		struct signal_info info = {.signo = SIGXFSZ};
-
-		signal_send_thread(current_thread(), &info);
-		return -EFBIG;
-	}
+	err = file_check_size_limit(size);
+	if (err)
+		return err;
 	return f->ops->truncate ? truncate_open(f, size) : vnode_truncate(f->vnode, size);
 }
 

@@ -24,6 +24,7 @@ struct file_ops {
 	int (*set_flags)(struct file *f, u32 flags); /* F_SETFL, before they take effect */
 	int (*getattr)(struct file *f, struct vattr *ret);
 	int (*truncate)(struct file *f, u64 size); /* vnode.lock; NULL: the vnode's */
+	bool no_splice;				   /* its numbers are no bytes to move */
 	u64 (*data_size)(struct file *f);	   /* FIONREAD; NULL: size - position */
 	/* /proc/self/fdinfo lines. */
 	void (*describe)(struct file *f, char *buf, size_t size, size_t *len);
@@ -94,6 +95,8 @@ int __must_check file_sync(struct file *f, bool data_only);
 u32 file_poll(struct file *f, struct poll_table *pt);
 int __must_check file_set_flags(struct file *f, u32 flags);
 int __must_check file_truncate(struct file *f, u64 size);
+/* RLIMIT_FSIZE of the caller: 0, or -EFBIG and SIGXFSZ on its way. */
+int __must_check file_check_size_limit(u64 size);
 int __must_check file_fallocate(struct file *f, u32 mode, u64 offset, u64 len);
 /* Like file_write, but at `offset`, honouring RWF_* of `rwf`. */
 long file_write_at(struct file *f, struct uio *uio, u64 offset, u32 rwf);

@@ -172,6 +172,9 @@ static void bad_calls(void)
 	CHECK_ERRNO(socket(AF_INET, SOCK_STREAM, IPPROTO_UDP), EPROTONOSUPPORT);
 	CHECK_ERRNO(socket(AF_INET, SOCK_SEQPACKET, 0), ESOCKTNOSUPPORT);
 	CHECK_ERRNO(socketpair(AF_INET, SOCK_STREAM, 0, (int[2]){0}), EOPNOTSUPP);
+	CHECK_ERRNO(socketpair(AF_INET, SOCK_DGRAM, IPPROTO_TCP, (int[2]){0}), EPROTONOSUPPORT);
+	CHECK_ERRNO(socketpair(AF_INET, SOCK_RAW, 0, (int[2]){0}), EPROTONOSUPPORT);
+	CHECK_ERRNO(socket(AF_INET, SOCK_RAW, 0), EPROTONOSUPPORT);
 	CHECK_ERRNO(getpeername(fd, (struct sockaddr *)&a, &size), ENOTCONN);
 	CHECK_ERRNO(recv(fd, back, 1, 0), ENOTCONN);
 	CHECK_ERRNO(bind(fd, (struct sockaddr *)&a, 3), EINVAL);

@@ -74,7 +74,10 @@ static void file_size(void)
 		signal(SIGXFSZ, note);
 		if (write(fd, bytes, 2000) != 1000 || write(fd, bytes, 1) != -1 || errno != EFBIG)
 			_exit(1);
-		_exit(over_limit != 1);
+		if (over_limit != 1 || truncate(name, 1001) != -1 || errno != EFBIG ||
+		    over_limit != 2)
+			_exit(2);
+		_exit(truncate(name, 1000) != 0);
 	}
 	CHECK_EQ(status_of(pid), 0);
 	close(fd);
@@ -86,20 +89,31 @@ static void others(void)
 	pid_t pid = fork();
 
 	if (!pid) {
+		unsigned long most;
 		int fds[2];
+		FILE *f;
 
-		limit(RLIMIT_NOFILE, 10, 10);
+		limit(RLIMIT_NOFILE, 10, 20);
 		while (dup(0) >= 0)
 			;
 		if (errno != EMFILE || pipe(fds) != -1 || errno != EMFILE)
 			_exit(1);
+		limit(RLIMIT_NOFILE, 20, 20);
 		limit(RLIMIT_AS, 64 << 20, 64 << 20);
 		if (mmap(NULL, 128 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
 			    MAP_FAILED ||
 		    errno != ENOMEM)
 			_exit(2);
-		if (setuid(1000))
+		f = fopen("/proc/sys/fs/nr_open", "r");
+		if (!f || fscanf(f, "%lu", &most) != 1 || fclose(f))
 			_exit(3);
+		if (prlimit(0, RLIMIT_NOFILE, &(struct rlimit){10, most + 1}, NULL) != -1 ||
+		    errno != EPERM)
+			_exit(4);
+		limit(RLIMIT_CORE, 4096, RLIM_INFINITY);
+		limit(RLIMIT_NOFILE, 10, 10);
+		if (setuid(1000))
+			_exit(5);
 		_exit(prlimit(getppid(), RLIMIT_NOFILE, NULL, &(struct rlimit){0}) != -1 ||
 		      errno != EPERM);
 	}

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 
 static void policies(void)
@@ -20,6 +21,8 @@ static void policies(void)
 	CHECK_EQ(syscall(SYS_sched_setparam, 0, &param), 0);
 	CHECK_EQ(syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &param), 0);
 	CHECK_EQ(syscall(SYS_sched_getscheduler, 0), SCHED_BATCH);
+	CHECK_EQ(syscall(SYS_sched_setparam, 0, &param), 0);
+	CHECK_EQ(syscall(SYS_sched_getscheduler, 0), SCHED_BATCH);
 	CHECK_EQ(syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &param), 0);
 	param.sched_priority = 5;
 	CHECK_ERRNO(syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &param), EINVAL);
@@ -29,6 +32,8 @@ static void policies(void)
 	CHECK_ERRNO(syscall(SYS_sched_getparam, 0, NULL), EINVAL);
 	CHECK(sched_get_priority_max(SCHED_FIFO) == 99 && sched_get_priority_min(SCHED_FIFO) == 1);
 	CHECK(sched_get_priority_max(SCHED_OTHER) == 0 && sched_get_priority_min(SCHED_OTHER) == 0);
+	CHECK(sched_get_priority_max(6) == 0 &&
+	      sched_get_priority_min(6) == 0); /* SCHED_DEADLINE */
 	CHECK_ERRNO(sched_get_priority_max(77), EINVAL);
 	CHECK_EQ(sched_rr_get_interval(0, &slice), 0);
 	CHECK(slice.tv_sec == 0 && slice.tv_nsec >= 0);
@@ -47,8 +52,12 @@ static void attributes(void)
 	CHECK_EQ(syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0), 0);
 	CHECK(attr.size == 48 && attr.policy == SCHED_OTHER);
 	CHECK_ERRNO(syscall(SYS_sched_getattr, 0, &attr, 8, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getattr, 0, NULL, 48, 0), EINVAL);
 	CHECK_ERRNO(syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 1), EINVAL);
 	CHECK_EQ(syscall(SYS_sched_setattr, 0, &attr, 0), 0);
+	CHECK_ERRNO(syscall(SYS_sched_setattr, 999999, &attr, 0), ESRCH);
+	attr.policy = -1;
+	CHECK_ERRNO(syscall(SYS_sched_setattr, 0, &attr, 0), EINVAL);
 	attr.policy = 88;
 	CHECK_ERRNO(syscall(SYS_sched_setattr, 0, &attr, 0), EINVAL);
 }
@@ -95,6 +104,32 @@ static void affinity(void)
 	CHECK_ERRNO(syscall(SYS_sched_getaffinity, 0, sizeof(all), 8), EFAULT);
 }
 
+/* What belongs to another user is his to schedule. */
+static void of_others(void)
+{
+	struct sched_param param = {0};
+	cpu_set_t all;
+	int status;
+	pid_t pid;
+
+	if (geteuid())
+		return;
+	CHECK_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
+	pid = fork();
+	if (!pid) {
+		if (setuid(65534))
+			_exit(1);
+		CHECK_ERRNO(sched_setaffinity(getppid(), sizeof(all), &all), EPERM);
+		CHECK_ERRNO(syscall(SYS_sched_setparam, getppid(), &param), EPERM);
+		CHECK_ERRNO(syscall(SYS_sched_setscheduler, getppid(), SCHED_BATCH, &param), EPERM);
+		CHECK_ERRNO(setpriority(PRIO_PROCESS, getppid(), 19), EPERM);
+		CHECK_ERRNO(sched_setaffinity(999999, sizeof(all), &all), ESRCH);
+		_exit(check_failures != 0);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+}
+
 static void setting_clocks(void)
 {
 	struct timespec bad = {0, -1};
@@ -122,4 +157,4 @@ static void limits(void)
 	CHECK_EQ(syscall(SYS_personality, 0xffffffff), 0);
 }
 
-CHECK_MAIN(policies, attributes, affinity, setting_clocks, limits, priorities)
+CHECK_MAIN(policies, attributes, affinity, of_others, setting_clocks, limits, priorities)

@@ -4,11 +4,12 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-static char buf[200000];
+static char buf[200000] __attribute__((aligned(4096)));
 
 static int make_file(const char *text)
 {
@@ -184,4 +185,23 @@ static void chain(void)
 	close(fd);
 }
 
-CHECK_MAIN(files, pipes, sockets, memory, chain)
+/* One wait for room, not as long as anything is left: the caller may be who empties the pipe. */
+static void partly(void)
+{
+	struct iovec v = {buf, 2 * 65536};
+	int p[2], event = eventfd(0, 0), null = open("/dev/null", O_WRONLY);
+
+	REQUIRE(!pipe(p));
+	CHECK_EQ(vmsplice(p[1], &v, 1, 0), 65536);
+	CHECK_ERRNO(vmsplice(p[1], &v, 1, SPLICE_F_NONBLOCK), EAGAIN);
+	CHECK_EQ(splice(p[0], NULL, null, NULL, 65536, 0), 65536);
+	/* What carries numbers is no end of a splice, and nobody waits to find out. */
+	CHECK_ERRNO(splice(p[0], NULL, event, NULL, 8, 0), EINVAL);
+	CHECK_ERRNO(splice(event, NULL, p[1], NULL, 8, 0), EINVAL);
+	close(p[0]);
+	close(p[1]);
+	close(event);
+	close(null);
+}
+
+CHECK_MAIN(files, pipes, sockets, memory, chain, partly)

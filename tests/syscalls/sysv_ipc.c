@@ -6,6 +6,7 @@
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -309,4 +310,28 @@ static void shown(void)
 	CHECK_EQ(msgctl(queue, IPC_RMID, NULL), 0);
 }
 
-CHECK_MAIN(sets, operations, waking, undoing, messages, message_waits, interrupted, shown)
+static void locking(void)
+{
+	int id = shmget(IPC_PRIVATE, 4096, 0600), status;
+	pid_t pid;
+
+	REQUIRE(id >= 0);
+	CHECK_EQ(shmctl(id, SHM_LOCK, NULL), 0);
+	CHECK_EQ(shmctl(id, SHM_UNLOCK, NULL), 0);
+	CHECK_ERRNO(shmctl(-1, SHM_LOCK, NULL), EINVAL);
+	pid = geteuid() ? 0 : fork();
+	if (!pid && !geteuid()) {
+		if (setuid(65534))
+			_exit(1);
+		CHECK_ERRNO(shmctl(id, SHM_LOCK, NULL), EPERM);
+		CHECK_ERRNO(shmctl(id, SHM_UNLOCK, NULL), EPERM);
+		_exit(check_failures != 0);
+	}
+	if (pid) {
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK_EQ(status, 0);
+	}
+	CHECK_EQ(shmctl(id, IPC_RMID, NULL), 0);
+}
+
+CHECK_MAIN(sets, operations, waking, undoing, messages, message_waits, interrupted, shown, locking)

@@ -110,6 +110,7 @@ static void event_describe(struct file *f, char *buf, size_t size, size_t *len)
 }
 
 static const struct file_ops eventfd_ops = {
+	.no_splice = true,
 	.is_stream = true,
 	.release = event_release,
 	.read = event_read,

@@ -37,6 +37,7 @@ static void pidfd_describe(struct file *f, char *buf, size_t size, size_t *len)
 }
 
 static const struct file_ops pidfd_ops = {
+	.no_splice = true,
 	.is_stream = true,
 	.release = pidfd_release,
 	.poll = pidfd_poll,

@@ -78,6 +78,7 @@ static void signalfd_describe(struct file *f, char *buf, size_t size, size_t *le
 }
 
 static const struct file_ops signalfd_ops = {
+	.no_splice = true,
 	.is_stream = true,
 	.release = signalfd_release,
 	.read = signalfd_read,

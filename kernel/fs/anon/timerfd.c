@@ -170,6 +170,7 @@ static void timerfd_describe(struct file *f, char *buf, size_t size, size_t *len
 }
 
 static const struct file_ops timerfd_ops = {
+	.no_splice = true,
 	.is_stream = true,
 	.release = timerfd_release,
 	.read = timerfd_read,

@@ -125,6 +125,17 @@ long pipe_write_some(struct file *f, struct uio *uio, bool nonblocking)
 	return done ? done : ret;
 }
 
+int pipe_wait_room(struct file *f, u64 size)
+{
+	struct pipe *p = f->priv;
+	size_t need = size <= PIPE_ATOMIC ? (size_t)size : 1;
+
+	return wait_event(&p->queue.threads, pipe_free_bytes(p) >= need || !pipe_has_readers(p),
+			  DEADLINE_NEVER, true)
+		       ? -ERESTARTSYS
+		       : 0;
+}
+
 static long pipe_write(struct file *f, struct uio *uio, u64 *offset)
 {
 	return pipe_write_some(f, uio, file_is_nonblocking(f));

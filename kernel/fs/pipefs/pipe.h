@@ -20,6 +20,8 @@ bool file_is_pipe(const struct file *f);
 /* Like file_read and file_write of a pipe, but whether they wait is the caller's to say. */
 long pipe_read_some(struct file *f, struct uio *uio, bool nonblocking);
 long pipe_write_some(struct file *f, struct uio *uio, bool nonblocking);
+/* Until `size` bytes fit, or part of them where more than an atomic write. 0 or -ERESTARTSYS. */
+int __must_check pipe_wait_room(struct file *f, u64 size);
 
 /*
  * splice and tee. Bytes moved, 0 at the end of the input, or -errno; the caller has checked modes.
