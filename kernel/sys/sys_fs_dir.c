@@ -6,7 +6,8 @@
 #include "kernel/sys/syscalls_gen.h"
 #include "lib/base/string.h"
 
-#define LIST_MAX 32768u
+#define LIST_MAX    32768u
+#define UNREACHABLE "(unreachable)"
 
 /* Entries collect in kernel memory: file systems list under locks of their own. */
 struct listing {
@@ -100,6 +101,20 @@ long sys_getdents(u32 fd, void __user *entries, u32 count)
 	return getdents(fd, entries, count, false);
 }
 
+/* The path from the caller's root; from the instance's, and marked, when it does not lie below that. */
+static long path_of_cwd(struct dentry *cwd, struct dentry *root, char *text)
+{
+	size_t mark = 0;
+	long len;
+
+	if (!dentry_is_above(root, cwd)) {
+		mark = sizeof(UNREACHABLE) - 1;
+		memcpy(text, UNREACHABLE, mark);
+	}
+	len = dentry_path(cwd, root, text + mark, PATH_MAX_SIZE - mark);
+	return len < 0 ? len : len + (long)mark;
+}
+
 long sys_getcwd(void __user *buf, u64 size)
 {
 	struct dentry *cwd = fs_context_cwd(current_fs()), *root = fs_context_root(current_fs());
@@ -111,7 +126,7 @@ long sys_getcwd(void __user *buf, u64 size)
 	else if (cwd->parent && !cwd->hashed)
 		len = -ENOENT;
 	else
-		len = dentry_path(cwd, root, text, PATH_MAX_SIZE);
+		len = path_of_cwd(cwd, root, text);
 	if (len >= 0) {
 		len++; /* with NUL */
 		if ((u64)len > size)

@@ -3,6 +3,7 @@
 #include "abi/errno.h"
 #include "abi/signal.h"
 #include "kernel/fs/anon/pidfd.h"
+#include "kernel/fs/procfs/procfs.h"
 #include "kernel/fs/anon/signalfd.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/proc/process.h"
@@ -310,6 +311,22 @@ long sys_rt_tgsigqueueinfo(int pid, int tid, int signo, const void __user *user_
 	return send_to_thread(pid, tid, &info);
 }
 
+/* A pidfd, or a folder /proc/PID: the oldest kind. */
+static int process_of_fd(int fd, struct process **ret)
+{
+	int err = pidfd_process(fd, ret);
+	struct file *f;
+
+	if (err != -EBADF)
+		return err;
+	f = fd_lookup(current_process()->files, fd);
+	if (!f)
+		return -EBADF;
+	err = procfs_process_of(f, ret);
+	file_put(f);
+	return err;
+}
+
 long sys_pidfd_send_signal(int pidfd, int signo, const void __user *user_info, u32 flags)
 {
 	struct signal_info info = info_from_caller(signo, SI_USER);
@@ -318,7 +335,7 @@ long sys_pidfd_send_signal(int pidfd, int signo, const void __user *user_info, u
 
 	if (flags || !signal_is_valid(signo))
 		return -EINVAL;
-	err = pidfd_process(pidfd, &p);
+	err = process_of_fd(pidfd, &p);
 	if (err)
 		return err;
 	if (user_info)

@@ -289,6 +289,29 @@ static void permissions(void)
 	CHECK_EQ(exit_of(pid), -SIGKILL);
 }
 
+/* Before there were pidfds, a folder of /proc was one. */
+static void folder_of_a_process(void)
+{
+	pid_t pid = spawn("pause", NULL, NULL);
+	char path[40];
+	int folder, name, other, status;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	folder = open(path, O_RDONLY | O_DIRECTORY);
+	name = open(path, O_PATH);
+	other = open("/proc/self/fd", O_RDONLY);
+	REQUIRE(folder >= 0 && name >= 0 && other >= 0);
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, name, SIGTERM, NULL, 0), EBADF);
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, other, SIGTERM, NULL, 0), EBADF);
+	CHECK_EQ(syscall(SYS_pidfd_send_signal, folder, SIGTERM, NULL, 0), 0);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, folder, SIGTERM, NULL, 0), ESRCH);
+	close(folder);
+	close(name);
+	close(other);
+}
+
 /* --- pidfds --- */
 
 static void pidfds(void)
@@ -322,6 +345,7 @@ static void pidfds(void)
 	close(ep);
 	close(fd);
 	CHECK_ERRNO(syscall(SYS_pidfd_open, pid, 0), ESRCH);
+	folder_of_a_process();
 	CHECK_ERRNO(syscall(SYS_pidfd_open, -1, 0), EINVAL);
 	CHECK_ERRNO(syscall(SYS_pidfd_open, getpid(), 1), EINVAL);
 	fd = syscall(SYS_pidfd_open, getpid(), 0);

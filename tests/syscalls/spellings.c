@@ -398,7 +398,8 @@ static int in_root(void)
 
 	if (mkdir("jail", 0755) || mkdir("jail/in", 0755) ||
 	    syscall(SYS_chroot, "jail/none") != -1 || errno != ENOENT ||
-	    syscall(SYS_chroot, "jail") || chdir("/"))
+	    syscall(SYS_chroot, "jail") || syscall(SYS_getcwd, cwd, sizeof(cwd)) < 14 ||
+	    strncmp(cwd, "(unreachable)/", 14) || chdir("/"))
 		return 1;
 	if (stat("/in", &st) || stat("/../in", &st) || !stat("/jail", &st))
 		return 2;

@@ -46,8 +46,9 @@ struct proc_entry {
 struct proc_node {
 	struct vnode v;
 	const struct proc_entry *entry;
-	s32 pid;    /* 0: not of a process */
-	s32 number; /* thread or descriptor */
+	s32 pid;      /* 0: not of a process */
+	s32 number;   /* thread or descriptor */
+	u64 start_ns; /* of the process: numbers come again */
 };
 
 static inline struct proc_node *proc_of(struct vnode *v)

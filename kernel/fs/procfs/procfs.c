@@ -25,12 +25,13 @@ static u64 key_of(const struct proc_entry *e, s32 pid, s32 number)
 	return (h ^ h >> 31) | 1;
 }
 
-static void process_ids(s32 pid, u32 *uid, u32 *gid)
+static void describe_process(struct proc_node *n, u32 *uid, u32 *gid)
 {
-	struct process *p = pid ? process_lookup(pid) : NULL;
+	struct process *p = n->pid ? process_lookup(n->pid) : NULL;
 
 	*uid = p ? p->cred.euid : 0;
 	*gid = p ? p->cred.egid : 0;
+	n->start_ns = p ? p->start_ns : 0;
 	if (p)
 		process_put(p);
 }
@@ -51,16 +52,35 @@ static int node_get(struct filesystem *fs, const struct proc_entry *e, s32 pid, 
 	n = kzalloc(sizeof(*n));
 	if (!n)
 		return -ENOMEM;
-	process_ids(pid, &uid, &gid);
+	n->pid = pid;
+	describe_process(n, &uid, &gid);
 	vnode_init(&n->v, fs, e->jump ? &proc_jump_ops : &proc_ops, key, types[e->kind] | e->mode,
 		   uid, gid);
 	n->entry = e;
-	n->pid = pid;
 	n->number = number;
 	other = vnode_insert(&n->v);
 	if (other != &n->v)
 		kfree(n);
 	*ret = other;
+	return 0;
+}
+
+int procfs_process_of(struct file *f, struct process **ret)
+{
+	struct proc_node *n = proc_of(f->vnode);
+	struct process *p;
+
+	if (f->vnode->ops != &proc_ops || n->entry != &proc_process_entry || (f->flags & O_PATH))
+		return -EBADF;
+	p = process_lookup(n->pid);
+	/* The number may be another's by now. */
+	if (p && p->start_ns != n->start_ns) {
+		process_put(p);
+		p = NULL;
+	}
+	if (!p)
+		return -ESRCH;
+	*ret = p;
 	return 0;
 }
 
