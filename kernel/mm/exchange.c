@@ -4,6 +4,9 @@
  * where it differs, exchanged with its copy; what only one has is saved or put back, or stays where
  * nobody else wants the address. An exchange turns the chunks of the new resident into those of
  * the old one. Nobody is inside the family meanwhile.
+ *
+ * A member that ends gives its pages straight to the next, where that is known: most are the same,
+ * and none has to be taken out of reach and back.
  */
 #include "kernel/mm/family_priv.h"
 
@@ -88,6 +91,7 @@ static int note_live(struct family *f, struct mm *from, struct mm *to)
 struct exchange {
 	struct family *f;
 	struct mm *from, *to;
+	bool ends; /* `from` does: nothing of it is kept */
 	u64 count;
 	int err;
 };
@@ -113,9 +117,11 @@ static void exchange_both(struct exchange *x, u64 at, u8 state, u64 copy)
 		if (!page_is_equal(page, (const void *)copy)) {
 			preserve(x->f, x->from, x->to, at);
 			page_make_accessible(at, PAGE_READ | PAGE_WRITE);
-			memcpy(x->f->scratch, page, PAGE_SIZE);
+			if (!x->ends)
+				memcpy(x->f->scratch, page, PAGE_SIZE);
 			memcpy(page, (const void *)copy, PAGE_SIZE);
-			memcpy((void *)copy, x->f->scratch, PAGE_SIZE);
+			if (!x->ends)
+				memcpy((void *)copy, x->f->scratch, PAGE_SIZE);
 			x->count++;
 		}
 	}
@@ -133,8 +139,8 @@ static u64 exchange_leave(struct exchange *x, u64 at, u8 *state)
 	    family_is_in_place(x->f, x->from, x->to, at))
 		return 0;
 	preserve(x->f, x->from, x->to, at);
-	copy = image_copy_page(x->f, at);
-	if (!copy) {
+	copy = x->ends ? 0 : image_copy_page(x->f, at);
+	if (!copy && !x->ends) {
 		x->err = -ENOMEM;
 		*state = 0;
 	}
@@ -199,15 +205,28 @@ static void exchange_chunk(struct exchange *x, struct chunk *c)
 	}
 }
 
+static void exchange_all(struct exchange *x)
+{
+	if (x->from)
+		x->err = note_live(x->f, x->from, x->to);
+	for (struct rb_node *n = rb_first(&x->to->image); n; n = rb_next(n))
+		exchange_chunk(x, chunk_of(n));
+	turn_count_exchanged(x->count);
+}
+
+void family_bequeath(struct family *f, struct mm *from, struct mm *to)
+{
+	struct exchange x = {.f = f, .from = from, .to = to, .ends = true};
+
+	exchange_all(&x);
+	image_free(f, to);
+}
+
 int family_exchange(struct family *f, struct mm *from, struct mm *to)
 {
 	struct exchange x = {.f = f, .from = from, .to = to};
 
-	if (from)
-		x.err = note_live(f, from, to);
-	for (struct rb_node *n = rb_first(&to->image); n; n = rb_next(n))
-		exchange_chunk(&x, chunk_of(n));
-	turn_count_exchanged(x.count);
+	exchange_all(&x);
 	if (!from) {
 		image_free(f, to);
 		return 0;

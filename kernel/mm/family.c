@@ -219,6 +219,7 @@ static void drop_mappings(struct mm *mm)
 		u64 at = v->start, end = v->end;
 
 		vma_remove(v);
+		text_unmapped(v);
 		while (vma_is_private(v) && at < end) {
 			u64 until = end;
 
@@ -231,6 +232,19 @@ static void drop_mappings(struct mm *mm)
 		vma_free(v);
 	}
 	text_forget_all(mm);
+}
+
+/* The pages in place become those of `heir` at once. */
+static void hand_over(struct family *f, struct mm *mm, struct mm *heir)
+{
+	/* What it might leave behind as a whole, a relative may have changed. */
+	if (!list_is_empty(&mm->kept))
+		kept_unmap(mm, zone_start(), zone_end());
+	/* A reader of /proc that is past its check; the next one finds no mapping. */
+	mm_wait_for_uaccess(mm, uaccess_advance());
+	family_bequeath(f, mm, heir);
+	drop_mappings(mm);
+	mm_drain_limbo(mm);
 }
 
 static void leave(struct family *f, struct mm *mm)
@@ -246,18 +260,22 @@ static void leave(struct family *f, struct mm *mm)
 void mm_retire_member(struct mm *mm)
 {
 	struct family *f = mm->family;
-	struct mm *own = current_thread()->turn_mm;
+	struct mm *own = current_thread()->turn_mm, *heir;
 
 	if (!f)
 		return;
 	if (own == mm) {
 		mutex_lock(&mm->lock);
+		heir = turn_heir(mm);
+		if (heir)
+			hand_over(f, mm, heir);
 		while (mm->vmas.node)
 			BUG_ON(mm_unmap_locked(mm, zone_start(), zone_end(), false));
 		mm_release_heap(mm);
-		mm_unlock(mm);
 		leave(f, mm);
-		turn_give_up(mm);
+		/* Before files are closed, which may wait: what lies in place is not ours any more. */
+		turn_give_up(mm, heir);
+		mm_unlock(mm);
 		return;
 	}
 	/* It has never run: we are its parent, inside. */

@@ -33,6 +33,7 @@ struct family {
 	struct mm *resident;	  /* lock; NULL: it ended */
 	struct thread *stopper;	  /* lock; forks: it alone may be inside the resident */
 	bool closing;		  /* lock; the resident admits nobody until the turn has moved */
+	bool is_expected;	  /* lock; the resident was given the turn and is on its way in */
 	bool is_switching;	  /* lock; one thread exchanges pages, nobody is inside */
 	struct list_node waiters; /* lock; struct turn_waiter, in order of arrival */
 	u64 since;		  /* lock; when the turn moved last */
@@ -136,13 +137,24 @@ bool family_member_covers(struct mm *m, u64 at, u64 *ret_until);
  */
 int __must_check family_exchange(struct family *f, struct mm *from, struct mm *to);
 
+/*
+ * The same by the last thread of `from`, which is inside and ends: nothing of it is kept. Its mappings
+ * are still to be dropped.
+ */
+void family_bequeath(struct family *f, struct mm *from, struct mm *to);
+
 /* --- turn.c --- */
 
 /* Nobody else is inside the current address space until turn_resume_siblings(). */
 void turn_stop_siblings(struct mm *mm);
 void turn_resume_siblings(struct mm *mm);
-/* The resident is no member any more; the current thread is no longer inside it. */
-void turn_give_up(struct mm *mm);
+/* Who comes after the resident, which ends: NULL when that is not known. The caller is inside it. */
+struct mm *turn_heir(struct mm *mm);
+/*
+ * The resident is no member any more, and the current thread no longer inside it. The pages in place
+ * are those of `heir`, or nobody's (NULL).
+ */
+void turn_give_up(struct mm *mm, struct mm *heir);
 void turn_count_fork(void);
 void turn_count_held(s64 pages);
 void turn_count_exchanged(u64 pages);

@@ -95,7 +95,8 @@ static void unlock_and_wake(struct family *f)
 	if (f->stopper) {
 		if (f->resident && inside(f->resident) <= 1 && f->stopper != current_thread())
 			t = thread_get(f->stopper);
-	} else if (!f->is_switching && (!f->resident || !inside(f->resident))) {
+	} else if (!f->is_switching && !(f->is_expected && !f->closing) &&
+		   (!f->resident || !inside(f->resident))) {
 		struct turn_waiter *w = first_relative(f);
 
 		if (w) {
@@ -248,6 +249,7 @@ static __noinline void resume_in_family(struct family *f, struct mm *mm)
 
 	spin_lock(&f->lock);
 	if (likely(may_stay(f, mm))) {
+		f->is_expected = false;
 		spin_unlock(&f->lock);
 		return;
 	}
@@ -278,6 +280,7 @@ static __noinline void resume_in_family(struct family *f, struct mm *mm)
 		spin_lock(&f->lock);
 	}
 	list_del(&w.node);
+	f->is_expected = false;
 	__atomic_add_fetch(&mm->inside, 1, __ATOMIC_SEQ_CST);
 	spin_unlock(&f->lock);
 	wake_residents(f);
@@ -385,14 +388,54 @@ void turn_resume_siblings(struct mm *mm)
 	wake_residents(f);
 }
 
-void turn_give_up(struct mm *mm)
+/* Some thread of it waits for the turn. */
+static bool is_waiting(struct family *f, const struct mm *mm)
+{
+	struct turn_waiter *w;
+
+	list_for_each_entry (w, &f->waiters, node)
+		if (w->mm == mm)
+			return true;
+	return false;
+}
+
+struct mm *turn_heir(struct mm *mm)
+{
+	struct family *f = mm->family;
+	struct turn_waiter *w;
+	struct mm *heir = NULL, *m;
+
+	spin_lock(&f->lock);
+	w = first_relative(f);
+	/* It stays a member as long as it waits, and a single relative as long as we are inside. */
+	if (w) {
+		if (!list_is_empty(&w->mm->member_node))
+			heir = w->mm;
+	} else if (f->member_count == 2) {
+		list_for_each_entry (m, &f->members, member_node)
+			if (m != mm)
+				heir = m;
+	}
+	spin_unlock(&f->lock);
+	return heir;
+}
+
+void turn_give_up(struct mm *mm, struct mm *heir)
 {
 	struct family *f = mm->family;
 
 	spin_lock(&f->lock);
 	current_thread()->turn_mm = NULL;
 	__atomic_sub_fetch(&mm->inside, 1, __ATOMIC_SEQ_CST);
-	f->resident = NULL;
+	f->resident = heir;
 	f->closing = false;
-	unlock_and_wake(f);
+	if (!heir) {
+		unlock_and_wake(f);
+		return;
+	}
+	f->since = clock_monotonic_ns();
+	f->is_expected = is_waiting(f, heir);
+	spin_unlock(&f->lock);
+	__atomic_add_fetch(&counts.switches, 1, __ATOMIC_RELAXED);
+	wake_residents(f);
 }
