@@ -127,20 +127,49 @@ static u64 leaf_end(u64 at, u64 end)
 }
 
 /*
+ * From `at` on, the first page that is (`same`) or is not like `want` under `mask`, or end. Eight
+ * pages at a time: much of what is asked about is long and alike. Missing leaves are zero bytes.
+ */
+static u64 skip(u64 at, u64 end, u8 mask, u8 want, bool same)
+{
+	const u64 ones = 0x0101010101010101, masks = ones * mask, wants = ones * want;
+
+	while (at < end) {
+		const u8 *leaf = leaf_at(at);
+		u64 until = leaf_end(at, end);
+		size_t i = leaf_index(at), count = i + ((until - at) >> PAGE_SHIFT);
+
+		if (!leaf && ((0 == want) == same))
+			return at;
+		for (; leaf && i < count; i++) {
+			while (!(i & 7) && i + 8 <= count) {
+				u64 odd =
+					__atomic_load_n((const u64 *)(leaf + i), __ATOMIC_ACQUIRE);
+
+				odd = (odd & masks) ^ wants;
+				/* Under `same`, go on while no byte of `odd` is zero. */
+				if (same ? (odd - ones) & ~odd & (ones << 7) : odd)
+					break;
+				i += 8;
+			}
+			if (i < count &&
+			    ((__atomic_load_n(leaf + i, __ATOMIC_ACQUIRE) & mask) == want) == same)
+				return until - ((count - i) << PAGE_SHIFT);
+		}
+		at = until;
+	}
+	return end;
+}
+
+/*
  * The next run in [*at, end) of pages with (state & mask) == want: true with [*ret_start, *at).
  * Missing leaves are runs of zero bytes.
  */
 static bool next_run(u64 *at, u64 end, u8 mask, u8 want, u64 *ret_start)
 {
-	u64 i = *at;
-
-	while (i < end && (pages_state(i) & mask) != want)
-		i = leaf_at(i) ? i + PAGE_SIZE : leaf_end(i, end);
-	*ret_start = i;
-	while (i < end && (pages_state(i) & mask) == want)
-		i = leaf_at(i) ? i + PAGE_SIZE : leaf_end(i, end);
-	*at = i;
-	return *ret_start < i;
+	*ret_start = skip(*at, end, mask, want, true);
+	*at = skip(*ret_start, end, mask, want, false);
+	return *ret_start < *at;
 }
 
 u64 pages_first_inaccessible(u64 start, u64 end, u32 access)
