@@ -27,11 +27,9 @@ static void forget_all(struct mm *mm)
 	mm_changed(mm);
 }
 
-/* What lies in place goes. Afterwards the page is absent and out of reach. */
-static void vacate(u64 at)
+static void hide(u64 start, u64 end)
 {
-	pages_release(at, at + PAGE_SIZE);
-	if (pages_hide(at, at + PAGE_SIZE))
+	if (pages_hide(start, end))
 		panic("the host refuses to take access away");
 }
 
@@ -80,7 +78,8 @@ static int note_live(struct family *f, struct mm *from, struct mm *to)
 				}
 				err = -ENOMEM; /* `to` has no entry here, and must not see it */
 				preserve(f, from, to, at);
-				vacate(at);
+				pages_release(at, at + PAGE_SIZE);
+				hide(at, at + PAGE_SIZE);
 			}
 			at = until;
 		}
@@ -92,6 +91,8 @@ struct exchange {
 	struct family *f;
 	struct mm *from, *to;
 	bool ends; /* `from` does: nothing of it is kept */
+	/* To be hidden: a call to the host for each page would be most of an exchange. */
+	u64 gone_start, gone_end;
 	u64 count;
 	int err;
 };
@@ -128,6 +129,24 @@ static void exchange_both(struct exchange *x, u64 at, u8 state, u64 copy)
 	page_set_prot(at, state);
 }
 
+static void hide_gone(struct exchange *x)
+{
+	if (x->gone_start < x->gone_end)
+		hide(x->gone_start, x->gone_end);
+	x->gone_start = x->gone_end = 0;
+}
+
+/* What lies in place goes. The page is absent now, and out of reach when the exchange is over. */
+static void vacate(struct exchange *x, u64 at)
+{
+	pages_release(at, at + PAGE_SIZE);
+	if (x->gone_end != at) {
+		hide_gone(x);
+		x->gone_start = at;
+	}
+	x->gone_end = at + PAGE_SIZE;
+}
+
 /* Only the old resident has it: it may stay where nobody else wants the address. */
 static u64 exchange_leave(struct exchange *x, u64 at, u8 *state)
 {
@@ -144,7 +163,7 @@ static u64 exchange_leave(struct exchange *x, u64 at, u8 *state)
 		x->err = -ENOMEM;
 		*state = 0;
 	}
-	vacate(at);
+	vacate(x, at);
 	x->count++;
 	return copy;
 }
@@ -211,6 +230,7 @@ static void exchange_all(struct exchange *x)
 		x->err = note_live(x->f, x->from, x->to);
 	for (struct rb_node *n = rb_first(&x->to->image); n; n = rb_next(n))
 		exchange_chunk(x, chunk_of(n));
+	hide_gone(x);
 	turn_count_exchanged(x->count);
 }
 
