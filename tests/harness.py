@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests that use a whole instance share: making one, filling its image, running it."""
+import multiprocessing
+import multiprocessing.connection
 import os
 import re
 import shutil
@@ -157,6 +159,46 @@ class Report:
 
 class Skip(Exception):
     pass
+
+
+def side_by_side(report, jobs, at_once=2):
+    """
+    Calls each of `jobs` with a Report in a process of its own, so many at a time in this order, and
+    adds up what they count. They share nothing that one of them writes.
+    """
+    fork, waiting, running = multiprocessing.get_context("fork"), list(jobs), {}
+
+    def begin(job):
+        ours, theirs = fork.Pipe(duplex=False)
+
+        def work():
+            own = Report()
+            try:
+                job(own)
+            except Exception as error:  # what is no case's is a failure of its own
+                own.failed += 1
+                print(f"FAILED  between cases: {type(error).__name__}: {error}", flush=True)
+            theirs.send((own.passed, own.failed, own.skipped))
+
+        process = fork.Process(target=work)
+        process.start()
+        theirs.close()
+        running[ours] = process
+
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            begin(waiting.pop(0))
+        for end in multiprocessing.connection.wait(list(running)):
+            try:
+                passed, failed, skipped = end.recv()
+            except EOFError:
+                passed, failed, skipped = 0, 1, 0
+                print("FAILED  tests that ran beside others ended without a word", flush=True)
+            report.passed += passed
+            report.failed += failed
+            report.skipped += skipped
+            running.pop(end).join()
+            end.close()
 
 
 def expect(condition, text):

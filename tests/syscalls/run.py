@@ -5,14 +5,16 @@
     run.py [--build BUILD] [--libc glibc|musl|both] [--times N] [--long] [--fuzz SECONDS] [name ...]
 
 Every tests/syscalls/NAME.c is one program that exits 0 when all its checks hold, and 77 to be
-skipped. --long: with 10000 children instead of 1000. `fuzz_args` is no test: --fuzz runs it with random
-seeds for so long. Ends with
+skipped. Two run at a time, each in an instance of its own. --long: with 10000 children instead of
+1000. `fuzz_args` is no test: --fuzz runs it with random seeds for so long. Ends with
 "N passed, N failed, N skipped". A name that is no test, as timerfd, stands for the tests that have
 functions of that name: timerfds, timerfd_clocks.
 """
 import argparse
 import concurrent.futures
+import copy
 import glob
+import multiprocessing
 import os
 import random
 import re
@@ -24,10 +26,12 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
-from harness import Instance, compile_c, put_program, scratch
+from harness import (Instance, Report, Skip, compile_c, describe, expect, put_program, scratch, sh,
+                     side_by_side)
 
 COMPILERS = {"glibc": ("gcc", ["-pthread"]), "musl": ("musl-gcc", ["-pthread"])}
 NOT_TESTS = {"fuzz_args"}
+AT_ONCE = 2
 EXTRA_FLAGS = {"fixed_addresses": ["-static", "-no-pie"]}
 LONG_FLAGS = {"many_children": ["-DROUNDS=10000"]}
 
@@ -76,6 +80,40 @@ def native(path, timeout):
         shutil.rmtree(home, ignore_errors=True)
 
 
+def twin(instance, number):
+    """The same instance again: two runs of one are refused."""
+    other = copy.copy(instance)
+    other.dir = f"{instance.dir}-{number}"
+    sh("cp", "-a", "--reflink=auto", instance.dir, other.dir)
+    return other
+
+
+def run_case(instance, name, libc, path, timeout):
+    try:
+        before = native(path, timeout)
+        inside = instance.run(f"/bin/{name}-{libc}", timeout=timeout)
+    except subprocess.TimeoutExpired as e:
+        raise AssertionError(f"no end after {e.timeout} s: {e.cmd[0]}") from None
+    if before.returncode == 77 or inside.returncode == 77:
+        raise Skip((before.stdout + inside.stdout)[-200:].decode())
+    for side, done in (("natively", before), ("inside", inside)):
+        expect(done.returncode == 0, f"{side}: {describe(done)}")
+
+
+def worker(instance, cases, position, timeout):
+    """Takes the case that `position` says, which all workers share."""
+    def job(report):
+        while True:
+            with position.get_lock():
+                mine, position.value = position.value, position.value + 1
+            if mine >= len(cases):
+                return
+            (name, libc), path = cases[mine]
+            with report.case(f"{name} ({libc})"):
+                run_case(instance, name, libc, path, timeout)
+    return job
+
+
 def fuzz(instance, seconds):
     """Random arguments to every call; the instance must not die of it."""
     end, runs = time.monotonic() + seconds, 0
@@ -111,7 +149,7 @@ def main():
         libcs.remove("musl")
     work = scratch()
     timeout = 600 if args.long else 120
-    passed = failed = skipped = 0
+    report = Report()
     try:
         binaries = compile_all(work, libcs, [] if args.fuzz else chosen, args.long)
         instance = Instance(args.build, work + "/instance")
@@ -126,31 +164,12 @@ def main():
         instance.build()
         if args.fuzz:
             sys.exit(0 if fuzz(instance, args.fuzz) else 1)
-        for (name, libc), path in list(binaries.items()) * args.times:
-            what = f"{name} ({libc})"
-            try:
-                before = native(path, timeout)
-                inside = instance.run(f"/bin/{name}-{libc}", timeout=timeout)
-            except subprocess.TimeoutExpired as e:
-                failed += 1
-                print(f"FAILED  {what}: no end after {e.timeout} s: {e.cmd[0]}", flush=True)
-                continue
-            if before.returncode == 77 or inside.returncode == 77:
-                skipped += 1
-                print(f"SKIPPED {what}: {(before.stdout + inside.stdout)[-200:].decode()}")
-            elif before.returncode or inside.returncode:
-                failed += 1
-                side, done = ("natively", before) if before.returncode else ("inside", inside)
-                print(f"FAILED  {what} {side}: status {done.returncode}\n"
-                      f"{done.stdout[-1500:].decode('utf-8', 'replace')}"
-                      f"{done.stderr[-1500:].decode('utf-8', 'replace')}", flush=True)
-            else:
-                passed += 1
-                print(f"ok      {what}", flush=True)
+        cases, position = list(binaries.items()) * args.times, multiprocessing.Value("i", 0)
+        instances = [instance] + [twin(instance, i) for i in range(1, AT_ONCE)]
+        side_by_side(report, [worker(i, cases, position, timeout) for i in instances], AT_ONCE)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
+    report.finish()
 
 
-sys.exit(main())
+main()
