@@ -127,6 +127,15 @@ static int lock_exclusively(int fd, const char *folder)
 	return 0;
 }
 
+static int cut_to(int fd, off_t size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -1;
+	return st.st_size > size ? ftruncate(fd, size) : 0;
+}
+
 int instance_lock_take(const char *folder, const char *what, int *ret_fd, char *text,
 		       size_t text_size)
 {
@@ -157,7 +166,8 @@ int instance_lock_take(const char *folder, const char *what, int *ret_fd, char *
 		return 0;
 	}
 	len = snprintf(line, sizeof(line), "%ld %s\n", (long)getpid(), what);
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, line, (size_t)len, 0) != len) {
+	/* Cutting it to nothing first would wait for the disk on some file systems. */
+	if (pwrite(fd, line, (size_t)len, 0) != len || cut_to(fd, len) < 0) {
 		err = errno ? -errno : -EIO;
 		snprintf(text, text_size, "cannot write " INSTANCE_LOCK ": %s", strerror(-err));
 		goto fail;

@@ -2,7 +2,8 @@
 /*
  * The simulation backend: the same pages at the same offsets in the same order as on hardware,
  * measured as the CPU would, and EINIT's checks on the signature. Pages have the rights that their
- * SECINFO gives; the TCS pages none at all, since enclave code can never read those.
+ * SECINFO gives; the TCS pages none at all, since enclave code can never read those, and no content
+ * either: what they say is measured, and nobody else asks.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -59,11 +60,41 @@ static int sim_create(struct enclave *e, const struct measured_params *params,
 
 static int protection_of(u64 secinfo)
 {
-	if (secinfo & SGX_SECINFO_TCS)
-		return PROT_NONE;
 	return (secinfo & SGX_SECINFO_R ? PROT_READ : 0) |
 	       (secinfo & SGX_SECINFO_W ? PROT_WRITE : 0) |
 	       (secinfo & SGX_SECINFO_X ? PROT_EXEC : 0);
+}
+
+/* Pages that are waiting for their rights: neighbours get them in one call. */
+static struct {
+	u8 *start, *end;
+	int prot;
+} pending;
+
+static int allow_pending(struct enclave_error *error)
+{
+	u64 size = (u64)(pending.end - pending.start);
+	int err = size && mprotect(pending.start, size, pending.prot) < 0 ? -errno : 0;
+
+	pending.start = pending.end = NULL;
+	if (err < 0)
+		enclave_error_set(error, "cannot add pages to the enclave: %s", strerror(-err));
+	return err;
+}
+
+static int allow(u8 *at, u64 size, int prot, struct enclave_error *error)
+{
+	int err;
+
+	if (pending.end == at && pending.prot == prot) {
+		pending.end = at + size;
+		return 0;
+	}
+	err = allow_pending(error);
+	pending.start = at;
+	pending.end = at + size;
+	pending.prot = prot;
+	return err;
 }
 
 static int sim_add_pages(struct enclave *e, const struct enclave_run *run,
@@ -71,14 +102,18 @@ static int sim_add_pages(struct enclave *e, const struct enclave_run *run,
 {
 	u8 *at = (u8 *)e->base + run->offset;
 	u64 size = run->count * PAGE_SIZE;
-	int prot = protection_of(run->secinfo);
+	int prot = protection_of(run->secinfo), err;
 	bool dirty = e->fill_unmeasured && !run->measured;
-	int err;
 
 	enclave_measure_run(&e->measure, run);
+	if (run->secinfo & SGX_SECINFO_TCS)
+		return 0; /* as enclave_reserve() has left it */
 	if (run->content || dirty) {
-		if (mprotect(at, size, PROT_READ | PROT_WRITE) < 0)
-			goto failed;
+		err = allow(at, size, PROT_READ | PROT_WRITE, error);
+		if (!err)
+			err = allow_pending(error);
+		if (err < 0)
+			return err;
 		if (dirty)
 			memset(at, DIRTY_BYTE, size);
 		else
@@ -86,22 +121,22 @@ static int sim_add_pages(struct enclave *e, const struct enclave_run *run,
 		if (prot == (PROT_READ | PROT_WRITE))
 			return 0;
 	}
-	if (mprotect(at, size, prot) == 0)
-		return 0;
-failed:
-	err = -errno;
-	enclave_error_set(error, "cannot add pages to the enclave: %s", strerror(-err));
-	return err;
+	return allow(at, size, prot, error);
 }
 
 static int sim_init(struct enclave *e, const struct sgx_sigstruct *sig, struct enclave_error *error)
 {
+	int err = allow_pending(error);
+
+	if (err < 0)
+		return err;
 	sgx_measure_final(&e->measure, e->secs.mrenclave);
 	return sigstruct_einit(sig, &e->secs, error);
 }
 
 static void sim_destroy(struct enclave *e)
 {
+	pending.start = pending.end = NULL;
 	enclave_unreserve(e);
 }
 
