@@ -14,7 +14,7 @@ _occlum_value()
 	--sgx-mode) echo HW SIM ;;
 	--enable-edmm) echo Y N ;;
 	--sign-key | --sign-tool | --image-key | --key | --salvage) return 1 ;;
-	--snapshot | --to-root | --config-id | --config-svn) return 2 ;;
+	--snapshot | --root | --to-root | --config-id | --config-svn) return 2 ;;
 	esac
 }
 
@@ -23,7 +23,7 @@ _occlum_image()
 	local keys="--sign-key --sign-tool --image-key --layer --snapshot --json"
 
 	if [ "$COMP_CWORD" = 2 ]; then
-		echo info ls cat extract diff verify snapshot scrub grow rotate label keys --help
+		echo info ls cat extract diff verify snapshot scrub grow rotate to-root label keys --help
 		return
 	fi
 	case ${COMP_WORDS[2]} in
@@ -38,6 +38,7 @@ _occlum_image()
 		fi
 		;;
 	rotate) echo "$keys" finish ;;
+	to-root) echo "$keys" --force ;;
 	keys)
 		if [ "$COMP_CWORD" = 3 ]; then
 			echo list add remove rewrap
@@ -70,7 +71,7 @@ _occlum()
 	mount) words="$keys --layer --read-only --snapshot --background --allow-other --help" ;;
 	image) words=$(_occlum_image) ;;
 	print) words="mrenclave mrsigner sigstruct sgxs --help" ;;
-	fsck) words="--key --salvage --to-root --snapshot --dump --help" ;;
+	fsck) words="--key --salvage --root --to-root --force --snapshot --dump --help" ;;
 	help) words=$(_occlum_commands) ;;
 	*) words=--help ;;
 	esac

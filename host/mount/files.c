@@ -39,10 +39,15 @@ void files_drop_root(struct files *f)
 }
 
 int files_open(const struct config_volume *c, const u8 *image_key, const u8 *lower, u64 cache_size,
-	       bool read_only, const char *snapshot, struct files **ret)
+	       bool read_only, const char *snapshot, const struct files_before *before,
+	       struct files **ret)
 {
 	struct volume_choice choice = {.read_only = read_only, .snapshot = snapshot};
 
+	if (before) {
+		choice.before = before->run;
+		choice.before_arg = before->arg;
+	}
 	return volume_open_as(c, image_key, lower, cache_size, &choice, (struct filesystem **)ret);
 }
 

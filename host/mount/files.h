@@ -8,6 +8,13 @@
 #include "lib/base/types.h"
 
 struct config_volume;
+struct secvol_params;
+
+/* What is done to a volume before it is opened. */
+struct files_before {
+	int (*run)(void *arg, const struct secvol_params *p);
+	void *arg;
+};
 struct secvol;
 
 struct files; /* a struct filesystem */
@@ -17,7 +24,7 @@ struct listing;
 /* As volume_open_as() of the kernel. */
 int __must_check files_open(const struct config_volume *c, const u8 *image_key, const u8 *lower,
 			    u64 cache_size, bool read_only, const char *snapshot,
-			    struct files **ret);
+			    const struct files_before *before, struct files **ret);
 /* As unionfs_new(). */
 int __must_check files_join(struct files *upper, struct files **lowers, u32 count,
 			    struct files **ret);

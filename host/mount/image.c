@@ -223,6 +223,7 @@ static const struct {
 	{"scrub", image_scrub, 0, 1, "[<bytes per second>]"},
 	{"grow", image_grow, 1, 1, "<size>"},
 	{"rotate", image_rotate, 0, 1, "[finish]"},
+	{"to-root", image_to_root, 1, 1, "[--force] <generation>"},
 	{"label", image_label, 1, 1, "<text>"},
 	{"keys", image_keys, 1, 2, "list | add <key file> | remove <slot> | rewrap"},
 };
@@ -255,6 +256,8 @@ static int parse(struct image_command *c, int argc, char **argv)
 			options = false;
 		else if (options && strcmp(argv[i], "--json") == 0)
 			c->json = true;
+		else if (options && strcmp(argv[i], "--force") == 0)
+			c->force = true;
 		else if (options && strcmp(argv[i], "-l") == 0)
 			c->is_long = true;
 		else if (options && strcmp(argv[i], "-R") == 0)

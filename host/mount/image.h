@@ -9,7 +9,7 @@
 
 struct image_command {
 	struct view_options view;
-	bool json, recursive, is_long;
+	bool json, recursive, is_long, force;
 	int count;
 	char *arguments[IMAGE_ARGUMENTS_MAX];
 	struct built built;
@@ -24,6 +24,7 @@ int image_snapshot(struct image_command *c);
 int image_scrub(struct image_command *c);
 int image_grow(struct image_command *c);
 int image_rotate(struct image_command *c);
+int image_to_root(struct image_command *c);
 int image_label(struct image_command *c);
 int image_keys(struct image_command *c);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * `occlum image scrub|grow|rotate|label`: care for the sealed layer. A scrub reads everything from the
+ * `occlum image scrub|grow|rotate|to-root|label`: care for the sealed layer. A scrub reads everything from the
  * store past the caches and changes nothing; the others change the volume and nothing in its files.
  */
 #include "host/mount/image.h"
@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/mount/files.h"
 #include "host/occlum/report.h"
 #include "lib/config/settings.h"
 
@@ -183,6 +184,74 @@ int image_label(struct image_command *c)
 		printf("}\n");
 	}
 	return view_close(&v) || err;
+}
+
+/* ---- to-root ---------------------------------------------------------------------------------- */
+
+struct going_back {
+	u64 gen;
+	bool force;
+	int err;
+	struct secvol_to_root r;
+};
+
+static int go_back(void *arg, const struct secvol_params *p)
+{
+	struct going_back *g = arg;
+
+	g->err = secvol_to_root(p, g->gen, g->force, &g->r);
+	return g->err ? -ECANCELED : 0; /* said below, in words of its own */
+}
+
+static int explain_to_root(const struct going_back *g)
+{
+	switch (-g->err) {
+	case EINVAL:
+		return complain("generation %llu is no older one; the present is %llu",
+				(unsigned long long)g->gen, (unsigned long long)g->r.from);
+	case EUCLEAN:
+		return complain("no root of generation %llu is kept, or the structure below it is "
+				"damaged; the present is %llu",
+				(unsigned long long)g->gen, (unsigned long long)g->r.from);
+	case EBADMSG:
+		return complain("damaged: %llu places of generation %llu do not open; --force goes "
+				"back to it all the same",
+				(unsigned long long)g->r.damages, (unsigned long long)g->gen);
+	case EKEYREJECTED:
+		return complain("generation %llu is under an older key, which was replaced since",
+				(unsigned long long)g->gen);
+	case ESTALE:
+		return complain(
+			"an anchor watches over the writable layer, so that nobody takes it "
+			"back; --force does it and tells the anchor");
+	case ENOSPC: return complain("there is no room for an older state beside the newer one");
+	default: return complain_errno(g->err, "cannot go back");
+	}
+}
+
+int image_to_root(struct image_command *c)
+{
+	struct going_back g = {.force = c->force};
+	struct files_before before = {.run = go_back, .arg = &g};
+	struct view v;
+	char *end;
+
+	g.gen = strtoull(c->arguments[0], &end, 10);
+	if (*end || !g.gen)
+		return complain("'%s' is no generation", c->arguments[0]);
+	c->view.before = &before;
+	if (open_upper(c, false, &v))
+		return g.err ? explain_to_root(&g) : 1;
+	if (c->json)
+		printf("{\"given_up\": %llu, \"went_to\": %llu, \"generation\": %llu}\n",
+		       (unsigned long long)g.r.from, (unsigned long long)g.r.to,
+		       (unsigned long long)g.r.made);
+	else
+		inform("generation %llu is given up, what %llu held is now %llu; `occlum image "
+		       "to-root %llu` goes back until something is written",
+		       (unsigned long long)g.r.from, (unsigned long long)g.r.to,
+		       (unsigned long long)g.r.made, (unsigned long long)g.r.from);
+	return view_close(&v);
 }
 
 /* ---- rotate ---------------------------------------------------------------------------------- */

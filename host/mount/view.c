@@ -160,7 +160,7 @@ static int open_volume(const struct config_volume *c, const struct built *b,
 
 	kernel_env_quiet(true);
 	err = files_open(c, key, lower, CACHE_SIZE, o->read_only || !is_upper,
-			 is_upper ? o->snapshot : NULL, ret);
+			 is_upper ? o->snapshot : NULL, is_upper ? o->before : NULL, ret);
 	kernel_env_quiet(false);
 	return err ? explain(c, o, err) : 0;
 }

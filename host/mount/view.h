@@ -11,6 +11,7 @@
 #include "lib/secvol/secvol.h"
 
 struct files;
+struct files_before;
 
 enum view_layer { VIEW_UNION, VIEW_IMAGE, VIEW_UPPER };
 
@@ -20,6 +21,8 @@ struct view_options {
 	const char *snapshot;  /* of the writable layer; NULL */
 	enum view_layer layer;
 	bool read_only;
+	/* What is done to the writable layer before it is opened; NULL. */
+	const struct files_before *before;
 };
 
 struct view {

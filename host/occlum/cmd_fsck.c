@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * `occlum fsck`: checks a volume or image offline and changes nothing. Damaged files are named by their
- * paths; --salvage copies out what opens, block by block; --to-root looks at an older root that is still
- * kept; --dump lists the items of the tree. There is no repair that invents data.
+ * paths; --salvage copies out what opens, block by block; --root looks at an older root that is still
+ * kept; --dump lists the items of the tree. There is no repair that invents data: --to-root alone writes, and
+ * what it makes the present is a state that was.
  *
  * Mode, cipher and role are taken from the volume itself: this is its owner looking at it, and nothing
  * is concluded from them. What a key holder wrote is still foreign: names come from there, so files are
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,7 +47,8 @@ static void env_free(void *arg, void *p, size_t size)
 
 static int env_random(void *arg, void *bytes, size_t size)
 {
-	return -EIO; /* nothing is ever written */
+	/* Only --to-root writes. */
+	return getrandom(bytes, size, 0) == (ssize_t)size ? 0 : -EIO;
 }
 
 static void env_now(void *arg, s64 *sec, u32 *nsec)
@@ -59,8 +62,8 @@ static const struct secvol_env env = {
 
 struct fsck {
 	const char *volume, *key, *salvage, *snapshot;
-	u64 root_gen;
-	bool dump;
+	u64 root_gen; /* 0: the newest */
+	bool dump, to_root, force;
 	struct secvol *v;
 	u64 damages, lost_blocks, files;
 	u64 last_obj;
@@ -107,11 +110,13 @@ static void on_damage(void *arg, u64 obj, const char *what, int err)
 
 static void on_item(void *arg, u64 obj, u8 type, u64 off, const u8 *val, u32 size)
 {
-	static const char *const names[] = {"?",      "INODE",	"DIRENT", "XATTR", "SYMLINK",
-					    "INLINE", "EXTENT", "SITES",  "ORPHAN"};
+	static const char *const names[] = {
+		"?",	  "INODE",  "DIRENT", "XATTR",	"SYMLINK",
+		"INLINE", "EXTENT", "SITES",  "ORPHAN", [SV_RESERVED] = "RESERVED"};
 
 	inform("%llu %s %llu %u", (unsigned long long)obj,
-	       type < ARRAY_SIZE(names) ? names[type] : "?", (unsigned long long)off, size);
+	       type < ARRAY_SIZE(names) && names[type] ? names[type] : "?", (unsigned long long)off,
+	       size);
 }
 
 /* ---- salvage --------------------------------------------------------------------------------- */
@@ -271,6 +276,40 @@ static int check(struct fsck *f)
 	return f->damages ? 1 : status;
 }
 
+static int go_back(struct fsck *f, struct secvol_params *p)
+{
+	struct secvol_to_root r;
+	int err;
+
+	p->read_only = false;
+	p->root_gen = 0;
+	p->plain_rw = true; /* a volume in plain text can be written; an image cannot, see below */
+	if (p->mode == SECVOL_PINNED || p->role == SECVOL_ROLE_IMAGE ||
+	    p->role == SECVOL_ROLE_INITFS)
+		return complain(
+			"this is an image, which is never written to; occlum build makes it");
+	err = secvol_to_root(p, f->root_gen, f->force, &r);
+	switch (-err) {
+	case 0: break;
+	case EINVAL:
+		return complain("generation %llu is the present, or later",
+				(unsigned long long)f->root_gen);
+	case EBADMSG:
+		return complain("generation %llu is damaged; --force goes back to it all the same",
+				(unsigned long long)f->root_gen);
+	case EKEYREJECTED:
+		return complain("generation %llu is under an older key, which was replaced since",
+				(unsigned long long)f->root_gen);
+	case ENOSPC: return complain("there is no room for an older state beside the newer one");
+	default: return complain_errno(err, "cannot go back");
+	}
+	inform("generation %llu%s is given up, what %llu held is now %llu; --to-root %llu goes "
+	       "back until something is written",
+	       (unsigned long long)r.from, r.from_opened ? "" : " (damaged)",
+	       (unsigned long long)r.to, (unsigned long long)r.made, (unsigned long long)r.from);
+	return 0;
+}
+
 static int open_and_check(struct fsck *f)
 {
 	struct secvol_fixed_key fixed = {.type = SECVOL_SLOT_USER, .size = IMAGE_KEY_SIZE};
@@ -282,6 +321,7 @@ static int open_and_check(struct fsck *f)
 				  .root_gen = f->root_gen,
 				  .snapshot = f->snapshot,
 				  .cache_bytes = MIB(16)};
+	u32 flags = f->to_root ? 0 : BS_HOST_READ_ONLY;
 	struct stat st;
 	int err;
 
@@ -290,8 +330,8 @@ static int open_and_check(struct fsck *f)
 	secvol_fixed_key_source(&keys, &fixed);
 	if (stat(f->volume, &st))
 		return complain_errno(errno, "cannot open '%s'", f->volume);
-	err = S_ISDIR(st.st_mode) ? bs_dir_open(AT_FDCWD, f->volume, BS_HOST_READ_ONLY, 0, &p.bs)
-				  : bs_file_open(AT_FDCWD, f->volume, BS_HOST_READ_ONLY, 0, &p.bs);
+	err = S_ISDIR(st.st_mode) ? bs_dir_open(AT_FDCWD, f->volume, flags, 0, &p.bs)
+				  : bs_file_open(AT_FDCWD, f->volume, flags, 0, &p.bs);
 	if (err)
 		return explain(err);
 	err = take_hints(p.bs, &p);
@@ -302,6 +342,13 @@ static int open_and_check(struct fsck *f)
 	if (!err) {
 		err = check(f);
 		secvol_abandon(f->v);
+		if (f->to_root && err && !f->force)
+			err = complain(
+				"generation %llu is damaged; --force goes back to it all the "
+				"same",
+				(unsigned long long)f->root_gen);
+		else if (f->to_root)
+			err = go_back(f, &p);
 	} else if (err == -EUCLEAN && f->root_gen) {
 		err = complain("no root of generation %llu is kept",
 			       (unsigned long long)f->root_gen);
@@ -341,12 +388,11 @@ static int lock_instance_around(const char *volume)
 
 int command_fsck(int argc, char **argv)
 {
-	static const struct option options[] = {{"key", required_argument, NULL, 'k'},
-						{"salvage", required_argument, NULL, 's'},
-						{"to-root", required_argument, NULL, 'r'},
-						{"snapshot", required_argument, NULL, 'n'},
-						{"dump", no_argument, NULL, 'd'},
-						{0}};
+	static const struct option options[] = {
+		{"key", required_argument, NULL, 'k'},	{"salvage", required_argument, NULL, 's'},
+		{"root", required_argument, NULL, 'r'}, {"to-root", required_argument, NULL, 't'},
+		{"force", no_argument, NULL, 'f'},	{"snapshot", required_argument, NULL, 'n'},
+		{"dump", no_argument, NULL, 'd'},	{0}};
 	struct fsck f = {0};
 	char *end;
 	int c, err;
@@ -359,7 +405,10 @@ int command_fsck(int argc, char **argv)
 		case 's': f.salvage = optarg; break;
 		case 'n': f.snapshot = optarg; break;
 		case 'd': f.dump = true; break;
+		case 'f': f.force = true; break;
+		case 't':
 		case 'r':
+			f.to_root = c == 't';
 			f.root_gen = strtoull(optarg, &end, 10);
 			if (*end || !f.root_gen)
 				return complain("'%s' is no generation", optarg);

@@ -13,7 +13,7 @@ int command_image(int argc, char **argv)
 {
 	if (argc < 2)
 		return complain("what to do is missing: info, ls, cat, extract, diff, verify, "
-				"snapshot, scrub, grow, rotate, label or keys");
+				"snapshot, scrub, grow, rotate, to-root, label or keys");
 	/* What can be asked for is said anywhere. */
 	if (strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0 && instance_need_built())
 		return 1;

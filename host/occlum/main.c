@@ -43,7 +43,7 @@ static const struct command commands[] = {
 	 "                 [--snapshot <name>] [--background] [--allow-other] <path>",
 	 "mount the instance's files on the host"},
 	{"image", command_image,
-	 "info|ls|cat|extract|diff|verify|snapshot|scrub|grow|rotate|label\n"
+	 "info|ls|cat|extract|diff|verify|snapshot|scrub|grow|rotate|to-root|label\n"
 	 "                 [--sign-key <key_path>] [--sign-tool <tool_path>]\n"
 	 "                 [--image-key <key_path>] [--layer ro|rw] [--snapshot <name>]\n"
 	 "                 [--json] [-l] [-R] [<arguments>]",
@@ -54,8 +54,9 @@ static const struct command commands[] = {
 	 "print what the built enclave is known by"},
 	{"status", command_status, "", "print the state of the instance"},
 	{"fsck", command_fsck,
-	 "[--key <key_path>] [--salvage <dir>] [--to-root <generation>]\n"
-	 "                 [--snapshot <name>] [--dump] <volume>",
+	 "[--key <key_path>] [--salvage <dir>] [--root <generation>]\n"
+	 "                 [--snapshot <name>] [--dump] [--to-root <generation> [--force]]\n"
+	 "                 <volume>",
 	 "check a volume or image, name damaged files, copy out what opens"},
 	{"doctor", command_doctor, "", "look at this machine and say what is missing"},
 	{"help", command_help, "[<command>]", "print this, or how one command is used"},

@@ -37,6 +37,8 @@ static void set_used(struct secvol *v, struct sv_ag *ag, u32 i, bool on)
 	bool was_free = quad_bits(v, ag->used, i) == 0;
 	bool is_free;
 
+	if (bit_get(ag->used, i) == on)
+		return; /* an older root's, see sv_ag_adopt() */
 	bit_put(ag->used, i, on);
 	is_free = quad_bits(v, ag->used, i) == 0;
 	ag->quads += (u32)is_free - (u32)was_free;
@@ -251,6 +253,49 @@ int sv_ag_load(struct secvol *v, u32 index, struct sv_ag **ret_ag)
 	v->quads += ag->quads;
 	v->loaded_ags++;
 	*ret_ag = ag;
+	return 0;
+}
+
+int sv_ag_adopt(struct secvol *v, u32 index, const u8 *cur, const u8 *used, u8 which, bool written,
+		u32 kid)
+{
+	struct sv_ag *ag = sv_zalloc(v, sizeof(*ag));
+	bool any = written;
+
+	if (!ag)
+		return -ENOMEM;
+	ag->index = index;
+	ag->start = SV_FIRST_AG + index * sv_ag_blocks(v);
+	ag->nblocks = (u32)MIN(sv_ag_blocks(v), v->size_blocks - ag->start);
+	ag->bm_blocks = sv_bm_blocks(v);
+	ag->which = which;
+	ag->written = written;
+	ag->ptr.kid = kid;
+	ag->cur = sv_alloc(v, ag->bm_blocks * SV_BLOCK);
+	ag->used = sv_alloc(v, ag->bm_blocks * SV_BLOCK);
+	if (!ag->cur || !ag->used) {
+		ag_free(v, ag);
+		return -ENOMEM;
+	}
+	memset(ag->cur, 0xff, ag->bm_blocks * SV_BLOCK);
+	memset(ag->used, 0xff, ag->bm_blocks * SV_BLOCK);
+	for (u32 i = 2 * ag->bm_blocks; i < ag->nblocks; i++) {
+		u64 addr = ag->start + i;
+		bool is_cur = cur[addr / 8] >> (addr % 8) & 1;
+		bool is_used = used[addr / 8] >> (addr % 8) & 1;
+
+		bit_put(ag->cur, i, is_cur);
+		bit_put(ag->used, i, is_cur || is_used);
+		ag->free += !is_cur;
+		ag->avail += !is_cur && !is_used;
+		any |= is_cur;
+	}
+	for (u32 i = 0; i < ALIGN_UP(ag->nblocks, 8u); i += v->node_blocks)
+		ag->quads += quad_bits(v, ag->used, i) == 0;
+	ag->dirty = any;
+	v->ag[index] = ag;
+	v->quads += ag->quads;
+	v->loaded_ags++;
 	return 0;
 }
 

@@ -18,6 +18,7 @@ struct seen {
 	u64 parent;
 	u64 blocks; /* the inode's */
 	u64 found;  /* counted */
+	u64 reserved, reserved_found;
 	u32 mode;
 	u32 nlink;
 	u32 names;
@@ -35,8 +36,9 @@ struct walk {
 	struct seen *seen; /* sorted by object: INODE items come in that order */
 	u64 count, cap;
 	u64 used;
-	u64 *live;     /* per session */
-	bool snapshot; /* what was met before is shared */
+	u64 *live;	/* per session */
+	bool snapshot;	/* what was met before is shared */
+	bool refs_only; /* content is not read */
 	u8 *page;
 };
 
@@ -119,6 +121,7 @@ static int add_seen(struct walk *w, const struct sv_key *key, const u8 *val, u32
 	s->obj = key->obj;
 	s->parent = parent;
 	s->blocks = a.blocks;
+	s->reserved = a.reserved;
 	s->mode = a.mode;
 	s->nlink = a.nlink;
 	return 0;
@@ -167,12 +170,38 @@ static void walk_extent(struct walk *w, const struct sv_key *key, const u8 *val,
 	met(w, key->obj, e.ptr.addr, e.ptr.nblk, e.ptr.kid);
 	if (s)
 		s->found += e.ptr.nblk;
-	for (u32 i = 0; i < e.ptr.nblk; i++) {
+	for (u32 i = 0; !w->refs_only && i < e.ptr.nblk; i++) {
 		u8 *dst = w->page;
 		int err = sv_extent_read(w->v, key->obj, e.block + i, 1, &dst);
 
 		if (err) {
 			damage(w, key->obj, "a block of its content does not open", err);
+			return;
+		}
+	}
+}
+
+/* Blocks with a promise have no place. */
+static void walk_reserved(struct walk *w, struct seen *s, const struct sv_key *key, const u8 *val,
+			  u32 size)
+{
+	struct sv_key at = sv_key(key->obj, SV_EXTENT, 0);
+	struct sv_extent_mem e;
+	const u8 *macs;
+	u64 first, last;
+
+	if (sv_reserved_decode(key, val, size, &first, &last)) {
+		damage(w, key->obj, "a reservation makes no sense", -EUCLEAN);
+		return;
+	}
+	s->reserved_found += last + 1 - first;
+	at.off = first & ~(u64)(SV_EXTENT_BLOCKS - 1);
+	for (; sv_tree_next(w->v, &w->v->fs, &at, &val, &size) == 0 && at.obj == key->obj &&
+	       at.type == SV_EXTENT && at.off <= last;
+	     at.off++) {
+		if (!sv_extent_decode(w->v, &at, val, size, &e, &macs) &&
+		    e.block + e.ptr.nblk > first) {
+			damage(w, key->obj, "a block with a place is reserved too", -EUCLEAN);
 			return;
 		}
 	}
@@ -229,6 +258,8 @@ static int walk_items(struct walk *w, bool objects)
 			damage(w, key.obj, "an item belongs to no object", -EUCLEAN);
 		} else if (key.type == SV_EXTENT) {
 			walk_extent(w, &key, val, size);
+		} else if (key.type == SV_RESERVED) {
+			walk_reserved(w, s, &key, val, size);
 		} else if (key.type == SV_DIRENT) {
 			walk_dirent(w, &key, val, size);
 		} else if (key.type == SV_ORPHAN) {
@@ -259,7 +290,7 @@ static int walk_snap_extents(struct walk *w, struct sv_node *n)
 			damage(w, key->obj, "an extent of a snapshot makes no sense", -EUCLEAN);
 			continue;
 		}
-		if (!(w->map[e.ptr.addr / 8] >> (e.ptr.addr % 8) & 1) &&
+		if (!w->refs_only && !(w->map[e.ptr.addr / 8] >> (e.ptr.addr % 8) & 1) &&
 		    sv_extent_open(w->v, key->obj, &e, macs))
 			damage(w, key->obj, "a block of a snapshot does not open", -EBADMSG);
 		met(w, key->obj, e.ptr.addr, e.ptr.nblk, e.ptr.kid);
@@ -330,6 +361,8 @@ static int walk_snaps(struct walk *w)
 
 static void compare_objects(struct walk *w)
 {
+	u64 promised = 0;
+
 	for (u64 i = 0; i < w->count; i++) {
 		struct seen *s = &w->seen[i];
 		bool dir = (s->mode & S_IFMT_) == S_IFDIR_;
@@ -344,9 +377,14 @@ static void compare_objects(struct walk *w)
 			damage(w, s->obj, "is lost, or an orphan with a name", -EUCLEAN);
 		if (s->blocks != s->found)
 			damage(w, s->obj, "its count of blocks is wrong", -EUCLEAN);
+		promised += s->reserved;
+		if (s->reserved != s->reserved_found)
+			damage(w, s->obj, "its count of reserved blocks is wrong", -EUCLEAN);
 		if (s->obj >= w->v->next_obj)
 			damage(w, s->obj, "its number was never given out", -EUCLEAN);
 	}
+	if (promised != w->v->promised && !w->v->p.snapshot)
+		damage(w, 0, "the count of reserved blocks is wrong", -EUCLEAN);
 	if (w->count != w->v->files)
 		damage(w, 0, "the count of files is wrong", -EUCLEAN);
 }
@@ -397,10 +435,44 @@ static void compare_bitmaps(struct walk *w)
 	}
 }
 
+static int walk_all(struct walk *w)
+{
+	struct secvol *v = w->v;
+	struct sv_tree *trees[] = {&v->fs, &v->keys, &v->ags, &v->snaps};
+	int err = 0;
+
+	for (u32 i = 0; !err && i < ARRAY_SIZE(trees); i++) {
+		if (trees[i]->root.addr)
+			err = walk_nodes(w, trees[i], &trees[i]->root, NULL, NULL);
+		sv_nodes_trim(v);
+	}
+	if (!err)
+		err = walk_items(w, true);
+	if (!err)
+		err = walk_items(w, false);
+	return err || v->p.snapshot ? err : walk_snaps(w);
+}
+
+int sv_blocks_met(struct secvol *v, u8 *map, u64 *live, u64 *ret_used)
+{
+	struct walk w = {.v = v, .map = map, .live = live, .refs_only = true};
+	int err = walk_all(&w);
+
+	sv_free(v, w.seen, w.cap * sizeof(*w.seen));
+	for (u32 i = 0; i < v->log.segs.n; i++)
+		for (u32 at = 0; at < v->log.segs.run[i].count; at++) {
+			u64 addr = v->log.segs.run[i].addr + at;
+
+			w.used += !(map[addr / 8] >> (addr % 8) & 1);
+			map[addr / 8] |= (u8)(1u << (addr % 8));
+		}
+	*ret_used = w.used;
+	return err ? err : w.first;
+}
+
 int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 {
 	struct walk w = {.v = v, .fn = fn, .arg = arg, .map_size = v->size_blocks / 8 + 1};
-	struct sv_tree *trees[] = {&v->fs, &v->keys, &v->ags, &v->snaps};
 	size_t live_size = (v->session_count + 1) * sizeof(*w.live);
 	bool has_maps;
 	int err = 0;
@@ -424,17 +496,8 @@ int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 			     !v->p.root_gen);
 	if (!err && has_maps && !v->rw && !v->ag)
 		err = sv_alloc_init(v);
-	for (u32 i = 0; !err && i < ARRAY_SIZE(trees); i++) {
-		if (trees[i]->root.addr)
-			err = walk_nodes(&w, trees[i], &trees[i]->root, NULL, NULL);
-		sv_nodes_trim(v);
-	}
 	if (!err)
-		err = walk_items(&w, true);
-	if (!err)
-		err = walk_items(&w, false);
-	if (!err && !v->p.snapshot)
-		err = walk_snaps(&w);
+		err = walk_all(&w);
 	if (!err) {
 		compare_objects(&w);
 		if (has_maps)

@@ -383,6 +383,7 @@ static void after_commit(struct secvol *v)
 	u32 keep = v->keep_roots;
 
 	v->gen++;
+	v->root_reserves = v->promised != 0;
 	v->state = v->making;
 	v->groups_durable = ++v->groups_begun; /* the mutex was held all the time */
 	if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE))

@@ -11,13 +11,14 @@
 
 #include "abi/errno.h"
 
-#define DIRECT_READ  4u /* blocks from which a read goes past the cache */
-#define DIRECT_WRITE 16u
-#define READ_AHEAD   32u    /* blocks, for small sequential reads */
-#define WRITE_SLICE  MIB(1) /* the lock is given up in between */
-#define S_IFMT_	     0170000u
-#define S_IFREG_     0100000u
-#define S_IFDIR_     0040000u
+#define DIRECT_READ   4u /* blocks from which a read goes past the cache */
+#define DIRECT_WRITE  16u
+#define READ_AHEAD    32u    /* blocks, for small sequential reads */
+#define WRITE_SLICE   MIB(1) /* the lock is given up in between */
+#define COVERED_WRITE 65536u
+#define S_IFMT_	      0170000u
+#define S_IFREG_      0100000u
+#define S_IFDIR_      0040000u
 
 /* ---- to the store ---- */
 
@@ -449,6 +450,11 @@ static long write_slice(struct secvol *v, u64 obj, u64 off, const u8 *buf, size_
 	long n;
 	int err = sv_begin_write(v, blocks, (u32)(blocks / SV_EXTENT_BLOCKS) + 4, false);
 
+	if (err == -ENOSPC) { /* little by little, where its space is its own */
+		size = MIN(size, (size_t)COVERED_WRITE - off % SV_BLOCK);
+		err = sv_begin_covered(v, obj, off / SV_BLOCK,
+				       (off % SV_BLOCK + size + SV_BLOCK - 1) / SV_BLOCK);
+	}
 	if (err)
 		return err;
 	err = get_file(v, obj, &i);
@@ -484,8 +490,6 @@ long secvol_write(struct secvol *v, u64 obj, u64 off, const void *buf, size_t si
 		if (n < 0)
 			return done ? (long)done : n;
 		done += (size_t)n;
-		if ((u64)n < slice)
-			break;
 	}
 	return (long)done;
 }
@@ -539,6 +543,8 @@ int secvol_truncate(struct secvol *v, u64 obj, u64 size)
 			err = sv_data_cut(v, i, from, UINT64_MAX);
 		}
 	}
+	if (!err && size <= i->attr.size)
+		err = sv_reserved_clear(v, i, from, UINT64_MAX);
 	if (!err) {
 		i->attr.size = size;
 		sv_inode_touch(v, i, true);
@@ -556,6 +562,9 @@ int secvol_punch(struct secvol *v, u64 obj, u64 off, u64 len)
 	if (err)
 		return err;
 	err = get_file(v, obj, &i);
+	if (!err && len <= INT64_MAX - off)
+		err = sv_reserved_clear(v, i, (off + SV_BLOCK - 1) / SV_BLOCK,
+					(off + len) / SV_BLOCK);
 	if (err || off >= i->attr.size)
 		goto out;
 	end = len > i->attr.size - off ? i->attr.size : off + len;
@@ -590,7 +599,7 @@ int secvol_seek(struct secvol *v, u64 obj, u64 off, bool hole, u64 *ret_off)
 	u64 at = off;
 	const u8 *val, *macs;
 	u32 size;
-	int err = v->rw && !v->failed ? sv_begin_write(v, 0, 8, false) : sv_begin(v);
+	int err = v->rw && !v->failed ? sv_begin_write(v, 0, 8, true) : sv_begin(v);
 
 	if (err)
 		return err;

@@ -67,9 +67,13 @@ int sv_extent_prepare(struct secvol *v, const struct sv_inode_mem *i, u64 block)
 	struct sv_key lo = sv_key(i->attr.obj, SV_EXTENT, chunk_of(block));
 	struct sv_key hi = sv_key(i->attr.obj, SV_EXTENT, chunk_of(block) + SV_EXTENT_BLOCKS - 1);
 
+	int err = sv_reserved_prepare(v, i, chunk_of(block));
+
+	if (err)
+		return err;
 	if (i->inlined)
 		lo = sv_key(i->attr.obj, SV_INLINE, 0);
-	return sv_tree_prepare(v, &v->fs, &lo, &hi, 4);
+	return sv_tree_prepare(v, &v->fs, &lo, &hi, i->attr.reserved ? 8 : 4);
 }
 
 /* Takes [from, to) out of the extent at *key, whose parts outside of it stay. */
@@ -127,6 +131,8 @@ int sv_extent_replace(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 c
 		}
 		key.off = e.block + e.ptr.nblk;
 	}
+	if (!err)
+		err = sv_reserved_clear(v, i, block, end);
 	if (!err && ext) {
 		key = sv_key(i->attr.obj, SV_EXTENT, block);
 		size = encode_part(v, ext, macs, 0, count, v->val[1]);

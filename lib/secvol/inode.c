@@ -43,6 +43,7 @@ int sv_inode_decode(const u8 *val, u32 size, struct secvol_attr *a, u64 *ret_par
 	a->nlink = le32_get(d->nlink);
 	a->rdev = le64_get(d->rdev);
 	a->flags = le32_get(d->flags);
+	a->reserved = le64_get(d->reserved);
 	a->atime = take_time(&d->atime);
 	a->mtime = take_time(&d->mtime);
 	a->ctime = take_time(&d->ctime);
@@ -65,6 +66,7 @@ void sv_inode_encode(const struct secvol_attr *a, u64 parent, struct sv_inode *d
 	d->nlink = le32_put(a->nlink);
 	d->rdev = le64_put(a->rdev);
 	d->flags = le32_put(a->flags);
+	d->reserved = le64_put(a->reserved);
 	d->atime = put_time(&a->atime);
 	d->mtime = put_time(&a->mtime);
 	d->ctime = put_time(&a->ctime);
@@ -234,6 +236,8 @@ int sv_inode_destroy(struct secvol *v, struct sv_inode_mem *i)
 
 	sv_data_drop(v, i, 0, UINT64_MAX);
 	err = sv_data_cut(v, i, 0, UINT64_MAX);
+	if (!err)
+		err = sv_reserved_drop(v, i);
 	if (!err)
 		err = delete_items(v, obj);
 	if (err)
@@ -408,7 +412,8 @@ int secvol_getattr(struct secvol *v, u64 obj, struct secvol_attr *ret)
 	err = sv_inode_get(v, obj, &i);
 	if (!err) {
 		*ret = i->attr;
-		ret->blocks += i->dirty_pages; /* about: some of them replace blocks */
+		/* About: some of the pages replace blocks, or have a promise. */
+		ret->blocks += i->dirty_pages - MIN((u64)i->dirty_pages, i->attr.reserved);
 	}
 	sv_end(v);
 	return err;

@@ -96,7 +96,7 @@ static u32 segment_size(const struct secvol *v)
 static bool segment_alloc(struct secvol *v, struct sv_run *ret)
 {
 	u32 want = segment_size(v), got = 0;
-	u64 floor = 2 * sv_held_back(v) + v->dirty_pages +
+	u64 floor = 2 * sv_held_back(v) + v->dirty_pages + sv_promise_cost(v->promised) +
 		    (sv_nodes_due(v) + 2 * SV_SLACK_NODES) * v->node_blocks;
 
 	if (v->avail < want + floor || sv_runs_reserve(v, &v->log.segs, 1) ||
@@ -294,7 +294,9 @@ static int group_seal(struct secvol *v)
 	struct appender a = {.v = v};
 	struct sv_key none = sv_key(0, 0, 0);
 	struct secvol_time now;
-	struct sv_log_end end = {.next_obj = le64_put(v->next_obj), .files = le64_put(v->files)};
+	struct sv_log_end end = {.next_obj = le64_put(v->next_obj),
+				 .files = le64_put(v->files),
+				 .promised = le64_put(v->promised)};
 	struct sv_delta_entry *e = v->delta.unlogged_first;
 	int err = block_begin(&a);
 
@@ -304,7 +306,8 @@ static int group_seal(struct secvol *v)
 		err = append(&a, e->deleted ? SV_LOG_DEL : SV_LOG_PUT, &e->key, e->val,
 			     e->deleted ? 0 : e->size);
 	if (!err)
-		err = append(&a, SV_LOG_TX_END, &none, &end, sizeof(end));
+		err = append(&a, SV_LOG_TX_END, &none, &end,
+			     v->root_reserves ? sizeof(end) : SV_LOG_END_SHORT);
 	if (!err)
 		err = block_seal(v, a.len, true);
 	if (!err)

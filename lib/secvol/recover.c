@@ -183,7 +183,10 @@ int sv_log_item_next(const u8 *body, u32 len, u32 *at, struct sv_log_item *item)
 	switch (item->kind) {
 	case SV_LOG_PUT: return 0;
 	case SV_LOG_DEL: return item->size == 0 ? 0 : -EUCLEAN;
-	case SV_LOG_TX_END: return item->size == sizeof(struct sv_log_end) ? 0 : -EUCLEAN;
+	case SV_LOG_TX_END:
+		return item->size == SV_LOG_END_SHORT || item->size == sizeof(struct sv_log_end)
+			       ? 0
+			       : -EUCLEAN;
 	}
 	return -EUCLEAN;
 }
@@ -268,8 +271,10 @@ static int apply_end(struct secvol *v, const struct sv_log_item *item)
 	const struct sv_log_end *end = (const struct sv_log_end *)item->val;
 	u64 next = le64_get(end->next_obj);
 
-	if (next < v->next_obj)
+	if (next < v->next_obj || (item->size == sizeof(*end)) != v->root_reserves)
 		return -EUCLEAN;
+	if (v->root_reserves)
+		v->promised = le64_get(end->promised);
 	v->next_obj = next;
 	v->files = le64_get(end->files);
 	return 0;

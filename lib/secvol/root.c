@@ -25,7 +25,8 @@ static void fill_clear(struct secvol *v, struct sv_root_clear *c, u64 gen)
 	c->mode = v->p.mode;
 	c->suite = v->p.suite;
 	c->incompat = le32_put((v->log.segs.n ? SV_INCOMPAT_LOG : 0) |
-			       (v->snaps.root.addr ? SV_INCOMPAT_SNAPSHOTS : 0));
+			       (v->snaps.root.addr ? SV_INCOMPAT_SNAPSHOTS : 0) |
+			       (v->promised ? SV_INCOMPAT_RESERVED : 0));
 	c->body_len = le32_put(sizeof(struct sv_root_body));
 	c->role = v->p.role;
 	c->seal_version = le16_put(v->seal_version);
@@ -75,6 +76,7 @@ static void fill_body(struct secvol *v, struct sv_root_body *b, bool clean)
 	b->sites_version = le32_put(v->sites_version);
 	memcpy(b->label, v->label, sizeof(b->label));
 	memcpy(b->old_vmk, v->old_vmk, sizeof(b->old_vmk));
+	b->promised = le64_put(v->promised);
 }
 
 int sv_root_write(struct secvol *v, bool clean)
@@ -184,9 +186,12 @@ static int take_body(struct secvol *v, const struct sv_root_clear *c, const stru
 	v->files = le64_get(b->reserved);
 	v->next_obj = le64_get(b->next_obj);
 	v->created = (s64)le64_get(b->created);
+	v->committed = (s64)le64_get(b->committed);
 	v->uid = le32_get(b->uid);
 	v->gid = le32_get(b->gid);
 	v->sites_version = le32_get(b->sites_version);
+	v->promised = le64_get(b->promised);
+	v->root_reserves = le32_get(c->incompat) & SV_INCOMPAT_RESERVED;
 	v->seal_version = le16_get(c->seal_version);
 	memcpy(v->label, b->label, sizeof(v->label));
 	memcpy(v->lower_sha256, b->lower_sha256, 32);
@@ -194,7 +199,8 @@ static int take_body(struct secvol *v, const struct sv_root_clear *c, const stru
 	memcpy(v->slots, c->slots, sizeof(v->slots));
 	if (v->node_log2 < 14 || v->node_log2 > 15 || v->ag_log2 < 20 || v->ag_log2 > 40 ||
 	    v->size_blocks < SV_FIRST_AG || v->size_blocks >= SV_MAX_BLOCK ||
-	    v->used > v->size_blocks || v->next_obj <= SECVOL_ROOT_OBJ || b->flags ||
+	    v->used > v->size_blocks || v->promised > v->size_blocks ||
+	    v->root_reserves != (v->promised != 0) || v->next_obj <= SECVOL_ROOT_OBJ || b->flags ||
 	    b->clean > 1 || !mem_is_zero(b->rsv, sizeof(b->rsv)) ||
 	    !mem_is_zero(&b->rsv1, sizeof(b->rsv1)))
 		return -EUCLEAN;

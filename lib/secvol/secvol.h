@@ -284,8 +284,9 @@ struct secvol_time {
 struct secvol_attr {
 	u64 obj;
 	u64 size;
-	u64 blocks; /* 4 KiB blocks that hold data (0 for files kept inline) */
-	u32 mode;   /* type and permissions, as in struct stat */
+	u64 blocks;   /* 4 KiB blocks that hold data (0 for files kept inline) */
+	u64 reserved; /* blocks without data whose place is promised */
+	u32 mode;     /* type and permissions, as in struct stat */
 	u32 uid, gid;
 	u32 nlink;
 	u64 rdev;
@@ -364,6 +365,10 @@ long __must_check secvol_write(struct secvol *v, u64 obj, u64 off, const void *b
 int __must_check secvol_truncate(struct secvol *v, u64 obj, u64 size);
 /* Makes [off, off + len) a hole, within the present size. */
 int __must_check secvol_punch(struct secvol *v, u64 obj, u64 off, u64 len);
+/* Writes into [off, off + len) cannot meet ENOSPC from now on: blocks that have no place yet are promised
+ * one, and what is there is written over in place of itself. Truncating, punching and unlinking give it
+ * back; a snapshot that is made later may need the same space. The size stays. -ENOSPC, -EFBIG. */
+int __must_check secvol_reserve(struct secvol *v, u64 obj, u64 off, u64 len);
 /* SEEK_DATA / SEEK_HOLE: -ENXIO beyond the end. */
 int __must_check secvol_seek(struct secvol *v, u64 obj, u64 off, bool hole, u64 *ret_off);
 
@@ -430,6 +435,26 @@ int __must_check secvol_snapshot_rollback(struct secvol *v, const char *name, si
 /* Oldest first. Returns how many there are, fills up to `count`. */
 long __must_check secvol_snapshot_list(struct secvol *v, struct secvol_snapshot *list,
 				       size_t count);
+
+/*
+ * The volume's present becomes what an older root that is still kept says, as a new generation. The newer
+ * state is given up, yet not overwritten by this: until something else is written it can be gone back
+ * to in turn. Nothing is written when it fails. p as for a read-write open; no log lines, no repair.
+ *   -EUCLEAN   no root of that generation is there; or the structure below it is damaged, see `damages`
+ *   -EBADMSG   some content of it does not open, and `force` is not set
+ *   -EKEYREJECTED  it is under an older key than the newest: the owner has done away with that one
+ *   -ESTALE    an anchor watches the volume and `force` is not set
+ *   -ENOSPC    the older and the newer state do not fit beside each other
+ */
+struct secvol_to_root {
+	u64 from, to, made; /* generations: the newest there was, the older one, what it is now */
+	s64 from_committed, to_committed;
+	u64 from_files, to_files;
+	bool from_opened; /* false: the newest root opens, what is below it does not */
+	u64 damages;
+};
+int __must_check secvol_to_root(const struct secvol_params *p, u64 gen, bool force,
+				struct secvol_to_root *ret);
 
 /* Makes the volume larger: -EINVAL for smaller, -ENOSPC when the store cannot grow. */
 int __must_check secvol_grow(struct secvol *v, u64 blocks);

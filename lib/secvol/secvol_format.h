@@ -32,18 +32,20 @@ enum sv_type {
 	SV_INLINE = 5,
 	SV_EXTENT = 6,
 	SV_SITES = 7,
-	SV_ORPHAN = 8,	 /* object 0, offset = the object */
-	SV_DEADLIST = 9, /* snapshot tree: object = the snapshot's generation, offset = a number */
-	SV_SNAP = 10,	 /* snapshot tree: object 0, offset = its generation */
-	SV_KEY = 11,	 /* key table: object 0, offset = kid */
-	SV_AG = 12,	 /* ag table: object 0, offset = AG number */
+	SV_ORPHAN = 8,	  /* object 0, offset = the object */
+	SV_DEADLIST = 9,  /* snapshot tree: object = the snapshot's generation, offset = a number */
+	SV_SNAP = 10,	  /* snapshot tree: object 0, offset = its generation */
+	SV_KEY = 11,	  /* key table: object 0, offset = kid */
+	SV_AG = 12,	  /* ag table: object 0, offset = AG number */
+	SV_RESERVED = 13, /* offset = last block of a run without places: how many, 8 bytes */
 };
 
 /* Features that an opener must know. */
 enum sv_incompat {
 	SV_INCOMPAT_LOG = 1 << 0,	/* an index log may follow the root */
 	SV_INCOMPAT_SNAPSHOTS = 1 << 1, /* a snapshot tree: blocks live on that the tree lost */
-	SV_INCOMPAT_KNOWN = SV_INCOMPAT_LOG | SV_INCOMPAT_SNAPSHOTS,
+	SV_INCOMPAT_RESERVED = 1 << 2,	/* RESERVED items; TX_END says how many blocks in all */
+	SV_INCOMPAT_KNOWN = SV_INCOMPAT_LOG | SV_INCOMPAT_SNAPSHOTS | SV_INCOMPAT_RESERVED,
 };
 
 /* What is sealed; first byte of the nonce domain and of the AAD. */
@@ -154,7 +156,8 @@ struct sv_root_body {
 	le32 rsv1;
 	u8 label[64];
 	struct sv_old_vmk old_vmk[2];
-	u8 rsv[3048];
+	le64 promised; /* blocks, sum of the inodes' */
+	u8 rsv[3040];
 };
 static_assert(sizeof(struct sv_root_body) == 3568, "root body");
 static_assert(offsetof(struct sv_root_body, fs_tree) == 16, "root body");
@@ -164,7 +167,7 @@ static_assert(offsetof(struct sv_root_body, used) == 320, "root body");
 static_assert(offsetof(struct sv_root_body, uid) == 360, "root body");
 static_assert(offsetof(struct sv_root_body, label) == 376, "root body");
 static_assert(offsetof(struct sv_root_body, old_vmk) == 440, "root body");
-static_assert(offsetof(struct sv_root_body, rsv) == 520, "root body");
+static_assert(offsetof(struct sv_root_body, promised) == 520, "root body");
 
 struct sv_root_slot {
 	struct sv_root_clear clear;
@@ -219,8 +222,9 @@ struct sv_inode {
 	struct sv_time mtime;
 	struct sv_time ctime;
 	struct sv_time btime;
-	le64 parent; /* directories: for ".." and the checker */
-	u8 rsv[60];
+	le64 parent;   /* directories: for ".." and the checker */
+	le64 reserved; /* blocks in RESERVED items */
+	u8 rsv[52];
 };
 static_assert(sizeof(struct sv_inode) == 160, "inode");
 static_assert(offsetof(struct sv_inode, rdev) == 32, "inode");
@@ -324,8 +328,10 @@ struct sv_log_end {
 	le64 next_obj;
 	le64 files;
 	le64 committed; /* seconds */
+	le64 promised;	/* only with SV_INCOMPAT_RESERVED in the root */
 };
-static_assert(sizeof(struct sv_log_end) == 24, "log end");
+static_assert(sizeof(struct sv_log_end) == 32, "log end");
+#define SV_LOG_END_SHORT 24u
 
 struct sv_log_aad {
 	u8 uuid[16];

@@ -15,7 +15,8 @@
  *   read.c     plans of reads             page.c    pages and their cache
  *   xattr.c    attributes, call sites     check.c   the whole volume compared with itself
  *   name.c     names in directories       rename.c  renaming
- *   pinned.c   the rest of an image
+ *   pinned.c   the rest of an image       to_root.c back to an older root
+ *   reserve.c  space promised to files
  *
  * Changes are made in two steps: "prepare" loads and dirties every node a change will touch and
  * reserves memory, and may fail with nothing changed; what follows only fails if a promise was
@@ -205,7 +206,7 @@ struct secvol {
 	u64 used; /* blocks the present tree refers to, bitmaps not counted */
 	u64 files;
 	u64 next_obj;
-	s64 created;
+	s64 created, committed;
 	u32 uid, gid, sites_version;
 	u8 label[64];
 	u8 lower_sha256[32];
@@ -266,7 +267,9 @@ struct secvol {
 	/* allocation */
 	struct sv_ag **ag;
 	u32 ag_count;
-	u64 capacity; /* blocks that can ever hold data or nodes */
+	u64 capacity;	    /* blocks that can ever hold data or nodes */
+	u64 promised;	    /* blocks kept free for RESERVED items */
+	bool root_reserves; /* the newest root says that there are some */
 	u64 avail; /* capacity - used - blocks kept for older roots or freed since the last commit */
 	u64 quads; /* wholly free node-sized groups in the allocation groups that are loaded */
 	u32 loaded_ags;
@@ -381,6 +384,9 @@ int __must_check sv_keyslots_open(struct secvol *v, const struct sv_keyslot slot
 				  const u8 uuid[16]);
 int __must_check sv_image_key(struct secvol *v);
 int __must_check sv_key_table_load(struct secvol *v);
+
+/* ---- volume.c, for to_root.c ---- */
+void sv_set_limits(struct secvol *v);
 
 /* ---- root.c ---- */
 int __must_check sv_root_write(struct secvol *v, bool clean);
@@ -503,6 +509,9 @@ static inline u32 sv_bm_blocks(const struct secvol *v)
 	return v->ag_log2 > 27 ? 1u << (v->ag_log2 - 27) : 1;
 }
 
+/* A group as it was found out to be, in place of what the store says: bits by block of the volume. */
+int __must_check sv_ag_adopt(struct secvol *v, u32 index, const u8 *cur, const u8 *used, u8 which,
+			     bool written, u32 kid);
 /* For a larger volume; the store has room. */
 int __must_check sv_alloc_grow(struct secvol *v, u64 blocks);
 
@@ -524,6 +533,10 @@ int __must_check sv_anchor_settle(struct secvol *v);
 /* Before `next` can be durable. at_border: a clean close. */
 int __must_check sv_anchor_announce(struct secvol *v, const struct secvol_state *next,
 				    bool at_border);
+
+/* ---- check.c ---- */
+/* Marks every block that the trees and the log refer to; counts them, and per session in live[]. */
+int __must_check sv_blocks_met(struct secvol *v, u8 *map, u64 *live, u64 *ret_used);
 
 /* ---- commit.c ---- */
 /* The checkpoint. Commit lock and mutex held. */
@@ -565,6 +578,19 @@ int __must_check sv_extent_decode(const struct secvol *v, const struct sv_key *k
 int __must_check sv_extent_prepare(struct secvol *v, const struct sv_inode_mem *i, u64 block);
 int __must_check sv_extent_replace(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
 				   const struct sv_ptr *ext, const u8 *macs);
+
+/* ---- reserve.c ---- */
+int __must_check sv_reserved_decode(const struct sv_key *key, const u8 *val, u32 size,
+				    u64 *ret_first, u64 *ret_last);
+/* Memory for sv_reserved_clear() of blocks of one chunk. */
+int __must_check sv_reserved_prepare(struct secvol *v, const struct sv_inode_mem *i, u64 block);
+int __must_check sv_reserved_clear(struct secvol *v, struct sv_inode_mem *i, u64 from, u64 to);
+int __must_check sv_reserved_drop(struct secvol *v, struct sv_inode_mem *i); /* all of a file */
+u64 sv_promise_cost(u64 blocks);
+/* As sv_begin_write() for a write over blocks that are promised, or there already: it may use what is
+ * held back. -ENOSPC where one of them is neither. */
+int __must_check sv_begin_covered(struct secvol *v, u64 obj, u64 block, u64 blocks);
+int __must_check sv_promised_recount(struct secvol *v); /* after another tree took the place */
 
 /* ---- read.c ---- */
 struct sv_reader *sv_reader_new(struct secvol *v, bool shared);

@@ -380,7 +380,9 @@ static int roll_back(struct secvol *v, const char *name, size_t len)
 	v->fs.root = s.root;
 	v->files = s.files;
 	v->dirty = true;
-	err = sv_commit(v, false);
+	err = sv_promised_recount(v);
+	if (!err)
+		err = sv_commit(v, false);
 	return err ? err : sv_orphans_free(v, &orphans);
 }
 

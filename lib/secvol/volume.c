@@ -105,6 +105,7 @@ u64 sv_held_back(const struct secvol *v)
 static int find_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
 {
 	u64 held = freeing ? 0 : sv_held_back(v);
+	u64 promised = freeing ? 0 : sv_promise_cost(v->promised);
 	u64 groups = sv_nodes_due(v) + nodes + SV_SLACK_NODES + v->dirty_pages / 64 +
 		     v->inode_dirty_count / 64;
 	int err = 0;
@@ -113,7 +114,9 @@ static int find_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
 		err = sv_ag_load_another(v);
 	if (err)
 		return err == -ENOENT ? -ENOSPC : err;
-	return v->avail >= data + v->dirty_pages + groups * v->node_blocks + held ? 0 : -ENOSPC;
+	return v->avail >= data + v->dirty_pages + groups * v->node_blocks + held + promised
+		       ? 0
+		       : -ENOSPC;
 }
 
 static bool is_checkpoint_due(const struct secvol *v)
@@ -306,7 +309,7 @@ int sv_volume_new(const struct secvol_params *p, struct secvol **ret_v)
 }
 
 /* How much may gather until a checkpoint: what recovery has to read and to hold. */
-static void set_limits(struct secvol *v)
+void sv_set_limits(struct secvol *v)
 {
 	u64 bytes = v->p.delta_bytes			  ? v->p.delta_bytes
 		    : v->size_blocks < GIB(16) / SV_BLOCK ? MIB(4)
@@ -422,7 +425,7 @@ int secvol_format(const struct secvol_params *p, const struct secvol_format_para
 	if (!err)
 		err = sv_alloc_init(v);
 	if (!err)
-		set_limits(v);
+		sv_set_limits(v);
 	if (!err)
 		err = sv_inode_new(v, S_IFDIR_ | (f->root_mode ? f->root_mode : 0755), f->uid,
 				   f->gid, 0, &root);
@@ -523,7 +526,7 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 	if (!err && v->rw)
 		err = sv_log_claim(v);
 	if (!err && v->rw) {
-		set_limits(v);
+		sv_set_limits(v);
 		err = start_writing(v, &report);
 	} else if (!err) {
 		err = sv_anchor_settle(v);
@@ -613,10 +616,11 @@ int secvol_statfs(struct secvol *v, struct secvol_statfs *ret)
 	ret->name_max = SECVOL_NAME_MAX;
 	memcpy(&ret->fsid, v->uuid, 8);
 	if (v->rw) {
-		held = sv_held_back(v) + (u64)SV_SLACK_NODES * v->node_blocks;
+		held = sv_held_back(v) + sv_promise_cost(v->promised) - v->promised +
+		       (u64)SV_SLACK_NODES * v->node_blocks;
 		ret->blocks = v->capacity;
 		ret->blocks_free = v->capacity - v->used;
-		ret->blocks_free -= MIN(ret->blocks_free, (u64)v->dirty_pages);
+		ret->blocks_free -= MIN(ret->blocks_free, v->dirty_pages + v->promised);
 		ret->blocks_avail = ret->blocks_free - MIN(ret->blocks_free, held);
 	} else {
 		ret->blocks = v->size_blocks;

@@ -23,9 +23,12 @@ $ occlum fsck --salvage out bad | tail -n 1
 ! occlum: fsck: cannot make 'out': File exists
 $ occlum fsck --dump bad | grep -c INODE | sed 's/[0-9]*/N/'
 N
-$ occlum fsck --to-root 7 bad
+$ occlum fsck --root 7 bad
 ! occlum: fsck: no root of generation 7 is kept
 [1]
+$ occlum fsck --to-root 1 build/mount/__ROOT | tail -n 1
+clean
+! occlum: fsck: this is an image, which is never written to; occlum build makes it
 $ mkdir empty; occlum fsck empty
 ! occlum: fsck: this is no volume, or its structure makes no sense
 [1]

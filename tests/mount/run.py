@@ -362,6 +362,19 @@ def check_care(report, instance, work):
         refused(occlum(instance, "fsck", "--key", recovery, layer), "does not open")
         done = instance.run("/bin/busybox", "cat", "/root/cared")
         expect(done.stdout == b"cared for " * 5000, describe(done))
+    with report.case("to-root: an older state becomes the present, and the newer can be gone back to"):
+        def generation():
+            return json.loads(good(occlum(instance, "image", "info", "--json")))["upper"]["generation"]
+        old = generation()
+        instance.run("/bin/busybox", "tee", "/root/cared", stdin=b"changed")
+        new = generation()
+        refused(occlum(instance, "image", "to-root", str(new)), "no older one")
+        refused(occlum(instance, "image", "to-root", "one"), "is no generation")
+        told = json.loads(good(occlum(instance, "image", "to-root", "--json", str(old))))
+        expect(told["given_up"] == new and told["went_to"] == old and told["generation"] == new + 1, told)
+        done = instance.run("/bin/busybox", "cat", "/root/cared")
+        expect(done.stdout == b"cared for " * 5000, describe(done))
+        good(occlum(instance, "image", "scrub"))
     with report.case("a snapshot keeps the old key in use, which rotate says and finish ends"):
         good(occlum(instance, "image", "snapshot", "create", "keeps"))
         refused(occlum(instance, "image", "rotate"), "snapshots")

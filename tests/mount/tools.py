@@ -81,7 +81,7 @@ def check_completion(report, instance):
             expect(offered == wanted | {"--help"}, f"{sorted(offered)} instead of {sorted(wanted)}")
     with report.case("completion: image's sub-commands and their options are those of its help"):
         text = good(occlum(instance, "image", "--help")).decode()
-        known = {m[0]: m[1] for m in re.findall(r"^  ([a-z]+) ?(.*)", text, re.M)}
+        known = {m[0]: m[1] for m in re.findall(r"^  ([a-z-]+) ?(.*)", text, re.M)}
         expect(complete(instance, "image", "") == set(known) | {"--help"}, complete(instance, "image", ""))
         general = options_of(text.split("\n\n")[0])
         for name, arguments in known.items():

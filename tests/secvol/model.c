@@ -381,7 +381,7 @@ static int do_data(struct model *m, const struct op *op)
 			file_resize(n, op->off + op->len);
 		for (u64 i = op->off; i < op->off + op->len; i++)
 			n->bytes[i] = op_byte(op->seed, i);
-	} else {
+	} else if (op->kind == OP_PUNCH) {
 		for (u64 i = op->off; i < op->off + op->len && i < n->size; i++)
 			n->bytes[i] = 0;
 	}
@@ -456,6 +456,12 @@ static int volume_data(struct secvol *v, const struct op *op)
 	case OP_CHMOD: return secvol_setattr(v, obj, &a, SECVOL_SET_MODE);
 	case OP_TRUNCATE: return secvol_truncate(v, obj, op->len);
 	case OP_PUNCH: return secvol_punch(v, obj, op->off, op->len);
+	case OP_RESERVE:
+		err = secvol_getattr(v, obj, &a);
+		if (err || !S_ISREG(a.mode))
+			return err ? err : S_ISDIR(a.mode) ? -EISDIR : -EINVAL;
+		err = secvol_reserve(v, obj, op->off, op->len + 1);
+		return err == -ENOSPC ? 0 : err; /* the model knows no size */
 	default: break;
 	}
 	bytes = malloc(op->len + 1);
@@ -700,11 +706,11 @@ struct op op_random(u32 *seed, u64 max_file)
 {
 	static const char *const paths[] = {"a",   "b", "c",   "d",   "d/a",
 					    "d/b", "e", "d/e", "e/a", "d/e/x"};
-	static const u8 kinds[] = {OP_CREATE,  OP_CREATE,   OP_CREATE,	 OP_MKDIR,     OP_MKDIR,
-				   OP_SYMLINK, OP_LINK,	    OP_UNLINK,	 OP_RMDIR,     OP_RENAME,
-				   OP_RENAME,  OP_EXCHANGE, OP_WRITE,	 OP_WRITE,     OP_WRITE,
-				   OP_WRITE,   OP_WRITE,    OP_TRUNCATE, OP_PUNCH,     OP_CHMOD,
-				   OP_COMMIT,  OP_COMMIT,   OP_COMMIT,	 OP_CHECKPOINT};
+	static const u8 kinds[] = {OP_CREATE,  OP_CREATE,   OP_CREATE,	 OP_MKDIR,  OP_MKDIR,
+				   OP_SYMLINK, OP_LINK,	    OP_UNLINK,	 OP_RMDIR,  OP_RENAME,
+				   OP_RENAME,  OP_EXCHANGE, OP_WRITE,	 OP_WRITE,  OP_WRITE,
+				   OP_WRITE,   OP_WRITE,    OP_TRUNCATE, OP_PUNCH,  OP_RESERVE,
+				   OP_CHMOD,   OP_COMMIT,   OP_COMMIT,	 OP_COMMIT, OP_CHECKPOINT};
 	struct op op = {.kind = kinds[draw(seed, sizeof(kinds))],
 			.a = paths[draw(seed, ARRAY_SIZE(paths))],
 			.b = paths[draw(seed, ARRAY_SIZE(paths))]};

@@ -20,6 +20,7 @@ enum op_kind {
 	OP_WRITE,    /* a, off, len bytes that depend on seed */
 	OP_TRUNCATE, /* a to len */
 	OP_PUNCH,    /* a, off, len */
+	OP_RESERVE,  /* a, off, len: no change that can be read */
 	OP_CHMOD,    /* a to seed */
 	OP_COMMIT,
 	OP_CHECKPOINT,	  /* a commit after which the log is empty */

@@ -315,7 +315,7 @@ static bool worked(int err, const char *what)
 static void put(u32 i)
 {
 	struct file file = some_file();
-	bool over = now()->file[i].seed && rnd(2);
+	bool over = now()->file[i].seed && rnd(2), reserve = rnd(3) == 0;
 	struct secvol_attr a;
 	char name[8];
 	int len = snprintf(name, sizeof(name), "f%u", i), err;
@@ -336,6 +336,8 @@ static void put(u32 i)
 		}
 		obj = a.obj;
 	}
+	if (!err && reserve)
+		err = secvol_reserve(v, obj, 0, file.size + rnd(40000));
 	if (over)
 		next()->file[i] = file;
 	if (!err) {

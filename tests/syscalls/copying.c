@@ -121,12 +121,15 @@ static int is_zero(int fd, long at, long size)
 static void rooms(void)
 {
 	int fd = file("room", 100000), in = open("room", O_RDONLY), p[2];
+	struct stat st;
 
 	CHECK_EQ(syscall(SYS_fallocate, fd, 0, 0L, 150000L), 0);
 	CHECK_EQ(size_of(fd), 150000);
 	CHECK(is_zero(fd, 100000, 50000));
 	CHECK_EQ(syscall(SYS_fallocate, fd, KEEP_SIZE, 0L, 500000L), 0);
 	CHECK_EQ(size_of(fd), 150000);
+	CHECK_EQ(fstat(fd, &st), 0);
+	CHECK(st.st_blocks >= 500000 / 512); /* space is taken */
 	CHECK_EQ(syscall(SYS_fallocate, fd, PUNCH_HOLE | KEEP_SIZE, 8192L, 16384L), 0);
 	CHECK(is_zero(fd, 8192, 16384));
 	CHECK_EQ(pread(fd, back, 10, 8182), 10);

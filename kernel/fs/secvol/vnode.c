@@ -28,7 +28,7 @@ static void to_vattr(struct vattr *to, const struct secvol_attr *a)
 	memset(to, 0, sizeof(*to));
 	to->ino = a->obj;
 	to->size = a->size;
-	to->blocks = a->blocks * (BS_BLOCK / 512);
+	to->blocks = (a->blocks + a->reserved) * (BS_BLOCK / 512);
 	if (!to->blocks && a->size && S_ISREG(a->mode) && a->size <= SECVOL_XATTR_MAX)
 		to->blocks = 8; /* kept inline: not a hole */
 	to->rdev = a->rdev;
@@ -313,7 +313,7 @@ static int sv_truncate(struct vnode *v, u64 size)
 	return changed(v, err);
 }
 
-/* Preallocation reserves nothing in a copy-on-write volume: only the size can change. */
+/* Blocks without data get the promise of a place; where they are zeroed, those before lose theirs first. */
 static int sv_fallocate(struct vnode *v, u32 mode, u64 offset, u64 len)
 {
 	struct secvol *sv = volume_of(v)->sv;
@@ -327,6 +327,8 @@ static int sv_fallocate(struct vnode *v, u32 mode, u64 offset, u64 len)
 		err = secvol_punch(sv, v->key, offset, MIN(end, a.size) - offset);
 		page_cache_discard(v, offset, end);
 	}
+	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE))
+		err = secvol_reserve(sv, v->key, offset, len);
 	if (!err && !(mode & FALLOC_FL_KEEP_SIZE) && end > a.size) {
 		err = secvol_truncate(sv, v->key, end);
 		page_cache_discard(v, ALIGN_DOWN(a.size, PAGE_SIZE), UINT64_MAX);

@@ -362,7 +362,7 @@ static int make_if_missing(struct volume *vol, const struct config_volume *c,
 }
 
 static int open_secvol(struct volume *vol, const struct config_volume *c, const u8 *image_key,
-		       const u8 *lower, u64 cache_size, const char *snapshot)
+		       const u8 *lower, u64 cache_size, const struct volume_choice *choice)
 {
 	struct secvol_params p = {
 		.env = &env,
@@ -373,7 +373,7 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 		.role = (enum secvol_role)c->role,
 		.keys = &vol->keys,
 		.read_only = vol->is_read_only,
-		.snapshot = snapshot,
+		.snapshot = choice->snapshot,
 		.cache_bytes = cache_size      ? cache_size
 			       : vol->is_image ? CACHE_IMAGE
 					       : CACHE_SEALED,
@@ -407,11 +407,12 @@ static int open_secvol(struct volume *vol, const struct config_volume *c, const 
 		p.lower_sha256 = lower;
 		p.keep_upper = c->keep_upper;
 	}
-	if (!vol->is_read_only) {
+	if (choice->before)
+		err = choice->before(choice->before_arg, &p);
+	else if (!vol->is_read_only)
 		err = make_if_missing(vol, c, &p);
-		if (err)
-			return err;
-	}
+	if (err)
+		return err;
 	err = secvol_open(&p, &vol->sv, &report);
 	if (!err && report.lower_differs)
 		log_info("the files below %s are of another build; what was written before lies "
@@ -460,7 +461,7 @@ int volume_open_as(const struct config_volume *c, const u8 *image_key, const u8 
 	}
 	err = store_dir_open(vol->source, store_flags, &vol->store);
 	if (!err)
-		err = open_secvol(vol, c, image_key, lower, cache_size, choice->snapshot);
+		err = open_secvol(vol, c, image_key, lower, cache_size, choice);
 	if (err)
 		goto fail;
 	err = volume_vnode(vol, SECVOL_ROOT_OBJ, NULL, false, &vol->fs.root);

@@ -13,10 +13,14 @@
 int __must_check volume_open(const struct config_volume *v, const u8 *image_key, const u8 *lower,
 			     u64 cache_size, struct filesystem **ret);
 
+struct secvol_params;
 /* The host tools' wishes: they look at a volume without changing a byte of it. */
 struct volume_choice {
 	bool read_only;
 	const char *snapshot; /* read_only: this one instead of the present; NULL */
+	/* What is done to the volume before it is opened; NULL. */
+	int (*before)(void *arg, const struct secvol_params *p);
+	void *before_arg;
 };
 int __must_check volume_open_as(const struct config_volume *v, const u8 *image_key, const u8 *lower,
 				u64 cache_size, const struct volume_choice *choice,
