@@ -86,6 +86,10 @@ static void read_volume(struct cursor *c, struct config_volume *v)
 	v->source = read_string(c);
 	if (f.flags & CONFIG_VOLUME_HAS_ANCHOR)
 		read_anchor(c, &v->anchor);
+	if (f.flags & CONFIG_VOLUME_SCRUBS) {
+		v->scrub_kib = cursor_le32(c);
+		c->bad |= v->scrub_kib == 0; /* one encoding of each setting */
+	}
 }
 
 static void read_mount(struct cursor *c, struct config_mount *m)
@@ -247,7 +251,8 @@ static void write_volume(struct writer *w, const struct config_volume *v)
 		.suite = v->suite,
 		.flags = (v->keep_upper ? CONFIG_VOLUME_KEEP_UPPER : 0) |
 			 (v->may_create ? CONFIG_VOLUME_MAY_CREATE : 0) |
-			 (v->anchor.policy ? CONFIG_VOLUME_HAS_ANCHOR : 0),
+			 (v->anchor.policy ? CONFIG_VOLUME_HAS_ANCHOR : 0) |
+			 (v->scrub_kib ? CONFIG_VOLUME_SCRUBS : 0),
 		.min_epoch = le16_put(v->min_epoch),
 		.min_isvsvn = le16_put(v->min_isvsvn),
 	};
@@ -258,6 +263,8 @@ static void write_volume(struct writer *w, const struct config_volume *v)
 	write_string(w, v->source);
 	if (v->anchor.policy)
 		write_anchor(w, &v->anchor);
+	if (v->scrub_kib)
+		write_le32(w, v->scrub_kib);
 }
 
 static void write_mount(struct writer *w, const struct config_mount *m)

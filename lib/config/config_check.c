@@ -129,6 +129,10 @@ static bool volume_is_ok(const struct config_volume *v)
 		return false;
 	if (v->keep_upper && v->role != CONFIG_ROLE_ROOT)
 		return false;
+	if (v->scrub_kib &&
+	    ((v->role != CONFIG_ROLE_ROOT && v->role != CONFIG_ROLE_DATA) ||
+	     v->scrub_kib < LIMIT_SCRUB_MIN / KIB(1) || v->scrub_kib > LIMIT_SCRUB_MAX / KIB(1)))
+		return false;
 	return !(v->may_create && is_image) && anchor_is_ok(v);
 }
 

@@ -15,6 +15,8 @@
 #define LIMIT_THREADS_MIN      2		/* init's and the program's */
 #define LIMIT_ID_MAX	       (UINT32_MAX - 1) /* the last number is nobody's: -1 of chown() */
 #define LIMIT_CACHE_MIN	       KIB(192)
+#define LIMIT_SCRUB_MIN	       KIB(4) /* per second */
+#define LIMIT_SCRUB_MAX	       GIB(1)
 
 /* Heap and stacks share the top 4 GiB of the address range with the kernel image and the SSAs. */
 #define LIMIT_KERNEL_ZONE      (GIB(3) + MIB(512))

@@ -26,6 +26,8 @@ struct options {
 	u64 cache_size;
 	const struct json_token *oldest_at; /* the first of the two */
 	u64 min_epoch, min_isvsvn;
+	const struct json_token *scrub_at;
+	u64 scrub_rate;
 	const struct json_token *volume_id_at;
 	u8 volume_id[CONFIG_VOLUME_ID_SIZE];
 	const struct json_token *anchor_at; /* the first of the three */
@@ -180,12 +182,13 @@ static int read_autokey_policy(struct reader *r, const struct json_token *at)
 
 static int read_option(struct reader *r, const struct member *m, struct options *o, u32 *seen)
 {
-	static const char *const names[] = {
-		"MAC", "layers", "temporary", "cache_size", "keep_upper", "exec", "volume_id",
-		"anchor", "anchor_file", "anchor_command", "min_key_epoch", "min_isvsvn",
-		/* known, and refused below */
-		"disk_size", "autokey_policy", "sefs_cache_size", "async_sfs_total_size",
-		"page_cache_size", NULL};
+	static const char *const names[] = {"MAC", "layers", "temporary", "cache_size",
+					    "keep_upper", "exec", "volume_id", "anchor",
+					    "anchor_file", "anchor_command", "min_key_epoch",
+					    "min_isvsvn", "scrub_rate",
+					    /* known, and refused below */
+					    "disk_size", "autokey_policy", "sefs_cache_size",
+					    "async_sfs_total_size", "page_cache_size", NULL};
 	int i = reader_key_index(r, m->key, "mount.options", names);
 
 	if (i < 0)
@@ -230,7 +233,11 @@ static int read_option(struct reader *r, const struct member *m, struct options 
 		o->oldest_at = m->key;
 		return reader_number(r, m->value, "mount.options.min_isvsvn", 0, UINT16_MAX,
 				     &o->min_isvsvn);
-	case 13: return read_autokey_policy(r, m->value);
+	case 12:
+		o->scrub_at = m->key;
+		return reader_size(r, m->value, "mount.options.scrub_rate", LIMIT_SCRUB_MIN,
+				   LIMIT_SCRUB_MAX, &o->scrub_rate);
+	case 14: return read_autokey_policy(r, m->value);
 	default:
 		return reader_fail(r, m->key, "mount.options", "'%s' is not yet supported",
 				   names[i]);
@@ -360,6 +367,9 @@ static int check_options(struct reader *r, struct entry *e, bool is_layer)
 		return reader_fail(r, o->oldest_at, "mount.options",
 				   "\"min_key_epoch\" and \"min_isvsvn\" are only for a writable "
 				   "sefs that is not temporary");
+	if (o->scrub_at && (!is_volume || o->temporary))
+		return reader_fail(r, o->scrub_at, "mount.options.scrub_rate",
+				   "only for a writable sefs that is not temporary");
 	if (o->min_isvsvn > r->config->version_number)
 		return reader_fail(r, o->oldest_at, "mount.options.min_isvsvn",
 				   "is above metadata.version_number, %u: the enclave could not "
@@ -377,6 +387,7 @@ static void set_identity(struct config_volume *v, const struct options *o)
 {
 	v->min_epoch = (u16)o->min_epoch;
 	v->min_isvsvn = (u16)o->min_isvsvn;
+	v->scrub_kib = (u32)(o->scrub_rate / KIB(1));
 	memcpy(v->volume_id, o->volume_id, sizeof(v->volume_id));
 	if (o->anchor.policy)
 		v->anchor = o->anchor;

@@ -292,6 +292,11 @@ static void oldest_keys_are_read(void **state)
 	assert_int_equal(v->min_epoch, 3);
 	assert_int_equal(v->min_isvsvn, 0);
 	accept(DATA("\"min_isvsvn\":0"));
+	assert_int_equal(v->scrub_kib, 0);
+	accept(DATA("\"scrub_rate\":\"10MB\""));
+	assert_int_equal(v->scrub_kib, 10240);
+	refuse(DATA("\"scrub_rate\":\"1KB\""), 2, "a size from \"4KB\" to \"1GB\"");
+	refuse(DATA("\"scrub_rate\":\"1MB\",\"temporary\":true"), 2, "not temporary");
 	refuse(DATA("\"min_isvsvn\":7"), 2, "above metadata.version_number");
 	refuse(DATA("\"min_isvsvn\":65536"), 2, "a whole number from 0 to 65535");
 	refuse(DATA("\"min_key_epoch\":\"1\""), 2, "a whole number from 0 to 65535");

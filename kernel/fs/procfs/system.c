@@ -5,6 +5,7 @@
 #include "kernel/core/kmem.h"
 #include "kernel/core/random.h"
 #include "kernel/fs/procfs/proc_priv.h"
+#include "kernel/fs/secvol/volume.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/turn.h"
 #include "kernel/sys/cpus.h"
@@ -158,6 +159,20 @@ static int render_uptime(struct proc_text *t, struct process *p, struct proc_nod
 
 	proc_add(t, "%llu.%02llu 0.00\n", (unsigned long long)up / 100,
 		 (unsigned long long)up % 100);
+	return 0;
+}
+
+static void render_scrubbed(void *arg, const struct volume_scrubbed *s)
+{
+	proc_add(arg, "%s rate %llu read %llu passes %u damaged %llu\n", s->source,
+		 (unsigned long long)s->rate, (unsigned long long)s->bytes, s->passes,
+		 (unsigned long long)s->damaged);
+}
+
+/* What is read again in the background, in bytes and bytes per second. */
+static int render_sefs(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	volume_each_scrubbed(render_scrubbed, t);
 	return 0;
 }
 
@@ -406,6 +421,7 @@ static const struct proc_entry fs_children[] = {TEXT("file-max", render_file_max
 						TEXT("nr_open", render_file_max),
 						TEXT("pipe-max-size", render_pipe_max),
 						{NULL}};
+static const struct proc_entry proc_fs_children[] = {TEXT("sefs", render_sefs), {NULL}};
 static const struct proc_entry sys_children[] = {
 	DIR("kernel", kernel_children), DIR("vm", vm_children), DIR("fs", fs_children), {NULL}};
 static const struct proc_entry root_children[] = {
@@ -419,6 +435,7 @@ static const struct proc_entry root_children[] = {
 	TEXT("stat", render_stat),
 	TEXT("version", render_version),
 	TEXT("filesystems", render_filesystems),
+	DIR("fs", proc_fs_children),
 	DIR("sys", sys_children),
 	DIR("sysvipc", proc_sysvipc_children),
 	{NULL}};

@@ -2,7 +2,7 @@
 /*
  * The periodic commit: what a program wrote without fsync becomes durable at most about five
  * seconds later. One kernel thread serves all volumes; it is started with the first change and
- * sleeps without a deadline while nothing has changed.
+ * sleeps without a deadline while nothing has changed. It also carries the scrub (scrub.c).
  *
  * `rounds` is held while volumes are committed, so a volume that is closed leaves the list first
  * and is not looked at any more. A change marks its volume after it was made: a mark that comes
@@ -12,6 +12,7 @@
 
 #include "abi/errno.h"
 #include "kernel/core/kernel_thread.h"
+#include "kernel/core/kmem.h"
 #include "kernel/sched/park.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
@@ -55,17 +56,38 @@ static void commit_marked(void)
 	mutex_unlock(&rounds);
 }
 
+/* When the next one is due. */
+static u64 scrub_all(void)
+{
+	u64 due = DEADLINE_NEVER;
+	struct volume *vol;
+
+	mutex_lock(&rounds);
+	list_for_each_entry (vol, &volumes, commit_node) {
+		if (vol->scrub)
+			due = MIN(due, volume_scrub_step(vol, clock_monotonic_ns()));
+	}
+	mutex_unlock(&rounds);
+	return due;
+}
+
 static void run_forever(void *arg)
 {
-	for (;;) {
-		u64 deadline;
+	u64 commit_due = DEADLINE_NEVER;
 
-		while (!__atomic_exchange_n(&is_wanted, false, __ATOMIC_ACQ_REL))
-			(void)thread_park(DEADLINE_NEVER, false);
-		deadline = clock_monotonic_ns() + INTERVAL_NS;
-		while (clock_monotonic_ns() < deadline)
-			(void)thread_park(deadline, false);
-		commit_marked();
+	for (;;) {
+		u64 due, now = clock_monotonic_ns();
+
+		if (now >= commit_due) {
+			commit_due = DEADLINE_NEVER;
+			commit_marked();
+		}
+		if (commit_due == DEADLINE_NEVER &&
+		    __atomic_exchange_n(&is_wanted, false, __ATOMIC_ACQ_REL))
+			commit_due = clock_monotonic_ns() + INTERVAL_NS;
+		due = MIN(commit_due, scrub_all());
+		if (clock_monotonic_ns() < due)
+			(void)thread_park(due, false);
 	}
 }
 
@@ -103,14 +125,40 @@ void volume_changed(struct volume *vol)
 
 void commit_timer_add(struct volume *vol)
 {
+	if (vol->scrub_rate)
+		vol->scrub = kzalloc(sizeof(*vol->scrub));
+	if (vol->scrub)
+		vol->scrub->due = clock_monotonic_ns() + INTERVAL_NS;
 	mutex_lock(&rounds);
 	list_add_tail(&volumes, &vol->commit_node);
 	mutex_unlock(&rounds);
+	if (vol->scrub)
+		(void)start(); /* else the first change does it */
 }
 
 void commit_timer_remove(struct volume *vol)
 {
 	mutex_lock(&rounds);
 	list_del(&vol->commit_node);
+	mutex_unlock(&rounds);
+	kfree(vol->scrub);
+	vol->scrub = NULL;
+}
+
+void volume_each_scrubbed(void (*fn)(void *arg, const struct volume_scrubbed *s), void *arg)
+{
+	struct volume *vol;
+
+	mutex_lock(&rounds);
+	list_for_each_entry (vol, &volumes, commit_node) {
+		struct volume_scrubbed s = {.source = vol->source, .rate = vol->scrub_rate};
+
+		if (!vol->scrub)
+			continue;
+		s.bytes = vol->scrub->at.blocks * BS_BLOCK;
+		s.damaged = vol->scrub->at.damaged;
+		s.passes = vol->scrub->at.passes;
+		fn(arg, &s);
+	}
 	mutex_unlock(&rounds);
 }

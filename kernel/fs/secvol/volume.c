@@ -469,6 +469,7 @@ int volume_open_as(const struct config_volume *c, const u8 *image_key, const u8 
 		secvol_abandon(vol->sv);
 		goto fail;
 	}
+	vol->scrub_rate = (u64)c->scrub_kib * 1024;
 	if (!vol->is_read_only)
 		commit_timer_add(vol);
 	*ret = &vol->fs;

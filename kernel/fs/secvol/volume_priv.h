@@ -18,6 +18,8 @@ struct volume {
 	bool commit_failed; /* the commit timer's, then shutdown's: it has been said */
 	bool is_reported;   /* atomic: that it is damaged has been said */
 	struct list_node commit_node;
+	u64 scrub_rate;		    /* bytes per second; 0: none */
+	struct volume_scrub *scrub; /* commit_timer.c's lock `rounds`; with a rate */
 	struct auto_key auto_key;
 	struct secvol_fixed_key fixed_key;
 	struct secvol_key_source keys; /* asked again when the volume gets a new key */
@@ -29,6 +31,18 @@ static inline struct volume *volume_of(const struct vnode *v)
 {
 	return container_of(v->fs, struct volume, fs);
 }
+
+/* scrub.c */
+struct volume_scrub {
+	struct secvol_scrub at;
+	u64 due;	  /* monotonic ns */
+	u64 pass_damaged; /* at.damaged when the present pass began */
+	u64 last;	  /* object that was named */
+	u64 heard[8];	  /* within one step */
+	u32 heard_count;
+};
+/* Reads a little if it is time, and says when it is time again. Under `rounds`. */
+u64 volume_scrub_step(struct volume *vol, u64 now);
 
 /* commit_timer.c: after each change; writable volumes are known to it between add and remove. */
 void volume_changed(struct volume *vol);
