@@ -106,8 +106,10 @@ static int scrub(struct secvol *sv, u64 rate, bool json)
 		keep_rate(begin, s.blocks, rate);
 	}
 	if (json)
-		printf("{\"bytes_read\": %llu, \"damages\": %llu, \"damaged\": [",
-		       (unsigned long long)(s.blocks * BS_BLOCK), (unsigned long long)s.damaged);
+		printf("{\"bytes_read\": %llu, \"damages\": %llu, \"repaired\": %llu, \"damaged\": "
+		       "[",
+		       (unsigned long long)(s.blocks * BS_BLOCK), (unsigned long long)s.damaged,
+		       (unsigned long long)s.repaired);
 	tell(sv, &d, json);
 	if (json)
 		printf("], \"complete\": %s}\n", err ? "false" : "true");
@@ -116,6 +118,9 @@ static int scrub(struct secvol *sv, u64 rate, bool json)
 	if (s.damaged)
 		return complain("damaged: %llu places of the writable layer do not open",
 				(unsigned long long)s.damaged);
+	if (s.repaired && !json)
+		inform("%llu damaged blocks were written again from their second copies",
+		       (unsigned long long)s.repaired);
 	if (!json)
 		inform("%llu MB read, all of it opens",
 		       (unsigned long long)(s.blocks * BS_BLOCK >> 20));
@@ -124,6 +129,7 @@ static int scrub(struct secvol *sv, u64 rate, bool json)
 
 int image_scrub(struct image_command *c)
 {
+	struct secvol_info info;
 	struct view v;
 	u64 rate = 0;
 	int status;
@@ -132,6 +138,10 @@ int image_scrub(struct image_command *c)
 		return complain("'%s' is no rate; write bytes per second as \"50MB\"",
 				c->arguments[0]);
 	if (open_upper(c, true, &v))
+		return 1;
+	secvol_info(view_secvol(v.upper), &info);
+	/* What is there twice is repaired, and nothing else is written. */
+	if (info.dup && (view_close(&v) || open_upper(c, false, &v)))
 		return 1;
 	status = scrub(view_secvol(v.upper), rate, c->json);
 	return view_close(&v) || status;

@@ -64,6 +64,8 @@ static void put_volume(FILE *f, const struct config_volume *v)
 			v->image_type == CONFIG_IMAGE_ENCRYPTED ? "image key" : "autokey");
 	fprintf(f, ", \"suite\": %u, \"min_epoch\": %u, \"min_isvsvn\": %u", v->suite, v->min_epoch,
 		v->min_isvsvn);
+	if (v->duplicate)
+		fputs(", \"duplicate_metadata\": true", f);
 	if (v->scrub_kib)
 		fprintf(f, ", \"scrub_rate\": %llu", (unsigned long long)v->scrub_kib << 10);
 	if (!mem_is_zero(v->volume_id, sizeof(v->volume_id))) {

@@ -83,6 +83,7 @@ static void read_volume(struct cursor *c, struct config_volume *v)
 	memcpy(v->digest, f.digest, sizeof(v->digest));
 	v->keep_upper = f.flags & CONFIG_VOLUME_KEEP_UPPER;
 	v->may_create = f.flags & CONFIG_VOLUME_MAY_CREATE;
+	v->duplicate = f.flags & CONFIG_VOLUME_DUP;
 	v->source = read_string(c);
 	if (f.flags & CONFIG_VOLUME_HAS_ANCHOR)
 		read_anchor(c, &v->anchor);
@@ -252,7 +253,8 @@ static void write_volume(struct writer *w, const struct config_volume *v)
 		.flags = (v->keep_upper ? CONFIG_VOLUME_KEEP_UPPER : 0) |
 			 (v->may_create ? CONFIG_VOLUME_MAY_CREATE : 0) |
 			 (v->anchor.policy ? CONFIG_VOLUME_HAS_ANCHOR : 0) |
-			 (v->scrub_kib ? CONFIG_VOLUME_SCRUBS : 0),
+			 (v->scrub_kib ? CONFIG_VOLUME_SCRUBS : 0) |
+			 (v->duplicate ? CONFIG_VOLUME_DUP : 0),
 		.min_epoch = le16_put(v->min_epoch),
 		.min_isvsvn = le16_put(v->min_isvsvn),
 	};

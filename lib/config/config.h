@@ -84,6 +84,7 @@ struct config_volume {
 	u8 digest[CONFIG_DIGEST_SIZE]; /* SHA-256 of the root slot of a pinned role, else zero */
 	bool keep_upper; /* ROLE_ROOT: may be bound to another image than the one it was made over */
 	bool may_create;	     /* may be made where none exists */
+	bool duplicate;		     /* made with metadata that is there twice */
 	u32 scrub_kib;		     /* read again in the background, per second; 0: not */
 	struct config_anchor anchor; /* not of pinned and temporary volumes; needs a volume id */
 };

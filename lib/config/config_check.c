@@ -129,6 +129,8 @@ static bool volume_is_ok(const struct config_volume *v)
 		return false;
 	if (v->keep_upper && v->role != CONFIG_ROLE_ROOT)
 		return false;
+	if (v->duplicate && v->role != CONFIG_ROLE_ROOT && v->role != CONFIG_ROLE_DATA)
+		return false;
 	if (v->scrub_kib &&
 	    ((v->role != CONFIG_ROLE_ROOT && v->role != CONFIG_ROLE_DATA) ||
 	     v->scrub_kib < LIMIT_SCRUB_MIN / KIB(1) || v->scrub_kib > LIMIT_SCRUB_MAX / KIB(1)))

@@ -28,6 +28,8 @@ struct options {
 	u64 min_epoch, min_isvsvn;
 	const struct json_token *scrub_at;
 	u64 scrub_rate;
+	const struct json_token *duplicate_at;
+	bool duplicate;
 	const struct json_token *volume_id_at;
 	u8 volume_id[CONFIG_VOLUME_ID_SIZE];
 	const struct json_token *anchor_at; /* the first of the three */
@@ -185,7 +187,7 @@ static int read_option(struct reader *r, const struct member *m, struct options 
 	static const char *const names[] = {"MAC", "layers", "temporary", "cache_size",
 					    "keep_upper", "exec", "volume_id", "anchor",
 					    "anchor_file", "anchor_command", "min_key_epoch",
-					    "min_isvsvn", "scrub_rate",
+					    "min_isvsvn", "scrub_rate", "duplicate_metadata",
 					    /* known, and refused below */
 					    "disk_size", "autokey_policy", "sefs_cache_size",
 					    "async_sfs_total_size", "page_cache_size", NULL};
@@ -237,7 +239,10 @@ static int read_option(struct reader *r, const struct member *m, struct options 
 		o->scrub_at = m->key;
 		return reader_size(r, m->value, "mount.options.scrub_rate", LIMIT_SCRUB_MIN,
 				   LIMIT_SCRUB_MAX, &o->scrub_rate);
-	case 14: return read_autokey_policy(r, m->value);
+	case 13:
+		o->duplicate_at = m->key;
+		return reader_bool(r, m->value, "mount.options.duplicate_metadata", &o->duplicate);
+	case 15: return read_autokey_policy(r, m->value);
 	default:
 		return reader_fail(r, m->key, "mount.options", "'%s' is not yet supported",
 				   names[i]);
@@ -367,6 +372,9 @@ static int check_options(struct reader *r, struct entry *e, bool is_layer)
 		return reader_fail(r, o->oldest_at, "mount.options",
 				   "\"min_key_epoch\" and \"min_isvsvn\" are only for a writable "
 				   "sefs that is not temporary");
+	if (o->duplicate_at && (!is_volume || o->temporary))
+		return reader_fail(r, o->duplicate_at, "mount.options.duplicate_metadata",
+				   "only for a writable sefs that is not temporary");
 	if (o->scrub_at && (!is_volume || o->temporary))
 		return reader_fail(r, o->scrub_at, "mount.options.scrub_rate",
 				   "only for a writable sefs that is not temporary");
@@ -388,6 +396,7 @@ static void set_identity(struct config_volume *v, const struct options *o)
 	v->min_epoch = (u16)o->min_epoch;
 	v->min_isvsvn = (u16)o->min_isvsvn;
 	v->scrub_kib = (u32)(o->scrub_rate / KIB(1));
+	v->duplicate = o->duplicate;
 	memcpy(v->volume_id, o->volume_id, sizeof(v->volume_id));
 	if (o->anchor.policy)
 		v->anchor = o->anchor;

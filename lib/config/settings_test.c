@@ -293,6 +293,9 @@ static void oldest_keys_are_read(void **state)
 	assert_int_equal(v->min_isvsvn, 0);
 	accept(DATA("\"min_isvsvn\":0"));
 	assert_int_equal(v->scrub_kib, 0);
+	assert_false(v->duplicate);
+	accept(DATA("\"duplicate_metadata\":true"));
+	assert_true(v->duplicate);
 	accept(DATA("\"scrub_rate\":\"10MB\""));
 	assert_int_equal(v->scrub_kib, 10240);
 	refuse(DATA("\"scrub_rate\":\"1KB\""), 2, "a size from \"4KB\" to \"1GB\"");

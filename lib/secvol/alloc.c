@@ -56,9 +56,9 @@ int sv_alloc_init(struct secvol *v)
 {
 	u64 per_ag = sv_ag_blocks(v), blocks = v->size_blocks - SV_FIRST_AG;
 	u64 count = (blocks + per_ag - 1) / per_ag, last = blocks - (count - 1) * per_ag;
-	u32 overhead = 2 * sv_bm_blocks(v);
+	u32 overhead = sv_ag_head(v);
 
-	if (count > 1 << 20)
+	if (count > 1 << 20 || (v->dup && v->size_blocks >> 34)) /* copies: 32 bits, in nodes */
 		return -EFBIG;
 	if (last <= overhead) { /* a tail too small to be a group */
 		count--;
@@ -150,12 +150,26 @@ void sv_alloc_fini(struct secvol *v)
 	}
 }
 
+static int bitmap_fetch(struct secvol *v, struct sv_ag *ag, u64 addr)
+{
+	int err = 0;
+
+	for (u32 at = 0; !err && at < ag->bm_blocks; at += SV_IO_BLOCKS) {
+		u32 n = MIN(ag->bm_blocks - at, SV_IO_BLOCKS);
+
+		err = bs_read(v->bs, addr + at, n, v->io);
+		if (!err)
+			memcpy(ag->cur + at * SV_BLOCK, v->io, n * SV_BLOCK);
+	}
+	return err;
+}
+
 /* The committed bitmap of a group that was written before. */
 static int ag_read(struct secvol *v, struct sv_ag *ag, const struct sv_ag_item *item)
 {
 	struct sv_key owner = sv_key(0, SV_AG, ag->index);
 	u32 size = ag->bm_blocks * SV_BLOCK;
-	int err;
+	int err = -EUCLEAN;
 
 	ag->which = item->which;
 	ag->written = true;
@@ -167,15 +181,14 @@ static int ag_read(struct secvol *v, struct sv_ag *ag, const struct sv_ag_item *
 	memcpy(ag->ptr.mac, item->mac, 32);
 	if (item->which > 1 || ag->ptr.birth > v->gen)
 		return -EUCLEAN;
-	for (u32 at = 0; at < ag->bm_blocks; at += SV_IO_BLOCKS) {
-		u32 n = MIN(ag->bm_blocks - at, SV_IO_BLOCKS);
-
-		err = bs_read(v->bs, ag->ptr.addr + at, n, v->io);
-		if (err)
-			return err;
-		memcpy(ag->cur + at * SV_BLOCK, v->io, n * SV_BLOCK);
+	for (u32 k = 0; k < sv_copies(v); k++) {
+		err = bitmap_fetch(v, ag, ag->ptr.addr + k * 2 * ag->bm_blocks);
+		if (!err)
+			err = sv_open_unit(v, SV_DOM_BITMAP, 0, &owner, ag->cur, size, &ag->ptr);
+		if (!err)
+			break;
 	}
-	return sv_open_unit(v, SV_DOM_BITMAP, 0, &owner, ag->cur, size, &ag->ptr);
+	return err;
 }
 
 static int ag_count_bits(struct secvol *v, struct sv_ag *ag, u32 expect_free, bool fresh)
@@ -190,7 +203,7 @@ static int ag_count_bits(struct secvol *v, struct sv_ag *ag, u32 expect_free, bo
 	}
 	for (u32 i = 0; i < bits; i++) {
 		/* The bitmaps themselves and what lies beyond the group are in use for ever. */
-		if (i < 2 * ag->bm_blocks || i >= ag->nblocks) {
+		if (i < sv_ag_head(v) || i >= ag->nblocks) {
 			if (fresh)
 				bit_put(ag->cur, i, true);
 			else if (!bit_get(ag->cur, i))
@@ -279,7 +292,7 @@ int sv_ag_adopt(struct secvol *v, u32 index, const u8 *cur, const u8 *used, u8 w
 	}
 	memset(ag->cur, 0xff, ag->bm_blocks * SV_BLOCK);
 	memset(ag->used, 0xff, ag->bm_blocks * SV_BLOCK);
-	for (u32 i = 2 * ag->bm_blocks; i < ag->nblocks; i++) {
+	for (u32 i = sv_ag_head(v); i < ag->nblocks; i++) {
 		u64 addr = ag->start + i;
 		bool is_cur = cur[addr / 8] >> (addr % 8) & 1;
 		bool is_used = used[addr / 8] >> (addr % 8) & 1;
@@ -344,7 +357,7 @@ static int locate(struct secvol *v, u64 addr, u32 count, struct sv_ag **ret_ag, 
 	err = sv_ag_load(v, (u32)index, ret_ag);
 	if (err)
 		return err;
-	if (at < 2 * (*ret_ag)->bm_blocks || !range_within(at, count, (*ret_ag)->nblocks))
+	if (at < sv_ag_head(v) || !range_within(at, count, (*ret_ag)->nblocks))
 		return -EUCLEAN;
 	*ret_at = (u32)at;
 	return 0;
@@ -428,9 +441,9 @@ static bool alloc_in(struct secvol *v, struct sv_ag *ag, u32 want, bool broken_o
 /* Groups that data leaves alone as long as there are other blocks: for the nodes of commits. */
 static u64 groups_kept(const struct secvol *v, bool last_resort)
 {
-	return last_resort
-		       ? sv_nodes_due(v) + SV_SLACK_NODES / 2
-		       : sv_nodes_due(v) + 2 * SV_SLACK_NODES + sv_held_back(v) / v->node_blocks;
+	u64 nodes = sv_nodes_due(v) + (last_resort ? SV_SLACK_NODES / 2 : 2 * SV_SLACK_NODES);
+
+	return sv_copies(v) * nodes + (last_resort ? 0 : sv_held_back(v) / v->node_blocks);
 }
 
 int sv_alloc_blocks(struct secvol *v, u32 want, u64 *ret_addr, u32 *ret_count)
@@ -453,29 +466,35 @@ int sv_alloc_blocks(struct secvol *v, u32 want, u64 *ret_addr, u32 *ret_count)
 	return -ENOSPC;
 }
 
-int sv_alloc_node(struct secvol *v, u64 *ret_addr)
+/* Copies have places of their own: in another group where there is one, half a group away else. */
+int sv_alloc_node(struct secvol *v, bool copy, u64 *ret_addr)
 {
+	u32 *group = copy ? &v->copy_ag : &v->node_ag, *hint = copy ? &v->copy_hint : &v->node_hint;
 	struct sv_ag *ag;
 	int err;
 
+	if (copy && v->copy_ag == 0 && v->copy_hint == 0) {
+		v->copy_ag = v->ag_count / 2;
+		v->copy_hint = v->ag_count > 1 ? 0 : (u32)MIN(v->size_blocks, sv_ag_blocks(v)) / 2;
+	}
 	for (u32 tries = 0; tries <= v->ag_count; tries++) {
-		err = sv_ag_load(v, v->node_ag, &ag);
+		err = sv_ag_load(v, *group, &ag);
 		if (err)
 			return err;
 		for (u32 pass = 0; ag->quads && pass < 2; pass++) {
-			u32 i = pass ? 0 : ALIGN_DOWN(v->node_hint, v->node_blocks);
+			u32 i = pass ? 0 : ALIGN_DOWN(*hint, v->node_blocks);
 
 			for (; i + v->node_blocks <= ag->nblocks; i += v->node_blocks) {
 				if (quad_bits(v, ag->used, i))
 					continue;
 				take(v, ag, i, v->node_blocks);
-				v->node_hint = i + v->node_blocks;
+				*hint = i + v->node_blocks;
 				*ret_addr = ag->start + i;
 				return 0;
 			}
 		}
-		v->node_ag = (v->node_ag + 1) % v->ag_count;
-		v->node_hint = 0;
+		*group = (*group + 1) % v->ag_count;
+		*hint = 0;
 	}
 	return -ENOSPC;
 }

@@ -127,6 +127,19 @@ static int add_seen(struct walk *w, const struct sv_key *key, const u8 *val, u32
 	return 0;
 }
 
+/* One that does not open is damage, though nobody has missed it yet. */
+static void check_copies(struct walk *w, struct sv_tree *t, const struct sv_ptr *p)
+{
+	u32 bad;
+
+	if (!p->copy)
+		return;
+	met(w, 0, p->copy, p->nblk, p->kid);
+	if (!w->refs_only && sv_node_verify(w->v, t, p, false, &bad) == 0 && bad)
+		damage(w, 0, "one of two copies of a node does not open; a scrub repairs it",
+		       -EBADMSG);
+}
+
 /* Nodes: each is opened by going there, which checks tags, order and bounds. */
 static int walk_nodes(struct walk *w, struct sv_tree *t, const struct sv_ptr *p,
 		      const struct sv_key *lo, const struct sv_key *hi)
@@ -139,6 +152,7 @@ static int walk_nodes(struct walk *w, struct sv_tree *t, const struct sv_ptr *p,
 		return err == -ENOMEM ? err : 0;
 	}
 	met(w, 0, p->addr, p->nblk, p->kid);
+	check_copies(w, t, p);
 	for (u32 i = 0; n->level && i < n->n; i++) {
 		struct sv_ptr child;
 
@@ -308,6 +322,7 @@ static int walk_snap(struct walk *w, const struct sv_ptr *p)
 		return err == -ENOMEM ? err : 0;
 	}
 	met(w, 0, p->addr, p->nblk, p->kid);
+	check_copies(w, &w->v->fs, p);
 	if (!n->level)
 		return walk_snap_extents(w, n);
 	for (u32 i = 0; i < n->n; i++) {
@@ -395,7 +410,7 @@ static void compare_bitmaps(struct walk *w)
 	u64 log_blocks = 0;
 
 	for (u32 i = 0; i < v->log.segs.n; i++)
-		for (u64 at = 0; at < v->log.segs.run[i].count; at++) {
+		for (u64 at = 0; at < sv_copies(v) * v->log.segs.run[i].count; at++) {
 			u64 addr = v->log.segs.run[i].addr + at;
 
 			if (w->map[addr / 8] >> (addr % 8) & 1)
@@ -414,7 +429,7 @@ static void compare_bitmaps(struct walk *w)
 		if (ag->written && v->p.mode == SECVOL_SEALED &&
 		    sv_session_find(v, ag->ptr.kid, &s) == 0)
 			w->live[s - v->sessions] += ag->bm_blocks;
-		for (u32 k = 2 * ag->bm_blocks; k < ag->nblocks; k++) {
+		for (u32 k = sv_ag_head(v); k < ag->nblocks; k++) {
 			u64 addr = ag->start + k;
 
 			if ((w->map[addr / 8] >> (addr % 8) & 1) !=
@@ -426,7 +441,7 @@ static void compare_bitmaps(struct walk *w)
 		}
 	}
 	for (u32 i = 0; i < v->log.segs.n; i++)
-		log_blocks += v->log.segs.run[i].count;
+		log_blocks += sv_copies(v) * v->log.segs.run[i].count;
 	if (w->used + log_blocks != v->used)
 		damage(w, 0, "the count of used blocks is wrong", -EUCLEAN);
 	for (u32 i = 0; v->p.mode == SECVOL_SEALED && i < v->session_count; i++) {
@@ -460,7 +475,7 @@ int sv_blocks_met(struct secvol *v, u8 *map, u64 *live, u64 *ret_used)
 
 	sv_free(v, w.seen, w.cap * sizeof(*w.seen));
 	for (u32 i = 0; i < v->log.segs.n; i++)
-		for (u32 at = 0; at < v->log.segs.run[i].count; at++) {
+		for (u32 at = 0; at < sv_copies(v) * v->log.segs.run[i].count; at++) {
 			u64 addr = v->log.segs.run[i].addr + at;
 
 			w.used += !(map[addr / 8] >> (addr % 8) & 1);
@@ -499,9 +514,15 @@ int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 	if (!err)
 		err = walk_all(&w);
 	if (!err) {
+		u32 bad = 0;
+
 		compare_objects(&w);
 		if (has_maps)
 			compare_bitmaps(&w);
+		if (sv_twice_verify(v, false, &bad) == 0 && bad)
+			damage(&w, 0,
+			       "one of two copies of metadata does not open; a scrub repairs it",
+			       -EBADMSG);
 	}
 	sv_free(v, w.map, w.map_size);
 	sv_free(v, w.live, live_size);

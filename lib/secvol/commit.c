@@ -27,15 +27,30 @@ static struct sv_tree *trees_of(struct secvol *v, u32 i)
 
 /* ---- step 2 ---- */
 
+static int node_place(struct secvol *v, struct sv_node *n)
+{
+	u64 copy = 0;
+	int err = v->dup ? sv_alloc_node(v, true, &copy) : 0;
+
+	if (!err)
+		err = sv_alloc_node(v, false, &n->new_addr);
+	if (err && copy)
+		sv_alloc_undo(v, copy, v->node_blocks);
+	if (err)
+		return err;
+	n->new_copy = copy;
+	sv_session_live(v, v->kid, sv_node_room(v));
+	return 0;
+}
+
 static int assign_below(struct secvol *v, struct sv_node *n, bool *again)
 {
 	int err;
 
 	if (!n->new_addr) {
-		err = sv_alloc_node(v, &n->new_addr);
+		err = node_place(v, n);
 		if (err)
 			return err;
-		sv_session_live(v, v->kid, v->node_blocks);
 		*again = true;
 	}
 	for (u32 i = 0; n->level && i < n->n; i++) {
@@ -207,8 +222,10 @@ static int write_bitmap(struct writer *w, struct sv_ag *ag)
 	memcpy(copy, ag->cur, size);
 	p.addr = ag->start + (which ? ag->bm_blocks : 0);
 	err = sv_seal_unit(v, SV_DOM_BITMAP, 0, &owner, copy, size, &p);
-	for (u32 at = 0; !err && at < ag->bm_blocks; at += 8)
-		err = writer_add(w, p.addr + at, copy + at * SV_BLOCK, MIN(8u, ag->bm_blocks - at));
+	for (u32 k = 0; k < sv_copies(v); k++)
+		for (u32 at = 0; !err && at < ag->bm_blocks; at += 8)
+			err = writer_add(w, p.addr + k * 2 * ag->bm_blocks + at,
+					 copy + at * SV_BLOCK, MIN(8u, ag->bm_blocks - at));
 	sv_free(v, copy, size);
 	if (err)
 		return err;
@@ -233,6 +250,7 @@ static int write_below(struct writer *w, struct sv_node *n, struct sv_ptr *ret_p
 	struct secvol *v = w->v;
 	struct sv_key owner = sv_key(n->tree, 0, 0);
 	struct sv_ptr p = {.addr = n->new_addr,
+			   .copy = n->new_copy,
 			   .nblk = v->node_blocks,
 			   .birth = v->gen + 1,
 			   .type = n->tree,
@@ -256,10 +274,12 @@ static int write_below(struct writer *w, struct sv_node *n, struct sv_ptr *ret_p
 	err = sv_seal_unit(v, SV_DOM_NODE, n->level, &owner, v->node_buf, v->node_size, &p);
 	if (!err)
 		err = writer_add(w, p.addr, v->node_buf, v->node_blocks);
+	if (!err && p.copy)
+		err = writer_add(w, p.copy, v->node_buf, v->node_blocks);
 	if (err)
 		return err;
 	n->dirty = false;
-	n->new_addr = 0;
+	n->new_addr = n->new_copy = 0;
 	v->dirty_nodes--;
 	sv_node_rekey(v, n, p.addr);
 	list_add_tail(&v->node_lru, &n->lru);
@@ -286,10 +306,9 @@ static int spill_below(struct writer *w, struct sv_node *n)
 			err = spill_below(w, child);
 			continue;
 		}
-		err = sv_alloc_node(v, &child->new_addr);
+		err = node_place(v, child);
 		if (err)
 			return err;
-		sv_session_live(v, v->kid, v->node_blocks);
 		err = write_below(w, child, &ptr);
 		memset(b, 0, sizeof(*b));
 		sv_ptr_encode(v, &ptr, b);

@@ -80,6 +80,7 @@ void secvol_info(struct secvol *v, struct secvol_info *info)
 	info->groups = v->ag_count;
 	info->group_log2 = v->ag_log2;
 	info->epoch = v->epoch;
+	info->dup = v->dup;
 	info->slot = v->slot_index;
 	info->sessions = v->session_count;
 	info->newest_snapshot = v->snap_newest;
@@ -163,6 +164,24 @@ static int scrub_leaf(struct secvol *v, struct secvol_scrub *s, struct sv_node *
 	return 0;
 }
 
+/* At the end of a pass: what the tree of files does not lead to, where it is there twice. */
+static int scrub_rest(struct secvol *v, struct secvol_scrub *s, secvol_check_fn fn, void *arg)
+{
+	bool repair = v->rw && !v->failed;
+	u32 bad = 0;
+	int err = v->dup && !v->in_checkpoint ? sv_twice_verify(v, repair, &bad) : 0;
+
+	if (repair && !err)
+		s->repaired += bad;
+	if (is_damage(err) || (bad && !repair)) {
+		s->damaged++;
+		if (fn)
+			fn(arg, 0, "metadata does not open", err ? err : -EBADMSG);
+		err = 0;
+	}
+	return err;
+}
+
 int secvol_scrub(struct secvol *v, struct secvol_scrub *s, u32 blocks, secvol_check_fn fn,
 		 void *arg)
 {
@@ -174,7 +193,7 @@ int secvol_scrub(struct secvol *v, struct secvol_scrub *s, u32 blocks, secvol_ch
 		struct sv_node *leaf = NULL;
 		bool more;
 
-		err = sv_base_verify(v, &v->fs, &key, &leaf, &s->blocks, &more);
+		err = sv_base_verify(v, &v->fs, &key, &leaf, s, &more);
 		if (is_damage(err)) {
 			s->damaged++;
 			if (fn)
@@ -185,6 +204,7 @@ int secvol_scrub(struct secvol *v, struct secvol_scrub *s, u32 blocks, secvol_ch
 			err = scrub_leaf(v, s, leaf, fn, arg);
 		sv_nodes_trim(v);
 		if (!err && !more) {
+			err = scrub_rest(v, s, fn, arg);
 			key = sv_key(0, 0, 0);
 			s->passes++;
 			break;

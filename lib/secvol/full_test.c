@@ -71,6 +71,7 @@ static void run(u64 start, u64 blocks, u32 names, u32 steps)
 	f.params.cache_bytes = rnd(2) ? 0 : 1000000;
 	if (rnd(2))
 		fmt.ag_log2 = 21 + (u8)rnd(3); /* many small groups */
+	fmt.dup = blocks > 2000 && rnd(3) == 0;
 	assert_int_equal(secvol_format(&f.params, &fmt), 0);
 	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
 	assert_int_equal(secvol_statfs(v, &before), 0);

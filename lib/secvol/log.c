@@ -95,14 +95,16 @@ static u32 segment_size(const struct secvol *v)
 /* A contiguous run, unless that would make space short. */
 static bool segment_alloc(struct secvol *v, struct sv_run *ret)
 {
-	u32 want = segment_size(v), got = 0;
+	u32 want = sv_copies(v) * segment_size(v), got = 0;
 	u64 floor = 2 * sv_held_back(v) + v->dirty_pages + sv_promise_cost(v->promised) +
-		    (sv_nodes_due(v) + 2 * SV_SLACK_NODES) * v->node_blocks;
+		    (sv_nodes_due(v) + 2 * SV_SLACK_NODES) * sv_node_room(v);
 
 	if (v->avail < want + floor || sv_runs_reserve(v, &v->log.segs, 1) ||
 	    sv_alloc_blocks(v, want, &ret->addr, &got))
 		return false;
-	ret->count = got;
+	if (got % sv_copies(v))
+		sv_alloc_undo(v, ret->addr + --got, 1);
+	ret->count = got / sv_copies(v); /* and, behind it, as much for the copies */
 	if (got >= want / 2)
 		return true;
 	sv_alloc_undo(v, ret->addr, got);
@@ -127,7 +129,7 @@ int sv_log_renew(struct secvol *v)
 	if (err)
 		return err;
 	for (u32 i = 0; i < l->segs.n; i++)
-		sv_free_run(v, l->segs.run[i].addr, l->segs.run[i].count);
+		sv_free_run(v, l->segs.run[i].addr, sv_copies(v) * l->segs.run[i].count);
 	l->segs.n = 0;
 	if (!l->buf)
 		l->buf = sv_alloc(v, SV_LOG_BLOCKS * SV_BLOCK);
@@ -236,6 +238,10 @@ static int block_seal(struct secvol *v, u32 len, bool commit)
 				.block = addr,
 				.count = blocks,
 				.buf = v->queue.io + v->queue.blocks * SV_BLOCK};
+	if (v->dup) {
+		v->queue.req[v->queue.reqs] = v->queue.req[v->queue.reqs - 1];
+		v->queue.req[v->queue.reqs++].block += l->segs.run[segs - 1].count;
+	}
 	v->queue.blocks += blocks;
 	l->blocks += blocks;
 	l->seq++;

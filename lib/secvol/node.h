@@ -48,6 +48,7 @@ struct sv_node {
 	struct list_node lru;	   /* clean nodes only */
 	u64 addr;     /* on the store, or a number of its own while dirty (SV_VIRTUAL) */
 	u64 new_addr; /* during a commit: where it will be written; 0: not yet known */
+	u64 new_copy; /* likewise its copy, where there are two */
 	u32 mark;     /* sv_delta.mark when a change of the delta table lies here */
 	u8 tree;
 	u8 level;

@@ -27,6 +27,7 @@ struct scan {
 	u8 *window; /* transfer memory, WINDOW blocks */
 	u64 window_at;
 	u32 window_count;
+	bool second; /* the copies are read */
 	/* of the block read last, whose plaintext is in log.buf */
 	u32 len;
 	bool commit;
@@ -49,7 +50,7 @@ static void scan_begin(struct scan *s)
 /* One block of the segment into trusted memory. */
 static int fetch(struct scan *s, u32 at, u8 *to)
 {
-	u64 addr = s->seg.addr + at;
+	u64 addr = s->seg.addr + (s->second ? s->seg.count : 0) + at;
 
 	if (addr < s->window_at || addr >= s->window_at + s->window_count) {
 		u32 n = MIN(WINDOW, s->seg.count - at);
@@ -108,15 +109,15 @@ static int take_next_segment(struct scan *s, const u8 *body)
 
 	s->next.addr = next & ((1ull << 48) - 1);
 	s->next.count = (u32)(next >> 48);
-	if (next && (s->next.count < SEGMENT_MIN || s->next.count > SEGMENT_MAX ||
-		     s->next.addr < SV_FIRST_AG ||
-		     !range_within(s->next.addr, s->next.count, s->v->size_blocks)))
+	if (next &&
+	    (s->next.count < SEGMENT_MIN || s->next.count > SEGMENT_MAX ||
+	     s->next.addr < SV_FIRST_AG ||
+	     !range_within(s->next.addr, sv_copies(s->v) * s->next.count, s->v->size_blocks)))
 		return -EUCLEAN;
 	return 0;
 }
 
-/* The next block: 0, -ENOENT at the end of the log, or why the volume cannot be opened. */
-static int scan_next(struct scan *s)
+static int scan_block(struct scan *s)
 {
 	struct sv_log *l = &s->v->log;
 	struct sv_log_header h;
@@ -163,6 +164,20 @@ static int scan_next(struct scan *s)
 		s->pos += blocks;
 	}
 	return 0;
+}
+
+/* The next block: 0, -ENOENT at the end of the log, or why the volume cannot be opened. */
+static int scan_next(struct scan *s)
+{
+	int err, second;
+
+	s->second = false;
+	err = scan_block(s);
+	if (!err || err == -ENOMEM || !s->v->dup)
+		return err;
+	s->second = true;
+	second = scan_block(s);
+	return !second || err == -ENOENT ? second : err;
 }
 
 int sv_log_item_next(const u8 *body, u32 len, u32 *at, struct sv_log_item *item)
@@ -424,8 +439,10 @@ int sv_log_claim(struct secvol *v)
 	int err = 0;
 
 	for (u32 i = 1; !err && i < v->log.segs.n; i++) {
-		err = sv_alloc_claim(v, v->log.segs.run[i].addr, v->log.segs.run[i].count, &taken);
-		if (!err && taken != v->log.segs.run[i].count)
+		u32 count = sv_copies(v) * v->log.segs.run[i].count;
+
+		err = sv_alloc_claim(v, v->log.segs.run[i].addr, count, &taken);
+		if (!err && taken != count)
 			err = -EUCLEAN;
 	}
 	for (struct sv_delta_entry *e = sv_delta_find(&v->delta, &first); !err && e; e = e->next[0])

@@ -67,7 +67,8 @@ static u64 fill_up(const char *name)
 {
 	struct secvol_attr a;
 	u64 obj, at = 0;
-	int err = secvol_create(v, SECVOL_ROOT_OBJ, name, strlen(name), 0100644, 0, 0, 0, false, &a);
+	int err =
+		secvol_create(v, SECVOL_ROOT_OBJ, name, strlen(name), 0100644, 0, 0, 0, false, &a);
 
 	if (err == -ENOSPC)
 		return 0;

@@ -12,6 +12,8 @@
 #include "lib/crypto/crypto.h"
 #include "lib/crypto/sha256.h"
 
+#define ROOT_PLACES (2 * SV_ROOT_SLOTS) /* the slots, then their copies */
+
 static void fill_clear(struct secvol *v, struct sv_root_clear *c, u64 gen)
 {
 	struct sv_session *s;
@@ -24,9 +26,10 @@ static void fill_clear(struct secvol *v, struct sv_root_clear *c, u64 gen)
 	c->gen = le64_put(gen);
 	c->mode = v->p.mode;
 	c->suite = v->p.suite;
-	c->incompat = le32_put((v->log.segs.n ? SV_INCOMPAT_LOG : 0) |
-			       (v->snaps.root.addr ? SV_INCOMPAT_SNAPSHOTS : 0) |
-			       (v->promised ? SV_INCOMPAT_RESERVED : 0));
+	c->incompat =
+		le32_put((v->log.segs.n ? SV_INCOMPAT_LOG : 0) |
+			 (v->snaps.root.addr ? SV_INCOMPAT_SNAPSHOTS : 0) |
+			 (v->promised ? SV_INCOMPAT_RESERVED : 0) | (v->dup ? SV_INCOMPAT_DUP : 0));
 	c->body_len = le32_put(sizeof(struct sv_root_body));
 	c->role = v->p.role;
 	c->seal_version = le16_put(v->seal_version);
@@ -124,6 +127,8 @@ int sv_root_write(struct secvol *v, bool clean)
 	}
 	memcpy(v->io, slot, sizeof(*slot));
 	err = bs_write(v->bs, gen % SV_ROOT_SLOTS, 1, v->io);
+	if (!err && v->dup)
+		err = bs_write(v->bs, SV_ROOT_COPY + gen % SV_ROOT_SLOTS, 1, v->io);
 	if (err)
 		return err;
 	memcpy(v->root_sha256, digest, 32);
@@ -161,7 +166,8 @@ static int take_log(struct secvol *v, const struct sv_root_clear *c, const struc
 		return le64_get(b->log_addr) || l->first_seq || !mem_is_zero(l->seed, 32) ? -EUCLEAN
 											  : 0;
 	if (v->p.mode == SECVOL_PINNED || v->p.pinned_sha256 || addr < SV_FIRST_AG || count < 8 ||
-	    count > 256 || l->first_seq == 0 || !range_within(addr, count, v->size_blocks))
+	    count > 256 || l->first_seq == 0 ||
+	    !range_within(addr, sv_copies(v) * count, v->size_blocks))
 		return -EUCLEAN;
 	err = sv_runs_reserve(v, &l->segs, 1);
 	if (err)
@@ -193,6 +199,7 @@ static int take_body(struct secvol *v, const struct sv_root_clear *c, const stru
 	v->promised = le64_get(b->promised);
 	v->root_reserves = le32_get(c->incompat) & SV_INCOMPAT_RESERVED;
 	v->seal_version = le16_get(c->seal_version);
+	v->dup = le32_get(c->incompat) & SV_INCOMPAT_DUP;
 	memcpy(v->label, b->label, sizeof(v->label));
 	memcpy(v->lower_sha256, b->lower_sha256, 32);
 	memcpy(v->old_vmk, b->old_vmk, sizeof(v->old_vmk));
@@ -200,9 +207,9 @@ static int take_body(struct secvol *v, const struct sv_root_clear *c, const stru
 	if (v->node_log2 < 14 || v->node_log2 > 15 || v->ag_log2 < 20 || v->ag_log2 > 40 ||
 	    v->size_blocks < SV_FIRST_AG || v->size_blocks >= SV_MAX_BLOCK ||
 	    v->used > v->size_blocks || v->promised > v->size_blocks ||
-	    v->root_reserves != (v->promised != 0) || v->next_obj <= SECVOL_ROOT_OBJ || b->flags ||
-	    b->clean > 1 || !mem_is_zero(b->rsv, sizeof(b->rsv)) ||
-	    !mem_is_zero(&b->rsv1, sizeof(b->rsv1)))
+	    v->root_reserves != (v->promised != 0) || (v->dup && v->p.mode != SECVOL_SEALED) ||
+	    v->next_obj <= SECVOL_ROOT_OBJ || b->flags || b->clean > 1 ||
+	    !mem_is_zero(b->rsv, sizeof(b->rsv)) || !mem_is_zero(&b->rsv1, sizeof(b->rsv1)))
 		return -EUCLEAN;
 	v->node_size = 1u << v->node_log2;
 	v->node_blocks = v->node_size / SV_BLOCK;
@@ -232,8 +239,10 @@ static int check_clear(struct secvol *v, const struct sv_root_slot *s, u32 index
 	    !mem_is_zero(c->rsv2, sizeof(c->rsv2)))
 		return -EUCLEAN;
 	if (le64_get(c->gen) == 0 || le64_get(c->gen) >= SV_MAX_GEN ||
-	    le64_get(c->gen) % SV_ROOT_SLOTS != index)
+	    le64_get(c->gen) % SV_ROOT_SLOTS != index % SV_ROOT_SLOTS)
 		return -EBADMSG;
+	if (index >= SV_ROOT_SLOTS && !(le32_get(c->incompat) & SV_INCOMPAT_DUP))
+		return -ENOENT;
 	if (c->mode != v->p.mode || c->suite != v->p.suite || c->role != v->p.role)
 		return -EKEYREJECTED;
 	return 0;
@@ -320,7 +329,7 @@ static int worse(int a, int b)
 /* The image is one commit: what else stands in the slots was not put there by its builder. */
 static bool others_are_zero(const struct sv_root_slot *slots, u32 used)
 {
-	for (u32 i = 0; i < SV_ROOT_SLOTS; i++) {
+	for (u32 i = 0; i < ROOT_PLACES; i++) {
 		if (i != used && !mem_is_zero(&slots[i], sizeof(slots[i])))
 			return false;
 	}
@@ -330,19 +339,21 @@ static bool others_are_zero(const struct sv_root_slot *slots, u32 used)
 int sv_root_read(struct secvol *v, struct secvol_report *report)
 {
 	struct sv_root_slot *slots = (struct sv_root_slot *)v->bounce;
-	bool tried[SV_ROOT_SLOTS] = {false};
+	bool tried[ROOT_PLACES] = {false};
 	int first_err = -ENOENT;
-	int err = bs_read(v->bs, 0, SV_ROOT_SLOTS, v->io);
+	int err = bs_read(v->bs, 0, SV_FIRST_AG, v->io);
 
 	if (err)
 		return err;
 	memcpy(slots, v->io, SV_ROOT_SLOTS * sizeof(*slots));
-	for (u32 round = 0; round < SV_ROOT_SLOTS; round++) {
-		u32 best = SV_ROOT_SLOTS;
+	memcpy(slots + SV_ROOT_SLOTS, v->io + SV_ROOT_COPY * SV_BLOCK,
+	       SV_ROOT_SLOTS * sizeof(*slots));
+	for (u32 round = 0; round < ROOT_PLACES; round++) {
+		u32 best = ROOT_PLACES;
 
-		for (u32 i = 0; i < SV_ROOT_SLOTS; i++) {
+		for (u32 i = 0; i < ROOT_PLACES; i++) {
 			if (!tried[i] &&
-			    (best == SV_ROOT_SLOTS ||
+			    (best == ROOT_PLACES ||
 			     le64_get(slots[i].clear.gen) > le64_get(slots[best].clear.gen)))
 				best = i;
 		}

@@ -20,15 +20,15 @@
 void sv_ptr_encode(const struct secvol *v, const struct sv_ptr *p, struct sv_bptr *to)
 {
 	to->addr_nblk = le64_put(p->addr | (u64)p->nblk << 48);
-	to->birth_type =
-		le64_put(p->birth | (u64)p->type << 40 | (u64)p->level << 48 | (u64)p->flags << 56);
+	to->birth_type = le64_put(p->birth | (u64)p->type << 40 | (u64)p->level << 48 |
+				  (u64)(p->copy ? SV_PTR_COPY : 0) << 56);
 	if (sv_hashed(v)) {
 		memcpy(to->sha256, p->mac, 32);
 		return;
 	}
 	to->ctr = le64_put(p->ctr);
 	to->kid = le32_put(p->kid);
-	to->csize = le32_put(p->nblk * SV_BLOCK);
+	to->csize = le32_put(p->copy ? (u32)(p->copy / v->node_blocks) : p->nblk * SV_BLOCK);
 	memcpy(to->tag, p->mac, 16);
 }
 
@@ -54,9 +54,15 @@ int sv_ptr_decode(const struct secvol *v, const struct sv_bptr *from, struct sv_
 	}
 	if (p->addr & SV_VIRTUAL) /* a node in memory */
 		return 0;
-	if (p->flags || p->nblk == 0 || p->addr < SV_FIRST_AG ||
+	if (v->dup && p->flags == SV_PTR_COPY) {
+		p->copy = (u64)le32_get(from->csize) * v->node_blocks;
+		if (p->nblk != v->node_blocks || p->copy < SV_FIRST_AG ||
+		    !range_within(p->copy, p->nblk, v->size_blocks))
+			return -EUCLEAN;
+	}
+	if (p->flags != (v->dup ? SV_PTR_COPY : 0) || p->nblk == 0 || p->addr < SV_FIRST_AG ||
 	    !range_within(p->addr, p->nblk, v->size_blocks) || p->birth > v->gen + 1 ||
-	    (!sv_hashed(v) && le32_get(from->csize) != p->nblk * SV_BLOCK))
+	    (!sv_hashed(v) && !p->copy && le32_get(from->csize) != p->nblk * SV_BLOCK))
 		return -EUCLEAN;
 	return 0;
 }

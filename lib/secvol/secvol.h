@@ -204,6 +204,7 @@ struct secvol_format_params {
 	u32 uid, gid;	 /* of the root directory */
 	u16 root_mode;	 /* 0: 0755 */
 	char label[64];
+	bool dup; /* SEALED: all that is not content is there twice */
 };
 
 #define SECVOL_MIN_BLOCKS 512u
@@ -484,6 +485,7 @@ struct secvol_info {
 	u32 delta_entries;
 	size_t delta_bytes, node_bytes;
 	u32 pages, dirty_pages;
+	bool dup;
 };
 void secvol_info(struct secvol *v, struct secvol_info *info);
 /* Up to 64 bytes without NUL; durable when it returns. */
@@ -502,7 +504,8 @@ struct secvol_scrub {
 	u64 obj, off;
 	u8 type;
 	u64 blocks, damaged;
-	u32 passes; /* whole ones */
+	u64 repaired; /* of what is there twice: written again from the other one */
+	u32 passes;   /* whole ones */
 };
 int __must_check secvol_scrub(struct secvol *v, struct secvol_scrub *s, u32 blocks,
 			      secvol_check_fn fn, void *arg);

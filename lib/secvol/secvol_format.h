@@ -9,6 +9,7 @@
 
 #define SV_BLOCK      4096u
 #define SV_ROOT_SLOTS 4u
+#define SV_ROOT_COPY  8u  /* block of the copy of slot 0, with SV_INCOMPAT_DUP */
 #define SV_FIRST_AG   16u /* first block of AG 0 */
 #define SV_MAX_BLOCK                                                                               \
 	(1ull << 46) /* addresses on disk are below; bit 47 marks unwritten nodes in memory */
@@ -45,7 +46,9 @@ enum sv_incompat {
 	SV_INCOMPAT_LOG = 1 << 0,	/* an index log may follow the root */
 	SV_INCOMPAT_SNAPSHOTS = 1 << 1, /* a snapshot tree: blocks live on that the tree lost */
 	SV_INCOMPAT_RESERVED = 1 << 2,	/* RESERVED items; TX_END says how many blocks in all */
-	SV_INCOMPAT_KNOWN = SV_INCOMPAT_LOG | SV_INCOMPAT_SNAPSHOTS | SV_INCOMPAT_RESERVED,
+	SV_INCOMPAT_DUP = 1 << 3, /* nodes, bitmaps, root slots and log blocks are there twice */
+	SV_INCOMPAT_KNOWN =
+		SV_INCOMPAT_LOG | SV_INCOMPAT_SNAPSHOTS | SV_INCOMPAT_RESERVED | SV_INCOMPAT_DUP,
 };
 
 /* What is sealed; first byte of the nonce domain and of the AAD. */
@@ -77,7 +80,9 @@ static_assert(offsetof(struct sv_keyslot, cpusvn) == 8, "keyslot");
 static_assert(offsetof(struct sv_keyslot, wrapped) == 40, "keyslot");
 static_assert(offsetof(struct sv_keyslot, epoch) == 88, "keyslot");
 
-/* Block pointer: {addr 48 bits, nblk 16 bits}, {birth 40, type 8, level 8, flags 8}. */
+/* Block pointer: {addr 48 bits, nblk 16 bits}, {birth 40, type 8, level 8, flags 8}. With SV_PTR_COPY
+ * csize is the address of the second copy, in nodes. */
+#define SV_PTR_COPY 1u
 struct sv_bptr {
 	le64 addr_nblk;
 	le64 birth_type; /* birth | type << 40 | level << 48 | flags << 56 */

@@ -16,7 +16,7 @@
  *   xattr.c    attributes, call sites     check.c   the whole volume compared with itself
  *   name.c     names in directories       rename.c  renaming
  *   pinned.c   the rest of an image       to_root.c back to an older root
- *   reserve.c  space promised to files
+ *   reserve.c  space promised to files    twice.c   second copies of metadata
  *
  * Changes are made in two steps: "prepare" loads and dirties every node a change will touch and
  * reserves memory, and may fail with nothing changed; what follows only fails if a promise was
@@ -43,6 +43,7 @@
 /* A block pointer in host order. `mac` is the tag (16 bytes, then zeros) or a SHA-256. */
 struct sv_ptr {
 	u64 addr;
+	u64 copy; /* a second place that holds the same bytes; 0: none */
 	u32 nblk;
 	u64 birth;
 	u8 type;
@@ -139,7 +140,7 @@ struct sv_queue {
 	bool in_flight; /* submitted, not yet durable */
 	u32 stamp;
 	u8 *io; /* SV_IO_BLOCKS + SV_LOG_BLOCKS */
-	struct bs_req req[SV_IO_BLOCKS + 1];
+	struct bs_req req[SV_IO_BLOCKS + 2];
 	u32 reqs;
 	u32 blocks;
 };
@@ -202,6 +203,7 @@ struct secvol {
 	u64 size_blocks;
 	u32 node_size, node_blocks;
 	u8 node_log2, ag_log2;
+	bool dup; /* what is not content is there twice */
 	u32 open_seq;
 	u64 used; /* blocks the present tree refers to, bitmaps not counted */
 	u64 files;
@@ -275,6 +277,7 @@ struct secvol {
 	u32 loaded_ags;
 	u32 data_ag, node_ag;
 	u32 data_hint, node_hint; /* next-fit positions within them */
+	u32 copy_ag, copy_hint;	  /* likewise of second copies of nodes */
 	struct sv_runs frees;	  /* freed since the last commit */
 	u32 frees_applied; /* how many of them are cleared in `cur` already (during a commit) */
 	struct sv_runs pending[8]; /* freed in commit gen, at [gen % 8] */
@@ -456,6 +459,10 @@ int __must_check sv_extent_verify(struct secvol *v, const struct sv_key *key, co
 
 /* ---- tree.c: the trees as they are in nodes ---- */
 struct sv_node *sv_node_find(struct secvol *v, u64 addr);
+/* Looks at each copy of a node by itself; writes a bad one again from a good one if asked. -errno: no copy
+ * opens. */
+int __must_check sv_node_verify(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p,
+				bool repair, u32 *ret_bad);
 int __must_check sv_base_lookup(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
 				const u8 **ret_val, u32 *ret_size);
 int __must_check sv_base_next(struct secvol *v, struct sv_tree *t, struct sv_key *key,
@@ -470,7 +477,7 @@ int __must_check sv_base_delete(struct secvol *v, struct sv_tree *t, const struc
 int __must_check sv_base_refresh(struct secvol *v, struct sv_tree *t, struct sv_key *key, u32 max);
 /* Reads the nodes that lead to the leaf of *key from the store again; *key is the next leaf's. */
 int __must_check sv_base_verify(struct secvol *v, struct sv_tree *t, struct sv_key *key,
-				struct sv_node **ret_leaf, u64 *blocks, bool *ret_more);
+				struct sv_node **ret_leaf, struct secvol_scrub *s, bool *ret_more);
 int __must_check sv_base_load(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
 			      const struct sv_key *hi);
 void sv_nodes_trim(struct secvol *v);
@@ -487,7 +494,7 @@ void sv_node_drop(struct secvol *v, struct sv_node *n);
 int __must_check sv_alloc_init(struct secvol *v);
 void sv_alloc_fini(struct secvol *v);
 int __must_check sv_alloc_blocks(struct secvol *v, u32 want, u64 *ret_addr, u32 *ret_count);
-int __must_check sv_alloc_node(struct secvol *v, u64 *ret_addr);
+int __must_check sv_alloc_node(struct secvol *v, bool copy, u64 *ret_addr);
 /* Gives back what was allocated since the last commit and never referred to. */
 void sv_alloc_undo(struct secvol *v, u64 addr, u32 count);
 /* What the last commit (or data written since) refers to: usable again after later commits. */
@@ -508,6 +515,21 @@ static inline u32 sv_bm_blocks(const struct secvol *v)
 {
 	return v->ag_log2 > 27 ? 1u << (v->ag_log2 - 27) : 1;
 }
+/* How many times metadata is written. */
+static inline u32 sv_copies(const struct secvol *v)
+{
+	return v->dup ? 2 : 1;
+}
+/* Blocks of a group's bitmaps: A and B, then the copies of A and B. */
+static inline u32 sv_ag_head(const struct secvol *v)
+{
+	return 2 * sv_copies(v) * sv_bm_blocks(v);
+}
+/* Blocks that a node takes on the store. */
+static inline u32 sv_node_room(const struct secvol *v)
+{
+	return sv_copies(v) * v->node_blocks;
+}
 
 /* A group as it was found out to be, in place of what the store says: bits by block of the volume. */
 int __must_check sv_ag_adopt(struct secvol *v, u32 index, const u8 *cur, const u8 *used, u8 which,
@@ -519,6 +541,8 @@ int __must_check sv_alloc_grow(struct secvol *v, u64 blocks);
 int __must_check sv_free_reserve(struct secvol *v, u32 runs);
 /* Blocks that the fs tree gives up: free, or a snapshot's. */
 void sv_free_blocks(struct secvol *v, u64 addr, u32 count, u64 birth, u32 kid);
+/* A node and its copy. */
+void sv_free_node(struct secvol *v, const struct sv_ptr *p, u64 birth);
 int __must_check sv_dead_store(struct secvol *v); /* into the snapshot tree, during a commit */
 int __must_check sv_snaps_load(struct secvol *v);
 int __must_check sv_snap_enter(struct secvol *v, const char *name);
@@ -533,6 +557,11 @@ int __must_check sv_anchor_settle(struct secvol *v);
 /* Before `next` can be durable. at_border: a clean close. */
 int __must_check sv_anchor_announce(struct secvol *v, const struct secvol_state *next,
 				    bool at_border);
+
+/* ---- twice.c ---- */
+/* Both copies of what the scrub of the fs tree does not come to: the root slot, bitmaps, the other trees.
+ * How many do not open while the other one does; with `repair` they are written again. */
+int __must_check sv_twice_verify(struct secvol *v, bool repair, u32 *ret_bad);
 
 /* ---- check.c ---- */
 /* Marks every block that the trees and the log refer to; counts them, and per session in live[]. */

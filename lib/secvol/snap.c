@@ -53,6 +53,13 @@ void sv_free_blocks(struct secvol *v, u64 addr, u32 count, u64 birth, u32 kid)
 			      .kid = le32_put(kid)};
 }
 
+void sv_free_node(struct secvol *v, const struct sv_ptr *p, u64 birth)
+{
+	sv_free_blocks(v, p->addr, p->nblk, birth, p->kid);
+	if (p->copy)
+		sv_free_blocks(v, p->copy, p->nblk, birth, p->kid);
+}
+
 /* Appends to the list of snapshot `gen`. */
 static int list_append(struct secvol *v, u64 gen, const struct sv_dead *dead, u32 count)
 {
@@ -342,10 +349,10 @@ static int free_younger(struct secvol *v, const struct sv_ptr *p, u64 gen)
 		}
 	}
 	if (!err)
-		err = sv_free_reserve(v, 1);
+		err = sv_free_reserve(v, 2);
 	if (err)
 		return err;
-	sv_free_blocks(v, p->addr, p->nblk, p->birth, p->kid);
+	sv_free_node(v, p, p->birth);
 	sv_node_drop(v, n);
 	return 0;
 }

@@ -208,7 +208,8 @@ static int make_present(struct secvol *v, const struct secvol *newest, const str
 	struct secvol_report report = {0};
 	int err = sv_root_read(v, &report);
 
-	if (!err && (memcmp(v->uuid, newest->uuid, 16) != 0 || v->ag_log2 != newest->ag_log2))
+	if (!err && (memcmp(v->uuid, newest->uuid, 16) != 0 || v->ag_log2 != newest->ag_log2 ||
+		     v->dup != newest->dup))
 		err = -EUCLEAN; /* not the same volume's */
 	if (!err && (v->epoch < newest->epoch || v->epoch < v->p.min_epoch))
 		err = -EKEYREJECTED;

@@ -65,8 +65,10 @@ void sv_node_drop(struct secvol *v, struct sv_node *n)
 		v->dirty_nodes--;
 	if (n->new_addr)
 		sv_alloc_undo(v, n->new_addr, v->node_blocks);
+	if (n->new_addr && n->new_copy)
+		sv_alloc_undo(v, n->new_copy, v->node_blocks);
 	if (n->new_addr)
-		sv_session_live(v, v->kid, -(s64)v->node_blocks);
+		sv_session_live(v, v->kid, -(s64)sv_node_room(v));
 	sv_node_free(&v->env, n);
 }
 
@@ -102,21 +104,52 @@ void sv_nodes_free(struct secvol *v)
 		sv_node_free(&v->env, v->spare[--v->spare_count]);
 }
 
+/* The node that lies at `at`, its bytes in v->io and opened in v->node_buf. */
+static int node_fetch(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p, u64 at)
+{
+	struct sv_key owner = sv_key(t->id, 0, 0);
+	int err = p->nblk == v->node_blocks ? bs_read(v->bs, at, p->nblk, v->io) : -EUCLEAN;
+
+	if (err)
+		return err;
+	memcpy(v->node_buf, v->io, v->node_size);
+	return sv_open_unit(v, SV_DOM_NODE, p->level, &owner, v->node_buf, v->node_size, p);
+}
+
+int sv_node_verify(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p, bool repair,
+		   u32 *ret_bad)
+{
+	int first = node_fetch(v, t, p, p->addr), second;
+
+	*ret_bad = 0;
+	if (!p->copy)
+		return first;
+	second = node_fetch(v, t, p, p->copy);
+	*ret_bad = (first != 0) + (second != 0);
+	if (!first == !second)
+		return first;
+	if (!repair)
+		return 0;
+	/* The same bytes once more; what is read of the good one now is checked again by who reads. */
+	if (second)
+		first = node_fetch(v, t, p, p->addr);
+	else
+		first = 0;
+	return first ? first : bs_write(v->bs, second ? p->copy : p->addr, p->nblk, v->io);
+}
+
 static int node_load(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p,
 		     const struct sv_key *lo, const struct sv_key *hi, struct sv_node **ret_node)
 {
 	struct sv_node_expect expect = {
 		.tree = t->id, .level = p->level, .gen = p->birth, .lo = lo, .hi = hi};
-	struct sv_key owner = sv_key(t->id, 0, 0);
 	int err;
 
 	if (p->nblk != v->node_blocks || p->type != t->id)
 		return -EUCLEAN;
-	err = bs_read(v->bs, p->addr, p->nblk, v->io);
-	if (err)
-		return err;
-	memcpy(v->node_buf, v->io, v->node_size);
-	err = sv_open_unit(v, SV_DOM_NODE, p->level, &owner, v->node_buf, v->node_size, p);
+	err = node_fetch(v, t, p, p->addr);
+	if (err && p->copy && node_fetch(v, t, p, p->copy) == 0)
+		err = 0;
 	if (!err)
 		err = sv_node_decode(&v->env, v->node_buf, v->node_size, &expect, ret_node);
 	if (err)
@@ -278,7 +311,7 @@ static int dirty_one(struct secvol *v, struct sv_tree *t, struct sv_node *n, str
 	if (err)
 		return err;
 	/* Snapshots keep nodes of the fs tree alone. */
-	sv_free_blocks(v, n->addr, v->node_blocks, t == &v->fs ? p.birth : UINT64_MAX, p.kid);
+	sv_free_node(v, &p, t == &v->fs ? p.birth : UINT64_MAX);
 	list_del(&n->lru);
 	n->dirty = true;
 	v->dirty_nodes++;
@@ -552,20 +585,8 @@ int sv_base_delete(struct secvol *v, struct sv_tree *t, const struct sv_key *key
 	return 0;
 }
 
-/* A node as it is on the store now, past the cache. */
-static int verify_node(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p)
-{
-	struct sv_key owner = sv_key(t->id, 0, 0);
-	int err = p->nblk == v->node_blocks ? bs_read(v->bs, p->addr, p->nblk, v->io) : -EUCLEAN;
-
-	if (err)
-		return err;
-	memcpy(v->node_buf, v->io, v->node_size);
-	return sv_open_unit(v, SV_DOM_NODE, p->level, &owner, v->node_buf, v->node_size, p);
-}
-
 int sv_base_verify(struct secvol *v, struct sv_tree *t, struct sv_key *key,
-		   struct sv_node **ret_leaf, u64 *blocks, bool *ret_more)
+		   struct sv_node **ret_leaf, struct secvol_scrub *s, bool *ret_more)
 {
 	struct sv_path path;
 	bool equal, first = true;
@@ -586,8 +607,11 @@ int sv_base_verify(struct secvol *v, struct sv_tree *t, struct sv_key *key,
 										  path.idx[d - 1]),
 					    &p);
 		if (!err && !(p.addr & SV_VIRTUAL)) {
-			err = verify_node(v, t, &p);
-			*blocks += p.nblk;
+			u32 broken;
+
+			err = sv_node_verify(v, t, &p, v->rw && !v->failed, &broken);
+			s->blocks += sv_node_room(v);
+			s->repaired += !err && v->rw && !v->failed ? broken : 0;
 		}
 		bad = bad ? bad : err;
 		if (d && path.idx[d - 1])

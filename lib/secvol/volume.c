@@ -110,6 +110,7 @@ static int find_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
 		     v->inode_dirty_count / 64;
 	int err = 0;
 
+	groups *= sv_copies(v);
 	while (v->quads < groups + held / v->node_blocks && !err)
 		err = sv_ag_load_another(v);
 	if (err)
@@ -357,9 +358,11 @@ static int format_fields(struct secvol *v, const struct secvol_format_params *f)
 
 	v->size_blocks = f->size_blocks;
 	v->node_log2 = f->node_log2 ? f->node_log2 : 14;
+	v->dup = f->dup;
 	v->ag_log2 = f->ag_log2 ? f->ag_log2 : 30;
 	if (v->size_blocks < SECVOL_MIN_BLOCKS || v->size_blocks >= SV_MAX_BLOCK ||
-	    v->node_log2 < 14 || v->node_log2 > 15 || v->ag_log2 < 20 || v->ag_log2 > 40)
+	    v->node_log2 < 14 || v->node_log2 > 15 || v->ag_log2 < 20 || v->ag_log2 > 40 ||
+	    (v->dup && v->p.mode != SECVOL_SEALED))
 		return -EINVAL;
 	/* Bitmaps as large as a small volume needs, and no larger. */
 	while (!f->ag_log2 && v->ag_log2 > 26 && sv_ag_blocks(v) / 2 >= v->size_blocks)
@@ -617,7 +620,7 @@ int secvol_statfs(struct secvol *v, struct secvol_statfs *ret)
 	memcpy(&ret->fsid, v->uuid, 8);
 	if (v->rw) {
 		held = sv_held_back(v) + sv_promise_cost(v->promised) - v->promised +
-		       (u64)SV_SLACK_NODES * v->node_blocks;
+		       (u64)SV_SLACK_NODES * sv_node_room(v);
 		ret->blocks = v->capacity;
 		ret->blocks_free = v->capacity - v->used;
 		ret->blocks_free -= MIN(ret->blocks_free, v->dirty_pages + v->promised);

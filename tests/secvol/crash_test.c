@@ -121,6 +121,8 @@ static void random_workloads(void **state)
 		x.discard = run % 5 == 1;
 		x.strict = run % 7 == 2;
 		x.plain = run % 4 == 3;
+		x.dup = run % 6 == 4 && !x.plain;
+		x.blocks = (x.dup ? 2 : 1) * EXPLORE_BLOCKS;
 		explore_run(&x, ops, ARRAY_SIZE(ops));
 		if (x.violations) {
 			print_message("random run %u\n", run);

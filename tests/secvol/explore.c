@@ -671,8 +671,8 @@ void explore_run(struct explore *x, const struct op *ops, u32 count)
 {
 	struct run r = {.sim = bs_sim_new(x->blocks)};
 	struct secvol_params p = explore_params(x, &r.sim->bs);
-	struct secvol_format_params f = {.size_blocks =
-						 x->volume_blocks ? x->volume_blocks : x->blocks};
+	struct secvol_format_params f = {
+		.size_blocks = x->volume_blocks ? x->volume_blocks : x->blocks, .dup = x->dup};
 	struct secvol_report report;
 	struct model *m = model_new();
 	struct secvol *v;

@@ -33,6 +33,7 @@ struct explore {
 	u64 volume_blocks; /* 0: all of them; OP_GROW makes it more */
 	bool strict;	   /* anchored at each commit */
 	bool discard;	   /* TRIM what is freed */
+	bool dup;	   /* metadata is there twice */
 	bool plain;	   /* HASH mode read-write instead of sealed */
 	u32 seed;
 	/* Done while a commit's flush is on its way, as another thread would; NULL: nothing. */

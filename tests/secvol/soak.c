@@ -442,6 +442,7 @@ int main(void)
 	u64 end = number_of("SOAK_HOURS", 1) * 3600000, at = 0, commit_at = INTERVAL,
 	    crash_at = CRASH_MS;
 
+	fmt.dup = number_of("SOAK_SEED", 1) % 2 == 0;
 	seed = number_of("SOAK_SEED", 1) * 0x9e3779b97f4a7c15ull | 1;
 	store = (struct lossy){.bs = {.ops = &store_ops, .max_blocks = BS_MAX_BLOCKS},
 			       .seen = calloc(BLOCKS, BS_BLOCK),

@@ -48,7 +48,7 @@ static void name_damaged(struct volume *vol, u64 obj)
 u64 volume_scrub_step(struct volume *vol, u64 now)
 {
 	struct volume_scrub *s = vol->scrub;
-	u64 blocks = s->at.blocks;
+	u64 blocks = s->at.blocks, repaired = s->at.repaired;
 	u32 passes = s->at.passes, want = STEP_BLOCKS;
 	int err;
 
@@ -59,6 +59,9 @@ u64 volume_scrub_step(struct volume *vol, u64 now)
 	err = secvol_scrub(vol->sv, &s->at, want, hear, s);
 	for (u32 i = 0; i < s->heard_count; i++)
 		name_damaged(vol, s->heard[i]);
+	if (s->at.repaired != repaired)
+		log_always("%llu damaged blocks of %s were written again from their second copies.",
+			   (unsigned long long)(s->at.repaired - repaired), vol->source);
 	blocks = s->at.blocks - blocks;
 	s->due = now + MAX(blocks * BS_BLOCK * NSEC / vol->scrub_rate, STEP_MIN_NS);
 	if (err)

@@ -346,7 +346,8 @@ static int check_blank(struct bs *bs)
 static int make_if_missing(struct volume *vol, const struct config_volume *c,
 			   const struct secvol_params *p)
 {
-	struct secvol_format_params f = {.size_blocks = VOLUME_BLOCKS, .root_mode = 0755};
+	struct secvol_format_params f = {
+		.size_blocks = VOLUME_BLOCKS, .root_mode = 0755, .dup = c->duplicate};
 	bool exists;
 	int err = secvol_probe(&env, vol->store, &exists);
 
