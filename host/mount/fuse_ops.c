@@ -25,8 +25,7 @@ static struct server *server_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
-/* Counted by the kernel (lookups), so good during the request. The root stays held. */
-static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
+struct node *server_node(fuse_req_t req, fuse_ino_t ino)
 {
 	static struct node *root;
 
@@ -65,14 +64,16 @@ static int stat_across(fuse_req_t req, struct node *n, struct stat *ret)
 	int err = node_stat(n, ret);
 
 	if (!err) {
+		/* What the kernel holds back is not counted yet, and who sees no block at all takes a file for one hole. */
+		if (S_ISREG(ret->st_mode) && !server_of(req)->read_only)
+			ret->st_blocks = MAX(ret->st_blocks, (blkcnt_t)1);
 		ret->st_uid = uid_across(req, ret->st_uid);
 		ret->st_gid = gid_across(req, ret->st_gid);
 	}
 	return err;
 }
 
-/* Errors of the project's own become what a program can understand. */
-static void reply_error(fuse_req_t req, int err)
+void server_reply_error(fuse_req_t req, int err)
 {
 	switch (err) {
 	case -EKEYREJECTED:
@@ -120,7 +121,7 @@ static void reply_node(fuse_req_t req, struct node *n)
 
 	if (err) {
 		node_put(n, 1);
-		reply_error(req, err);
+		server_reply_error(req, err);
 	} else if (fuse_reply_entry(req, &e) < 0) {
 		node_put(n, 1); /* the kernel has forgotten the request */
 	}
@@ -130,14 +131,14 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fuse_entry_param none = {.entry_timeout = FOR_EVER};
 	struct node *n;
-	int err = node_lookup(node_of(req, parent), name, &n);
+	int err = node_lookup(server_node(req, parent), name, &n);
 
 	if (!err)
 		reply_node(req, n);
 	else if (err == -ENOENT)
 		fuse_reply_entry(req, &none); /* remembered: nobody else makes the name */
 	else
-		reply_error(req, err);
+		server_reply_error(req, err);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
@@ -164,10 +165,10 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	int err = room_need(server_of(req), 0);
 
 	if (!err)
-		err = node_create(node_of(req, parent), name, mode, rdev, uid_across(req, ctx->uid),
-				  gid_across(req, ctx->gid), &n);
+		err = node_create(server_node(req, parent), name, mode, rdev,
+				  uid_across(req, ctx->uid), gid_across(req, ctx->gid), &n);
 	if (err)
-		reply_error(req, err);
+		server_reply_error(req, err);
 	else
 		reply_node(req, n);
 }
@@ -184,53 +185,53 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 	int err = room_need(server_of(req), 0);
 
 	if (!err)
-		err = node_symlink(node_of(req, parent), name, target, uid_across(req, ctx->uid),
-				   gid_across(req, ctx->gid), &n);
+		err = node_symlink(server_node(req, parent), name, target,
+				   uid_across(req, ctx->uid), gid_across(req, ctx->gid), &n);
 
 	if (err)
-		reply_error(req, err);
+		server_reply_error(req, err);
 	else
 		reply_node(req, n);
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
-	struct node *n = node_of(req, ino);
+	struct node *n = server_node(req, ino);
 	int err = room_need(server_of(req), 0);
 
 	if (!err)
-		err = node_link(n, node_of(req, parent), name);
+		err = node_link(n, server_node(req, parent), name);
 
 	if (err)
-		reply_error(req, err);
+		server_reply_error(req, err);
 	else
 		reply_node(req, node_get(n));
 }
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	reply_error(req, node_unlink(node_of(req, parent), name, false));
+	server_reply_error(req, node_unlink(server_node(req, parent), name, false));
 }
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	reply_error(req, node_unlink(node_of(req, parent), name, true));
+	server_reply_error(req, node_unlink(server_node(req, parent), name, true));
 }
 
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
 		      const char *to_name, unsigned int flags)
 {
-	reply_error(req, node_rename(node_of(req, parent), name, node_of(req, to_parent), to_name,
-				     flags));
+	server_reply_error(req, node_rename(server_node(req, parent), name,
+					    server_node(req, to_parent), to_name, flags));
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	char target[4096];
-	long n = node_readlink(node_of(req, ino), target, sizeof(target) - 1);
+	long n = node_readlink(server_node(req, ino), target, sizeof(target) - 1);
 
 	if (n < 0) {
-		reply_error(req, (int)n);
+		server_reply_error(req, (int)n);
 		return;
 	}
 	target[n] = 0;
@@ -242,10 +243,10 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct stat st;
-	int err = stat_across(req, node_of(req, ino), &st);
+	int err = stat_across(req, server_node(req, ino), &st);
 
 	if (err)
-		reply_error(req, err);
+		server_reply_error(req, err);
 	else
 		fuse_reply_attr(req, &st, FOR_EVER);
 }
@@ -287,7 +288,7 @@ static int kill_ids(struct node *n, u32 gone)
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 		       struct fuse_file_info *fi)
 {
-	struct node *n = node_of(req, ino);
+	struct node *n = server_node(req, ino);
 	struct node_attr a = {.mode = st->st_mode,
 			      .uid = uid_across(req, st->st_uid),
 			      .gid = gid_across(req, st->st_gid),
@@ -315,7 +316,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_s
 	if (!err && !(set & NODE_SET_MODE))
 		err = kill_ids(n, gone);
 	if (err)
-		reply_error(req, err);
+		server_reply_error(req, err);
 	else
 		op_getattr(req, ino, fi);
 }
@@ -327,7 +328,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	int err = files_space(server_of(req)->files, &s);
 
 	if (err) {
-		reply_error(req, err);
+		server_reply_error(req, err);
 		return;
 	}
 	room_limit(&s.bfree, s.bsize);
@@ -361,12 +362,12 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	if (!buf)
 		buf = malloc(REQUEST_MAX);
 	if (!buf) {
-		reply_error(req, -ENOMEM);
+		server_reply_error(req, -ENOMEM);
 		return;
 	}
-	n = node_read(node_of(req, ino), buf, MIN(size, (size_t)REQUEST_MAX), (u64)offset);
+	n = node_read(server_node(req, ino), buf, MIN(size, (size_t)REQUEST_MAX), (u64)offset);
 	if (n < 0)
-		reply_error(req, (int)n);
+		server_reply_error(req, (int)n);
 	else
 		fuse_reply_buf(req, (char *)buf, (size_t)n);
 }
@@ -378,47 +379,43 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 	int err = 0;
 
 	if (!n)
-		n = node_write(node_of(req, ino), buf, size, (u64)offset);
+		n = node_write(server_node(req, ino), buf, size, (u64)offset);
 	if (n > 0)
-		err = kill_ids(node_of(req, ino), ids_to_kill(req, node_of(req, ino)));
+		err = kill_ids(server_node(req, ino), ids_to_kill(req, server_node(req, ino)));
 	if (err)
 		n = err;
 	if (n < 0)
-		reply_error(req, (int)n);
+		server_reply_error(req, (int)n);
 	else
 		fuse_reply_write(req, (size_t)n);
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
 {
-	reply_error(req, node_sync(node_of(req, ino)));
+	server_reply_error(req, node_sync(server_node(req, ino)));
 }
 
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t len,
 			 struct fuse_file_info *fi)
 {
-	reply_error(req, node_fallocate(node_of(req, ino), (u32)mode, (u64)offset, (u64)len));
+	server_reply_error(req,
+			   node_fallocate(server_node(req, ino), (u32)mode, (u64)offset, (u64)len));
 }
 
 static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 		     struct fuse_file_info *fi)
 {
-	u64 found = 0;
-	int err = -EINVAL;
-
 	if (whence == SEEK_DATA || whence == SEEK_HOLE)
-		err = node_seek(node_of(req, ino), (u64)offset, whence == SEEK_HOLE, &found);
-	if (err)
-		reply_error(req, err);
+		holes_ask(server_of(req), req, ino, (u64)offset, whence == SEEK_HOLE);
 	else
-		fuse_reply_lseek(req, (off_t)found);
+		fuse_reply_err(req, EINVAL);
 }
 
 static void op_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct fuse_file_info *fi,
 		    fuse_ino_t to, off_t to_offset, struct fuse_file_info *to_fi, size_t len,
 		    int flags)
 {
-	struct node *a = node_of(req, from), *b = node_of(req, to);
+	struct node *a = server_node(req, from), *b = server_node(req, to);
 	u8 *buf = malloc(REQUEST_MAX);
 	size_t done = 0;
 	long n = buf ? 0 : -ENOMEM;
@@ -436,7 +433,7 @@ static void op_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct f
 	}
 	free(buf);
 	if (!done && n < 0)
-		reply_error(req, (int)n);
+		server_reply_error(req, (int)n);
 	else
 		fuse_reply_write(req, done);
 }
@@ -446,7 +443,7 @@ static void op_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct f
 static void reply_xattr(fuse_req_t req, char *buf, size_t size, long n)
 {
 	if (n < 0)
-		reply_error(req, (int)n);
+		server_reply_error(req, (int)n);
 	else if (!size)
 		fuse_reply_xattr(req, (size_t)n);
 	else
@@ -458,7 +455,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 	char buf[4096];
 
 	reply_xattr(req, buf, size,
-		    node_getxattr(node_of(req, ino), name, buf, MIN(size, sizeof(buf))));
+		    node_getxattr(server_node(req, ino), name, buf, MIN(size, sizeof(buf))));
 }
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
@@ -466,10 +463,10 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	char *buf = malloc(MAX(size, (size_t)1));
 
 	if (!buf) {
-		reply_error(req, -ENOMEM);
+		server_reply_error(req, -ENOMEM);
 		return;
 	}
-	reply_xattr(req, buf, size, node_listxattr(node_of(req, ino), buf, size));
+	reply_xattr(req, buf, size, node_listxattr(server_node(req, ino), buf, size));
 	free(buf);
 }
 
@@ -478,13 +475,14 @@ static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const 
 {
 	int err = room_need(server_of(req), size);
 
-	reply_error(req,
-		    err ? err : node_setxattr(node_of(req, ino), name, value, size, (u32)flags));
+	server_reply_error(
+		req,
+		err ? err : node_setxattr(server_node(req, ino), name, value, size, (u32)flags));
 }
 
 static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	reply_error(req, node_removexattr(node_of(req, ino), name));
+	server_reply_error(req, node_removexattr(server_node(req, ino), name));
 }
 
 /* ---- directories ---- */
@@ -492,10 +490,10 @@ static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct listing *l;
-	int err = listing_open(node_of(req, ino), &l);
+	int err = listing_open(server_node(req, ino), &l);
 
 	if (err) {
-		reply_error(req, err);
+		server_reply_error(req, err);
 		return;
 	}
 	fi->fh = (u64)l;
@@ -582,7 +580,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		 struct fuse_file_info *fi, bool plus)
 {
 	struct dir_reply r = {.req = req,
-			      .dir = node_of(req, ino),
+			      .dir = server_node(req, ino),
 			      .buf = malloc(size),
 			      .size = size,
 			      .plus = plus};
@@ -592,7 +590,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	if (!err)
 		err = r.err;
 	if (err && !r.used)
-		reply_error(req, err);
+		server_reply_error(req, err);
 	else
 		fuse_reply_buf(req, r.buf, r.used);
 	free(r.buf);

@@ -79,6 +79,7 @@ static void *wait_for_signal(void *arg)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	if (!fuse_session_exited(s->session))
 		hand_over(s);
+	holes_end(); /* while the workers serve what it waits for */
 	fuse_session_exit(s->session);
 	sem_post(&ended);
 	return NULL;
@@ -112,6 +113,12 @@ int server_run(struct server *s)
 
 	if (err)
 		return complain_errno(err, "cannot start a thread");
+	err = holes_start(s);
+	if (err) {
+		pthread_cancel(signals);
+		pthread_join(signals, NULL);
+		return complain_errno(err, "cannot start a thread");
+	}
 	sigaction(SIGUSR1, &wake, NULL);
 	for (; started < count; started++) {
 		workers[started].session = s->session;
@@ -127,6 +134,7 @@ int server_run(struct server *s)
 			;
 		end_workers(workers, started);
 	}
+	holes_end(); /* unmounted: whatever it waited for has failed */
 	pthread_cancel(signals);
 	pthread_join(signals, NULL);
 	return started ? 0 : 1;

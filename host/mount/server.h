@@ -22,6 +22,21 @@ int __must_check room_need(const struct server *s, size_t size);
 /* Not more than the host has, in blocks of `bsize`. */
 void room_limit(u64 *blocks_free, u32 bsize);
 
+/*
+ * holes.c: a thread of its own answers SEEK_DATA and SEEK_HOLE, since it has to wait for writes that the workers
+ * serve. holes_end() answers what came, ends it, and is called while the workers still serve; after it the
+ * answers are the volume's alone.
+ */
+int __must_check holes_start(struct server *s); /* 0 or an errno */
+void holes_ask(struct server *s, fuse_req_t req, fuse_ino_t ino, u64 offset,
+	       bool hole); /* replies */
+void holes_end(void);
+
+/* Counted by the kernel (lookups), so good during the request. The root stays held. */
+struct node *server_node(fuse_req_t req, fuse_ino_t ino);
+/* Errors of the project's own become what a program can understand. */
+void server_reply_error(fuse_req_t req, int err);
+
 /* fuse_ops.c; the session's user data is the struct server. */
 extern const struct fuse_lowlevel_ops server_ops;
 

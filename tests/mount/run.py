@@ -107,6 +107,25 @@ def posix_contents(d):
     return 10000 <= hole <= 12288, 900000 < data <= 1 << 20
 
 
+def posix_held_back(d):
+    """What nobody has closed or synced yet is data for who looks for holes."""
+    fd = os.open(f"{d}/f", os.O_RDWR | os.O_CREAT)
+    os.pwrite(fd, b"x" * 13000, 5 << 20)
+    expect(os.stat(f"{d}/f").st_blocks > 0, "a file of bytes without a block")
+    places = [os.lseek(fd, 0, os.SEEK_DATA), os.lseek(fd, 0, os.SEEK_HOLE)]
+    os.pwrite(fd, b"x" * 4096, 1 << 20)
+    places += [os.lseek(fd, 0, os.SEEK_DATA), os.lseek(fd, 1 << 20, os.SEEK_HOLE), os.lseek(fd, 2 << 20, os.SEEK_DATA)]
+    os.ftruncate(fd, 6 << 20)
+    os.pwrite(fd, b"y", (6 << 20) - 1)
+    places += [os.lseek(fd, (5 << 20) + 16384, os.SEEK_DATA), os.lseek(fd, (6 << 20) - 1, os.SEEK_HOLE)]
+    raises(errno.ENXIO, os.lseek, fd, 6 << 20, os.SEEK_DATA)
+    with mmap.mmap(fd, 6 << 20) as m:
+        m[3 << 20] = 1
+        places.append(os.lseek(fd, 2 << 20, os.SEEK_DATA))
+    os.close(fd)
+    return places
+
+
 def posix_copy(d):
     write(f"{d}/from", os.urandom(300000))
     a, b = os.open(f"{d}/from", os.O_RDONLY), os.open(f"{d}/to", os.O_RDWR | os.O_CREAT)
@@ -164,6 +183,7 @@ def posix_many(d):
 
 
 POSIX = {"names": posix_names, "rename": posix_rename, "contents": posix_contents,
+         "holes of unsynced files": posix_held_back,
          "copy_file_range": posix_copy, "attributes": posix_attributes, "xattrs": posix_xattr,
          "many names": posix_many}
 

@@ -208,6 +208,35 @@ def tar(d, work, _):
     return few_blocks(f"{d}/in/sparse"), few_blocks(f"{d}/again/sparse")
 
 
+def while_open(d, *_):
+    """Copies that look for holes, of a file that its writer neither closed nor synced: bytes held back are no hole."""
+    path, random_bytes = f"{d}/f", random.Random(1).randbytes
+    copies = ("tar -Scf - f | tar -xOf -", "cp --sparse=auto f g && cat g && rm g", "tar -cf - f | tar -xOf -")
+    for copy in copies:
+        for size, hole in ((10, 0), (3000, 1 << 20), (13000, 20 << 20), (3 << 20, 20 << 20)):
+            for after in (0, 1 << 20):
+                for by_mmap in (False, True):
+                    # Started before: the fork of a process that has the file open closes it, which hands it over.
+                    copier = subprocess.Popen(["sh", "-c", f"read go; {copy}"], cwd=d, stdin=subprocess.PIPE,
+                                              stdout=subprocess.PIPE)
+                    fd, data = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC), random_bytes(size)
+                    if by_mmap:
+                        os.ftruncate(fd, hole + size + after)
+                        view = mmap.mmap(fd, hole + size + after)
+                        view[hole:hole + size] = data
+                    else:
+                        os.pwrite(fd, data, hole)
+                        if after:
+                            os.ftruncate(fd, hole + size + after)
+                    seen = copier.communicate(b"go\n", timeout=60)[0]
+                    expect(seen == bytes(hole) + data + bytes(after),
+                           f"{copy}: {len(seen)} bytes{'' if any(seen) else ', all zeros'} of {hole}+{size}+{after}, mmap {by_mmap}")
+                    if by_mmap:
+                        view.close()
+                    os.close(fd)
+                    os.unlink(path)
+
+
 def as_another_user(work):
     child = os.fork()
     if not child:
@@ -257,7 +286,8 @@ def cp_a(d, _, long):
 
 PROGRAMS = {"git clone, fsck, gc, checkout": git_clone, "make of a C project": make_project,
             "sqlite, rollback journal": sqlite("delete"), "sqlite, WAL": sqlite("wal"), "rsync": rsync,
-            "tar with xattrs and holes": tar, "set-id bits": set_ids, "cp -a": cp_a}
+            "tar with xattrs and holes": tar, "copies of a file that is being written": while_open,
+            "set-id bits": set_ids, "cp -a": cp_a}
 
 
 def check_programs(report, places, work, long):
