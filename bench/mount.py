@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures `occlum mount` against plain ext4 (or what the folder lies on), gocryptfs and securefs, in one run.
 
-    bench/mount.py [--build BUILD] [--folder FOLDER] [--rounds N] [--size MIB]
+    bench/mount.py [--build BUILD] [--folder FOLDER] [--rounds N] [--size MIB] [--keep FILE]
 
 Rounds alternate between the file systems; each figure is the median, shown as speed relative to the host's file
-system (1.0; higher is better) beside the goal.
+system (1.0; higher is better) beside the goal. With --keep the rounds of earlier calls that named the same file count too.
 """
 import argparse
+import json
 import os
 import random
 import shutil
@@ -244,6 +245,7 @@ def main():
     parser.add_argument("--folder", default="/var/tmp")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--keep")
     args = parser.parse_args()
     if os.geteuid():
         sys.exit("bench/mount.py drops the kernel's caches between figures: run it as root")
@@ -252,26 +254,33 @@ def main():
     tree = work + "/tree"
     make_tree(tree)
     systems, all_of = [], {k.name: {} for k in kinds}
+    kept = open(args.keep).read().splitlines() if args.keep and os.path.exists(args.keep) else []
     try:
         for kind in kinds:
             systems.append(kind(work, args.build))
         for _ in range(args.rounds):
             for fs in systems:
                 print(f"{fs.name}...", end="", file=sys.stderr, flush=True)
-                for name, seconds in measure(fs, args.size, tree).items():
-                    all_of[fs.name].setdefault(name, []).append(seconds)
+                kept.append(json.dumps([fs.name, measure(fs, args.size, tree)]))
+                if args.keep:
+                    with open(args.keep, "a") as f:
+                        f.write(kept[-1] + "\n")
     finally:
         for fs in systems:
             fs.end()
         shutil.rmtree(work, ignore_errors=True)
-    print(f"{'speed relative to the host':32}" + "".join(f"{k.name:>11}" for k in kinds) + f"{'goal':>8}")
+    for line in kept:
+        fs_name, figures = json.loads(line)
+        for name, seconds in figures.items():
+            all_of[fs_name].setdefault(name, []).append(seconds)
+    print(f"{'speed relative to the host':32}" + "".join(f"{k.name:>11}" for k in kinds) + f"{'goal':>8}{'host, ms':>11}")
     missed = []
     for name, goal in GOALS.items():
         base = statistics.median(all_of["host"][name])
         row = [base / statistics.median(all_of[k.name][name]) for k in kinds]
         best = max(row[2:], default=0)
         note = ("" if row[1] >= goal else "  below the goal") + ("" if row[1] >= best else "  below a peer")
-        print(f"{name:32}" + "".join(f"{x:11.2f}" for x in row) + f"{goal:8.2f}{note}")
+        print(f"{name:32}" + "".join(f"{x:11.2f}" for x in row) + f"{goal:8.2f}{base * 1000:11.1f}{note}")
         missed += [name] * (row[1] < goal)
     for name in missed:
         print(f"{name}: {LIMITS.get(name, 'not looked into')}")

@@ -234,10 +234,21 @@ static int usage(void)
 	       "<key>]\n"
 	       "                    [--layer ro|rw] [--snapshot <name>] [--json]\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %s %s\n", commands[i].name, commands[i].arguments);
+		printf("  %s%s%s\n", commands[i].name, *commands[i].arguments ? " " : "",
+		       commands[i].arguments);
 	printf("\nA and B of diff are `image`, `present` or the name of a snapshot; without them: "
 	       "image and present.\n");
 	return 0;
+}
+
+/* Whether help is asked for, anywhere before "--". */
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	}
+	return argc < 2;
 }
 
 /* Options anywhere, until "--". 0 or 1. */
@@ -279,7 +290,7 @@ int main(int argc, char **argv)
 	int status;
 
 	report_command = "image";
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+	if (wants_help(argc, argv))
 		return usage();
 	while (which < ARRAY_SIZE(commands) && strcmp(argv[1], commands[which].name) != 0)
 		which++;

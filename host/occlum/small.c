@@ -42,6 +42,16 @@ int command_gen_image_key(int argc, char **argv)
 	return err < 0 ? complain_errno(err, "cannot write '%s'", argv[1]) : 0;
 }
 
+/* The state that a holder of the instance's lock makes. */
+static const char *state_of(const char *what)
+{
+	if (strcmp(what, "build") == 0)
+		return "building";
+	if (strcmp(what, "mount") == 0)
+		return "mounted";
+	return strcmp(what, "run") == 0 ? "running" : "in use";
+}
+
 int command_status(int argc, char **argv)
 {
 	const char *what;
@@ -55,7 +65,7 @@ int command_status(int argc, char **argv)
 		return 1;
 	what = instance_in_use();
 	if (what) {
-		inform("%s", strcmp(what, "build") == 0 ? "building" : "running");
+		inform("%s", state_of(what));
 		return 0;
 	}
 	err = file_read(INSTANCE_STATUS, 4096, &text, &size);

@@ -9,6 +9,7 @@ NAME picks cases by a part of their names. Without /dev/fuse, or the right to us
 import argparse
 import contextlib
 import errno
+import fcntl
 import json
 import mmap
 import os
@@ -17,6 +18,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 
 sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), os.path.dirname(os.path.abspath(__file__))]
 from harness import Instance, Report, Skip, describe, expect, scratch
@@ -261,23 +263,52 @@ def check_kill(report, instance, point):
             good(occlum(instance, "image", "verify"))
 
 
-def check_exclusion(report, instance, point):
-    others = {"run": ("run", "/bin/busybox", "true"), "build": ("build",),
-              "second mount": ("mount", point + ".2"), "image": ("image", "ls")}
+@contextlib.contextmanager
+def held_by(what, instance, point, work):
+    """The instance while `what` uses it; the pid that the others shall hear."""
+    if what == "mount":
+        with mounted(instance, point):
+            yield read(instance.dir + "/.__occlum_lock").split()[0].decode()
+        return
+    tool, fifo = f"{work}/waiting-tool", f"{work}/fifo"
+    if not os.path.exists(fifo):
+        os.mkfifo(fifo)
+        write(tool, f"#!/bin/sh\ncat {fifo}\nexit 1\n".encode())
+        os.chmod(tool, 0o755)
+    # Two wait for their input, two for room in a full pipe.
+    commands = {"run": ("run", "/bin/busybox", "sh", "-c", "echo up; cat"), "build": ("build", "--sign-tool", tool),
+                "fsck": ("fsck", "--dump", "build/mount/__ROOT"), "image": ("image", "cat", "/bin/busybox")}
+    out, into = os.pipe()
+    if what in ("fsck", "image"):
+        os.write(into, bytes(fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)))
+    holder = subprocess.Popen([instance.occlum, *commands[what]], cwd=instance.dir, stdin=subprocess.PIPE, stdout=into,
+                              stderr=subprocess.DEVNULL)
+    os.close(into)
+    release = open(fifo, "wb") if what == "build" else holder.stdin # the tool has started
+    with open(out, "rb") as output:
+        while not read(instance.dir + "/.__occlum_lock").startswith(b"%d " % holder.pid):
+            expect(holder.poll() is None, f"{what} has ended")
+            time.sleep(0.01)
+        yield str(holder.pid)
+        release.close()
+        holder.stdin.close()
+        output.read()
+    holder.wait()
+
+
+def check_exclusion(report, instance, point, work):
+    users = {"run": ("run", "/bin/busybox", "true"), "build": ("build",), "mount": ("mount", point + ".2"),
+             "fsck": ("fsck", "run/mount/__ROOT"), "image": ("image", "ls")}
     os.makedirs(point + ".2", exist_ok=True)
-    for name, command in others.items():
-        with report.case(f"refused while mounted: {name}"):
-            with mounted(instance, point):
-                holder = read(instance.dir + "/.__occlum_lock").split()[0].decode()
-                refused(occlum(instance, *command), holder, "occlum mount")
-    with report.case("refused while it runs: mount"):
-        run = subprocess.Popen([instance.occlum, "run", "/bin/busybox", "cat"], cwd=instance.dir,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        run.stdin.write(b"up\n")
-        run.stdin.flush()
-        expect(run.stdout.readline() == b"up\n", "the program runs")
-        refused(occlum(instance, "mount", point), str(run.pid), "occlum run")
-        run.communicate()
+    for holder in users:
+        with report.case(f"while it is used by {holder}: {', '.join(users)} are refused, and told by whom"):
+            with held_by(holder, instance, point, work) as pid:
+                for command in users.values():
+                    refused(occlum(instance, *command), f"process {pid} (occlum {holder})")
+                states = {"run": b"running", "build": b"building", "mount": b"mounted"}
+                expect(good(occlum(instance, "status")).strip() == states.get(holder, b"in use"), "status")
+    with report.case("after all of them it runs"):
+        expect(instance.run("/bin/busybox", "true").returncode == 0, "it does not")
 
 
 def check_keys(report, instance, point, work, other_key):
@@ -457,7 +488,7 @@ def run_all(report, build, work, fuse):
     check_stale(report, build, work, point)
     check_both_ways(report, instance, point, "autokey")
     check_ends(report, instance, point)
-    check_exclusion(report, instance, point)
+    check_exclusion(report, instance, point, work)
     check_kill(report, instance, point)
     with report.case("nosuid, nodev and private"):
         with mounted(instance, point):
