@@ -262,16 +262,21 @@ static struct node_time time_of(struct timespec t, bool is_now)
  * The set-id bits that a change by this caller takes away, as Linux has it: set-group-id without group execution
  * stays for members of the file's group. Of a caller only one group is known here.
  */
-static u32 ids_to_kill(fuse_req_t req, struct node *n)
+static u32 ids_lost(fuse_req_t req, struct node *n)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct node_attr a;
 
-	if (!channel_kills_ids() || node_getattr(n, &a) || S_ISDIR(a.mode))
+	if (node_getattr(n, &a) || S_ISDIR(a.mode))
 		return 0;
 	if (!(a.mode & S_IXGRP) && (ctx->uid == 0 || gid_across(req, ctx->gid) == a.gid))
 		return a.mode & S_ISUID;
 	return a.mode & (S_ISUID | S_ISGID);
+}
+
+static u32 ids_to_kill(fuse_req_t req, struct node *n)
+{
+	return channel_kills_ids() ? ids_lost(req, n) : 0;
 }
 
 static int kill_ids(struct node *n, u32 gone)
@@ -283,6 +288,12 @@ static int kill_ids(struct node *n, u32 gone)
 		return err;
 	a.mode &= ~gone;
 	return node_setattr(n, &a, NODE_SET_MODE);
+}
+
+/* Contents were changed by a request that has no word for it: the kernel leaves the bits to us all the same. */
+static int kill_ids_silently(fuse_req_t req, struct node *n)
+{
+	return fuse_req_ctx(req)->uid ? kill_ids(n, ids_lost(req, n)) : 0;
 }
 
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
@@ -398,8 +409,10 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t len,
 			 struct fuse_file_info *fi)
 {
-	server_reply_error(req,
-			   node_fallocate(server_node(req, ino), (u32)mode, (u64)offset, (u64)len));
+	struct node *n = server_node(req, ino);
+	int err = node_fallocate(n, (u32)mode, (u64)offset, (u64)len);
+
+	server_reply_error(req, err ? err : kill_ids_silently(req, n));
 }
 
 static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
@@ -432,6 +445,12 @@ static void op_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct f
 		done += (size_t)n;
 	}
 	free(buf);
+	if (done) {
+		int err = kill_ids_silently(req, b);
+
+		n = err;
+		done = err ? 0 : done;
+	}
 	if (!done && n < 0)
 		server_reply_error(req, (int)n);
 	else

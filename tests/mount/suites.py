@@ -258,8 +258,16 @@ def set_ids(d, *_):
         os.write(fd, data)
         os.close(fd)
 
+    def open_for(work):
+        fd = os.open(path, os.O_RDWR)
+        work(fd)
+        os.close(fd)
+
     os.chmod(d, 0o777)
-    works = [lambda: write_at(0, b"x"), lambda: write_at(os.O_TRUNC, b""), lambda: write_at(os.O_DIRECT, page),
+    write(f"{d}/g", b"other" * 100)
+    works = [lambda: open_for(lambda fd: os.posix_fallocate(fd, 0, 20000)),
+             lambda: open_for(lambda fd: os.copy_file_range(os.open(f"{d}/g", os.O_RDONLY), fd, 100)),
+             lambda: write_at(0, b"x"), lambda: write_at(os.O_TRUNC, b""), lambda: write_at(os.O_DIRECT, page),
              lambda: os.truncate(path, 5), lambda: os.truncate(path, 50000)]
     for mode in (0o6777, 0o4766, 0o2777, 0o2767, 0o777):
         for work in works:
