@@ -14,24 +14,35 @@
 
 #define ZERO_IN_PLACE_MAX KIB(256) /* below this, zeroing is cheaper than asking the host */
 
-/* Private pages of [start, end) read as at first again. */
-static int forget_pages(struct vma *v, u64 start, u64 end)
+static int zero_in_place(struct vma *v, u64 start, u64 end)
 {
 	u64 at = start;
 
+	while (at < end) {
+		u8 present;
+		u64 until = pages_run(at, end, PAGE_PRESENT, &present);
+
+		/* Not where an mprotect() was refused half-way. */
+		if (present && !pages_accessible(at, until - at, PAGE_WRITE)) {
+			int err = pages_protect(at, until, v->prot);
+
+			if (err)
+				return err;
+		}
+		if (present)
+			memset((void *)at, 0, until - at);
+		at = until;
+	}
+	return 0;
+}
+
+/* Private pages of [start, end) read as at first again. */
+static int forget_pages(struct vma *v, u64 start, u64 end)
+{
 	if (v->kind == VMA_OBJECT)
 		return 0; /* the object keeps them, as on Linux */
-	if (v->kind == VMA_ANON && end - start < ZERO_IN_PLACE_MAX && (v->prot & PROT_WRITE)) {
-		while (at < end) {
-			u8 present;
-			u64 until = pages_run(at, end, PAGE_PRESENT, &present);
-
-			if (present)
-				memset((void *)at, 0, until - at);
-			at = until;
-		}
-		return 0;
-	}
+	if (v->kind == VMA_ANON && end - start < ZERO_IN_PLACE_MAX && (v->prot & PROT_WRITE))
+		return zero_in_place(v, start, end);
 	/* Text that jumps to stubs is not read anew: it would only trap. */
 	if (v->patch)
 		return 0;

@@ -178,14 +178,22 @@ void page_set_prot(u64 at, u8 state)
 u64 image_copy_page(struct family *f, u64 at)
 {
 	u64 copy = copy_new(f);
-	u8 state = pages_state(at);
+	u8 prot = pages_state(at) & PAGE_PROT;
+	int err = 0;
 
 	if (!copy)
 		return 0;
-	page_make_accessible(at, PAGE_READ);
-	memcpy((void *)copy, (const void *)at, PAGE_SIZE);
-	page_set_prot(at, state);
-	return copy;
+	/* A page for itself costs the host, which has so many mappings and no more. */
+	if (!(prot & PAGE_READ))
+		err = pages_protect(at, at + PAGE_SIZE, PAGE_READ);
+	if (!err)
+		memcpy((void *)copy, (const void *)at, PAGE_SIZE);
+	if (!err && !(prot & PAGE_READ))
+		err = pages_protect(at, at + PAGE_SIZE, prot);
+	if (!err)
+		return copy;
+	image_copy_free(f, copy);
+	return 0;
 }
 
 struct chunk *image_in_place(struct mm *mm, u64 at)

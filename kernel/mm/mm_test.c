@@ -8,6 +8,7 @@
 #include "abi/errno.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
+#include "kernel/mm/turn.h"
 #include "kernel/mm/zone.h"
 #include "kernel/vfs/file.h"
 
@@ -94,6 +95,63 @@ static void user_space_is_limited_and_named(void **state)
 	big = map(0, MIB(62), RW, ANON | MAP_POPULATE);
 	assert_true(big > 0);
 	assert_int_equal(pages_charged(), KIB(64) + MIB(62));
+}
+
+/* Another thread took the access away and gave it back before the fault was looked at, again and again. */
+static void faults_that_others_undo_are_no_fault_of_the_host(void **state)
+{
+	long at = map(0, PAGE_SIZE, RW, ANON);
+
+	write_word(at, 7);
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(mm_mprotect(p->mm, at, PAGE_SIZE, PROT_READ), 0);
+		assert_int_equal(mm_mprotect(p->mm, at, PAGE_SIZE, RW), 0);
+		assert_int_equal(mm_handle_fault(p->mm, at, MM_WRITE), 0);
+	}
+	assert_int_equal(read_word(at), 7);
+}
+
+static void advice_after_a_refused_mprotect(void **state)
+{
+	long at = map(0, KIB(16), RW, ANON);
+
+	write_word(at, 7);
+	write_word(at + PAGE_SIZE, 8);
+	fake_memory_fail_call(1);
+	assert_int_equal(mm_mprotect(p->mm, at, KIB(16), PROT_READ), -ENOMEM);
+	fake_memory_host_protect(at, PROT_READ); /* so far it had got */
+	assert_int_equal(mm_madvise(p->mm, at, KIB(16), MADV_DONTNEED), 0);
+	assert_int_equal(read_word(at), 0);
+	assert_int_equal(read_word(at + PAGE_SIZE), 0);
+	write_word(at, 9);
+	assert_int_equal(read_word(at), 9);
+}
+
+/* Whatever the host refuses meanwhile, for it has no room for more mappings, is an error of fork alone. */
+static void fork_after_a_refused_mprotect(void **state)
+{
+	struct mm *child = NULL;
+	long at = map(0, KIB(16), RW, ANON), n = 0;
+	int err;
+
+	write_word(at, 7);
+	fake_memory_fail_call(1);
+	assert_int_equal(mm_mprotect(p->mm, at, KIB(16), PROT_READ), -ENOMEM);
+	turn_attach(p->mm);
+	do {
+		assert_true(++n < 100);
+		fake_memory_fail_call(n);
+		err = mm_fork(p->mm, &child);
+		assert_true(!err || err == -ENOMEM);
+	} while (err);
+	assert_true(n > 2); /* to read each page, and to have it as before */
+	fake_memory_fail_call(0);
+	mm_retire_member(child);
+	mm_put(child);
+	turn_detach();
+	assert_int_equal(read_word(at), 7);
+	write_word(at, 8);
+	assert_int_equal(read_word(at), 8);
 }
 
 static void heap_grows_and_shrinks(void **state)
@@ -415,6 +473,9 @@ int main(void)
 		WITH_ZONE(recycling_needs_no_host_call),
 		WITH_ZONE(bad_arguments),
 		WITH_ZONE(user_space_is_limited_and_named),
+		WITH_ZONE(faults_that_others_undo_are_no_fault_of_the_host),
+		WITH_ZONE(advice_after_a_refused_mprotect),
+		WITH_ZONE(fork_after_a_refused_mprotect),
 		WITH_ZONE(heap_grows_and_shrinks),
 		WITH_ZONE(address_space_is_limited),
 		WITH_ZONE(data_is_limited),

@@ -268,6 +268,7 @@ int mm_handle_fault(struct mm *mm, u64 address, u32 access)
 		      "access bits");
 	struct thread *t = current_thread();
 	bool did_something;
+	u64 generation;
 	int err;
 
 	if (address < zone_start() || address >= zone_end())
@@ -280,9 +281,15 @@ int mm_handle_fault(struct mm *mm, u64 address, u32 access)
 		t->spurious_faults = 0;
 		return err;
 	}
-	/* Another thread was faster, or the host took away what is ours. */
-	if (t->spurious_address != address) {
+	/*
+	 * Another thread was faster, or the host took away what is ours. Not the host when mappings changed
+	 * since the last time: threads that take away and give back again, as collectors of garbage do,
+	 * meet each other at one address as often as they like.
+	 */
+	generation = __atomic_load_n(&mm->generation, __ATOMIC_SEQ_CST);
+	if (t->spurious_address != address || t->spurious_generation != generation) {
 		t->spurious_address = address;
+		t->spurious_generation = generation;
 		t->spurious_faults = 0;
 	}
 	if (++t->spurious_faults > SPURIOUS_FAULTS_MAX)

@@ -50,7 +50,7 @@ struct thread {
 	struct thread_block *block; /* slot it runs on; NULL before start and after exit */
 	u32 slot;
 	u32 spurious_faults; /* kernel/mm: faults in a row at spurious_address without a cause */
-	u64 spurious_address;
+	u64 spurious_address, spurious_generation; /* the latter of its mm */
 
 	/* First registers of a new thread; afterwards the live ones are current_regs(). */
 	struct user_regs start_regs;
