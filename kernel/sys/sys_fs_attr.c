@@ -67,7 +67,10 @@ static long change_owner(struct vnode *v, u32 uid, u32 gid)
 	u32 set = (uid != UINT32_MAX ? VATTR_UID : 0) | (gid != UINT32_MAX ? VATTR_GID : 0);
 
 	if (!vfs_caller_capable(CAP_CHOWN)) {
-		if (vnode_owner_or_capable(v) || (set & VATTR_UID && uid != v->uid) ||
+		u32 own_uid, own_gid;
+
+		vfs_caller_ids(&own_uid, &own_gid); /* the owner: CAP_FOWNER gives no files away */
+		if (own_uid != v->uid || (set & VATTR_UID && uid != v->uid) ||
 		    (set & VATTR_GID && !vfs_caller_in_group(gid)))
 			return -EPERM;
 	}
