@@ -23,13 +23,50 @@ bool process_may_schedule(const struct process *p)
 	return c->euid == t->euid || c->euid == t->uid || credentials_capable(c, CAP_SYS_NICE);
 }
 
-bool process_may_inspect(const struct process *p)
+static bool is_all_of(const struct credentials *t, u32 uid, u32 gid)
+{
+	return uid == t->uid && uid == t->euid && uid == t->suid && gid == t->gid &&
+	       gid == t->egid && gid == t->sgid;
+}
+
+static bool may_inspect(const struct process *p, u32 uid, u32 gid)
 {
 	const struct process *self = current_process();
-	const struct credentials *c = &self->cred, *t = &p->cred;
 
-	if (p == self || credentials_capable(c, CAP_SYS_PTRACE))
+	if (p == self || credentials_capable(&self->cred, CAP_SYS_PTRACE))
 		return true;
-	return !p->undumpable && c->uid == t->uid && c->uid == t->euid && c->uid == t->suid &&
-	       c->gid == t->gid && c->gid == t->egid && c->gid == t->sgid;
+	return !p->undumpable && is_all_of(&p->cred, uid, gid);
+}
+
+bool process_may_inspect(const struct process *p)
+{
+	const struct credentials *c = &current_process()->cred;
+
+	return may_inspect(p, c->uid, c->gid);
+}
+
+bool process_may_inspect_by_files(const struct process *p)
+{
+	const struct credentials *c = &current_process()->cred;
+
+	return may_inspect(p, c->fsuid, c->fsgid);
+}
+
+bool process_may_limit(const struct process *p)
+{
+	const struct process *self = current_process();
+
+	return p == self || credentials_capable(&self->cred, CAP_SYS_RESOURCE) ||
+	       is_all_of(&p->cred, self->cred.uid, self->cred.gid);
+}
+
+void process_changed_ids(struct process *p, const struct credentials *old)
+{
+	const struct credentials *c = &p->cred;
+
+	if (c->euid == old->euid && c->egid == old->egid && c->fsuid == old->fsuid &&
+	    c->fsgid == old->fsgid)
+		return;
+	p->undumpable = true;
+	p->parent_death_signal = 0;
 }

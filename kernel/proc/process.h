@@ -212,6 +212,14 @@ int __must_check process_unshare(bool fs, bool files);
 bool process_may_signal(const struct process *p, int signo);
 bool process_may_schedule(const struct process *p); /* its policy, affinity, nice values */
 bool process_may_inspect(const struct process *p);
+bool process_may_inspect_by_files(
+	const struct process *p);		 /* by the ids that files are opened with */
+bool process_may_limit(const struct process *p); /* prlimit() */
+/*
+ * After a call of p changed its ids from *old: whoever has the new ones now may still not look at what p
+ * has from before, and its parent's death is no business of its any more.
+ */
+void process_changed_ids(struct process *p, const struct credentials *old);
 
 /* setsid, setpgid of children are in proc too; both follow the rules of POSIX. */
 int __must_check process_set_group(s32 pid, s32 pgid);

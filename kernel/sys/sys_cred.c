@@ -64,10 +64,13 @@ static void change_uids(struct credentials *c, u32 ruid, u32 euid, u32 suid)
 		c->suid = suid;
 	c->fsuid = c->euid;
 	capabilities_follow_uids(c, &old);
+	process_changed_ids(current_process(), &old);
 }
 
 static void change_gids(struct credentials *c, u32 rgid, u32 egid, u32 sgid)
 {
+	const struct credentials old = *c;
+
 	if (rgid != KEEP)
 		c->gid = rgid;
 	if (egid != KEEP)
@@ -75,6 +78,7 @@ static void change_gids(struct credentials *c, u32 rgid, u32 egid, u32 sgid)
 	if (sgid != KEEP)
 		c->sgid = sgid;
 	c->fsgid = c->egid;
+	process_changed_ids(current_process(), &old);
 }
 
 long sys_setuid(u32 uid)
@@ -181,22 +185,24 @@ long sys_getresgid(void __user *rgid, void __user *egid, void __user *sgid)
 long sys_setfsuid(u32 uid)
 {
 	struct credentials *c = cred();
-	u32 old = c->fsuid;
+	const struct credentials old = *c;
 
-	if (uid != KEEP && (capable(CAP_SETUID) || uid == old || may_be_uid(c, uid)))
+	if (uid != KEEP && (capable(CAP_SETUID) || uid == old.fsuid || may_be_uid(c, uid)))
 		c->fsuid = uid;
-	capabilities_follow_fsuid(c, old);
-	return old;
+	capabilities_follow_fsuid(c, old.fsuid);
+	process_changed_ids(current_process(), &old);
+	return old.fsuid;
 }
 
 long sys_setfsgid(u32 gid)
 {
 	struct credentials *c = cred();
-	u32 old = c->fsgid;
+	const struct credentials old = *c;
 
-	if (gid != KEEP && (capable(CAP_SETGID) || gid == old || may_be_gid(c, gid)))
+	if (gid != KEEP && (capable(CAP_SETGID) || gid == old.fsgid || may_be_gid(c, gid)))
 		c->fsgid = gid;
-	return old;
+	process_changed_ids(current_process(), &old);
+	return old.fsgid;
 }
 
 long sys_getgroups(int count, void __user *groups)

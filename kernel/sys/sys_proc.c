@@ -166,7 +166,7 @@ long sys_prlimit64(int pid, u32 resource, const void __user *limit, void __user 
 
 	if (!p)
 		return -ESRCH;
-	if (p != current_process() && !process_may_inspect(p))
+	if (!process_may_limit(p))
 		ret = -EPERM;
 	else
 		ret = change_limit(p, resource, limit, old);

@@ -4,8 +4,12 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -184,6 +188,7 @@ static void files_without(void)
 	CHECK_ERRNO(access(name, W_OK), EACCES);
 	CHECK_EQ(access(name, R_OK), 0);
 	CHECK_EQ(set_low(BIT(CAP_FOWNER), BIT(CAP_FOWNER), 0), 0);
+	CHECK_ERRNO(chown(name, -1, 0), EPERM); /* our group, but not our file */
 	CHECK_ERRNO(open(name, O_RDONLY), EACCES);
 	CHECK_EQ(chmod(name, 0666), 0);
 	CHECK_EQ(close(open(name, O_RDWR)), 0);
@@ -301,6 +306,110 @@ static void capability_sets(void)
 	in_child(over_exec_without_new);
 }
 
+static long look(pid_t pid, const char *what)
+{
+	char path[64], target[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
+	return readlink(path, target, sizeof(target));
+}
+
+static long open_of(pid_t pid, const char *what)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
+	fd = open(path, O_RDONLY);
+	return fd < 0 ? fd : close(fd);
+}
+
+/* Without rights: what is open to all, and what is not, of a process of root in a folder of root. */
+static void look_at_root(pid_t root)
+{
+	static const char *const links[] = {"cwd", "root", "exe"};
+	struct rlimit limit;
+	cpu_set_t cpus;
+
+	for (int i = 0; i < 3; i++)
+		CHECK_ERRNO(look(root, links[i]), EACCES);
+	CHECK_ERRNO(open_of(root, "cwd/secret"), EACCES);
+	CHECK_ERRNO(open_of(root, "maps"), EACCES);
+	CHECK_ERRNO(open_of(root, "smaps"), EACCES);
+	CHECK_ERRNO(open_of(root, "environ"), EACCES);
+	CHECK_ERRNO(open_of(root, "fd/0"), EACCES);
+	CHECK_EQ(open_of(root, "stat"), 0);
+	CHECK_EQ(open_of(root, "cmdline"), 0);
+	CHECK_EQ(open_of(getpid(), "maps"), 0);
+	CHECK(look(getpid(), "cwd") > 0);
+	CHECK_ERRNO(prlimit(root, RLIMIT_CORE, NULL, &limit), EPERM);
+	CHECK_ERRNO(setpriority(PRIO_PROCESS, root, 5), EPERM);
+	CHECK_EQ(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+	CHECK_ERRNO(sched_setaffinity(root, sizeof(cpus), &cpus), EPERM);
+}
+
+/* Another process of its user looks at the one that was root before: `who` has what root left in it. */
+static void look_at_former_root(pid_t who, bool allowed)
+{
+	struct rlimit limit;
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		check_failures = 0;
+		if (allowed) {
+			CHECK(look(who, "cwd") > 0);
+			CHECK_EQ(open_of(who, "maps"), 0);
+		} else {
+			CHECK_ERRNO(look(who, "cwd"), EACCES);
+			CHECK_ERRNO(open_of(who, "maps"), EACCES);
+		}
+		CHECK_EQ(prlimit(who, RLIMIT_CORE, NULL, &limit), 0); /* by the ids alone */
+		fflush(stdout);
+		_exit(check_failures != 0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+}
+
+static void become_user(void)
+{
+	CHECK_EQ(prctl(PR_GET_DUMPABLE), 1);
+	CHECK_EQ(prctl(PR_SET_PDEATHSIG, SIGUSR1), 0);
+	CHECK_EQ(setresgid(1000, 1000, 1000), 0);
+	CHECK_EQ(setresuid(1000, 1000, 1000), 0);
+	CHECK(prctl(PR_GET_DUMPABLE) != 1);
+}
+
+static void other_users(void)
+{
+	char folder[] = "/tmp/private-XXXXXX";
+	int status = -1, signo = -1;
+	pid_t root = getpid(), pid;
+
+	REQUIRE(mkdtemp(folder) && chdir(folder) == 0);
+	CHECK_EQ(close(open("secret", O_CREAT | O_WRONLY, 0644)), 0);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		check_failures = 0;
+		become_user();
+		CHECK_EQ(prctl(PR_GET_PDEATHSIG, &signo), 0);
+		CHECK_EQ(signo, 0);
+		look_at_root(root);
+		look_at_former_root(getpid(), false);
+		CHECK_EQ(prctl(PR_SET_DUMPABLE, 1), 0);
+		look_at_former_root(getpid(), true);
+		fflush(stdout);
+		_exit(check_failures != 0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+	CHECK(unlink("secret") == 0 && rmdir(folder) == 0);
+}
+
 static void group_ids(void)
 {
 	gid_t r, e, s;
@@ -370,6 +479,7 @@ int main(int argc, char **argv)
 	groups();
 	capabilities();
 	capability_sets();
+	in_child(other_users);
 	group_ids();
 	user_ids();
 	sessions();

@@ -6,23 +6,24 @@
 #include "kernel/vfs/fd_table.h"
 #include "kernel/vfs/mount.h"
 
-static struct file *fd_file(struct process *p, s32 fd)
+static int fd_file(struct process *p, s32 fd, struct file **ret)
 {
-	struct file *f;
+	int err = proc_lock_private(p);
 
-	mutex_lock(&p->exec_lock);
-	f = p->files ? fd_lookup(p->files, fd) : NULL;
+	if (err)
+		return err;
+	*ret = p->files ? fd_lookup(p->files, fd) : NULL;
 	mutex_unlock(&p->exec_lock);
-	return f;
+	return *ret ? 0 : -ENOENT;
 }
 
 static long fd_read_link(struct process *p, struct proc_node *n, char *buf, size_t size)
 {
-	struct file *f = fd_file(p, n->number);
-	long ret;
+	struct file *f;
+	long ret = fd_file(p, n->number, &f);
 
-	if (!f)
-		return -ENOENT;
+	if (ret)
+		return ret;
 	ret = file_path(f, buf, size);
 	file_put(f);
 	return ret;
@@ -30,10 +31,11 @@ static long fd_read_link(struct process *p, struct proc_node *n, char *buf, size
 
 static int fd_jump(struct process *p, struct proc_node *n, struct dentry **ret)
 {
-	struct file *f = fd_file(p, n->number);
+	struct file *f;
+	int err = fd_file(p, n->number, &f);
 
-	if (!f)
-		return -ENOENT;
+	if (err)
+		return err;
 	*ret = dentry_get(f->dentry);
 	file_put(f);
 	return 0;
@@ -41,12 +43,13 @@ static int fd_jump(struct process *p, struct proc_node *n, struct dentry **ret)
 
 static int render_fdinfo(struct proc_text *t, struct process *p, struct proc_node *n)
 {
-	struct file *f = fd_file(p, n->number);
+	struct file *f;
 	char extra[256] = "";
 	size_t len = 0;
+	int err = fd_file(p, n->number, &f);
 
-	if (!f)
-		return -ENOENT;
+	if (err)
+		return err;
 	proc_add(t, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n",
 		 (unsigned long long)f->pos, f->flags | O_LARGEFILE, f->dentry->mount->id,
 		 (unsigned long long)f->vnode->key);
@@ -61,4 +64,4 @@ static int render_fdinfo(struct proc_text *t, struct process *p, struct proc_nod
 const struct proc_entry proc_fd_link = {
 	.mode = 0700, .kind = PROC_LINK, .read_link = fd_read_link, .jump = fd_jump};
 const struct proc_entry proc_fdinfo_text = {
-	.mode = 0400, .kind = PROC_TEXT, .render = render_fdinfo};
+	.mode = 0400, .kind = PROC_TEXT, .is_private = true, .render = render_fdinfo};

@@ -31,6 +31,8 @@ struct proc_entry {
 	const struct proc_entry *children; /* directories; ends with a NULL name */
 	enum proc_numbers numbers;
 	const struct proc_entry *number_entry; /* what a number is */
+	/* Of a process's directory: only for those who may look into the process. */
+	bool is_private;
 	/* Texts; p is NULL outside a process's directory, else counted. 0 or -errno. */
 	int (*render)(struct proc_text *t, struct process *p, struct proc_node *n);
 	/*
@@ -59,6 +61,11 @@ static inline struct proc_node *proc_of(struct vnode *v)
 extern const struct proc_entry proc_root_entry;	   /* system.c */
 extern const struct proc_entry proc_process_entry; /* process.c */
 int proc_text_open(struct file *f);		   /* text.c */
+/*
+ * Locks p->exec_lock for a caller that may look into the process: a link of /proc leads past folders that he may
+ * not search. With the lock, because what the process becomes by exec may be another user's. -EACCES.
+ */
+int __must_check proc_lock_private(struct process *p);
 int proc_render_mounts(struct proc_text *t, struct process *p, struct proc_node *n);
 int proc_render_mountinfo(struct proc_text *t, struct process *p, struct proc_node *n);
 

@@ -29,47 +29,72 @@ static struct mm *mm_of(struct process *p)
 	return mm;
 }
 
+int proc_lock_private(struct process *p)
+{
+	mutex_lock(&p->exec_lock);
+	if (process_may_inspect_by_files(p))
+		return 0;
+	mutex_unlock(&p->exec_lock);
+	return -EACCES;
+}
+
+/* Likewise, for those who may look into it. *ret is NULL where there is none any more. */
+static int private_mm_of(struct process *p, struct mm **ret)
+{
+	int err = proc_lock_private(p);
+
+	if (err)
+		return err;
+	*ret = p->mm ? mm_get(p->mm) : NULL;
+	mutex_unlock(&p->exec_lock);
+	return 0;
+}
+
 /* --- links --------------------------------------------------------------------------------- */
 
-static struct dentry *exe_dentry(struct process *p)
+static int exe_dentry(struct process *p, struct dentry **ret)
 {
-	struct dentry *d;
+	int err = proc_lock_private(p);
 
-	mutex_lock(&p->exec_lock);
-	d = p->exe ? dentry_get(p->exe->dentry) : NULL;
+	if (err)
+		return err;
+	*ret = p->exe ? dentry_get(p->exe->dentry) : NULL;
 	mutex_unlock(&p->exec_lock);
-	return d;
+	return *ret ? 0 : -ENOENT;
 }
 
-static struct dentry *cwd_dentry(struct process *p)
+static int cwd_dentry(struct process *p, struct dentry **ret)
 {
-	struct dentry *d;
+	int err = proc_lock_private(p);
 
-	mutex_lock(&p->exec_lock);
-	d = p->fs ? fs_context_cwd(p->fs) : NULL;
+	if (err)
+		return err;
+	*ret = p->fs ? fs_context_cwd(p->fs) : NULL;
 	mutex_unlock(&p->exec_lock);
-	return d;
+	return *ret ? 0 : -ENOENT;
 }
 
-static struct dentry *root_dentry(struct process *p)
+static int root_dentry(struct process *p, struct dentry **ret)
 {
-	struct dentry *d;
+	int err = proc_lock_private(p);
 
-	mutex_lock(&p->exec_lock);
-	d = p->fs ? fs_context_root(p->fs) : NULL;
+	if (err)
+		return err;
+	*ret = p->fs ? fs_context_root(p->fs) : NULL;
 	mutex_unlock(&p->exec_lock);
-	return d;
+	return *ret ? 0 : -ENOENT;
 }
 
-static long show(struct dentry *d, char *buf, size_t size)
+static long show(int (*find)(struct process *p, struct dentry **ret), struct process *p, char *buf,
+		 size_t size)
 {
 	struct process *me = current_process();
-	struct dentry *root;
+	struct dentry *d, *root;
 	char *path;
-	long len;
+	long len = find(p, &d);
 
-	if (!d)
-		return -ENOENT;
+	if (len)
+		return len;
 	path = kmalloc(PATH_MAX_SIZE + 16);
 	if (!path) {
 		dentry_put(d);
@@ -87,37 +112,29 @@ static long show(struct dentry *d, char *buf, size_t size)
 	return len;
 }
 
-static int jump_to(struct dentry *d, struct dentry **ret)
-{
-	if (!d)
-		return -ENOENT;
-	*ret = d;
-	return 0;
-}
-
 static long exe_link(struct process *p, struct proc_node *n, char *buf, size_t size)
 {
-	return show(exe_dentry(p), buf, size);
+	return show(exe_dentry, p, buf, size);
 }
 static int exe_jump(struct process *p, struct proc_node *n, struct dentry **ret)
 {
-	return jump_to(exe_dentry(p), ret);
+	return exe_dentry(p, ret);
 }
 static long cwd_link(struct process *p, struct proc_node *n, char *buf, size_t size)
 {
-	return show(cwd_dentry(p), buf, size);
+	return show(cwd_dentry, p, buf, size);
 }
 static int cwd_jump(struct process *p, struct proc_node *n, struct dentry **ret)
 {
-	return jump_to(cwd_dentry(p), ret);
+	return cwd_dentry(p, ret);
 }
 static long root_link(struct process *p, struct proc_node *n, char *buf, size_t size)
 {
-	return show(root_dentry(p), buf, size);
+	return show(root_dentry, p, buf, size);
 }
 static int root_jump(struct process *p, struct proc_node *n, struct dentry **ret)
 {
-	return jump_to(root_dentry(p), ret);
+	return root_dentry(p, ret);
 }
 
 /* --- memory -------------------------------------------------------------------------------- */
@@ -163,11 +180,12 @@ static int add_mapping(const struct vma_info *v, void *arg)
 
 static int render_any_maps(struct proc_text *t, struct process *p, bool is_detailed)
 {
-	struct mm *mm = mm_of(p);
 	struct map_text m = {.t = t, .is_detailed = is_detailed};
+	struct mm *mm;
+	int err = private_mm_of(p, &mm);
 
-	if (!mm)
-		return 0;
+	if (err || !mm)
+		return err;
 	m.path = kmalloc(PATH_MAX_SIZE + 16);
 	m.root = fs_context_system_root();
 	if (m.path && mm_for_each(mm, add_mapping, &m))
@@ -189,10 +207,9 @@ static int render_smaps(struct proc_text *t, struct process *p, struct proc_node
 	return render_any_maps(t, p, true);
 }
 
-/* argv and envp as the program has them now. */
-static int render_area(struct proc_text *t, struct process *p, u64 start, u64 end)
+/* argv and envp as the program has them now. Consumes the reference. */
+static int render_area(struct proc_text *t, struct mm *mm, u64 start, u64 end)
 {
-	struct mm *mm = mm_of(p);
 	char *buf = kmalloc(PAGE_SIZE);
 
 	end = end > start ? MIN(end, start + AREA_MAX) : start;
@@ -212,12 +229,15 @@ static int render_area(struct proc_text *t, struct process *p, u64 start, u64 en
 
 static int render_cmdline(struct proc_text *t, struct process *p, struct proc_node *n)
 {
-	return render_area(t, p, p->arg_start, p->arg_end);
+	return render_area(t, mm_of(p), p->arg_start, p->arg_end);
 }
 
 static int render_environ(struct proc_text *t, struct process *p, struct proc_node *n)
 {
-	return render_area(t, p, p->env_start, p->env_end);
+	struct mm *mm;
+	int err = private_mm_of(p, &mm);
+
+	return err ? err : render_area(t, mm, p->env_start, p->env_end);
 }
 
 /* --- state --------------------------------------------------------------------------------- */
@@ -489,14 +509,19 @@ static int render_zero(struct proc_text *t, struct process *p, struct proc_node 
 	{                                                                                          \
 		name, mode, PROC_TEXT, .render = fn                                                \
 	}
+#define PRIVATE_TEXT(name, mode, fn)                                                               \
+	{                                                                                          \
+		name, mode, PROC_TEXT, .render = fn, .is_private = true                            \
+	}
 #define LINK(name, fn)                                                                             \
 	{                                                                                          \
 		name, 0777, PROC_LINK, .read_link = fn##_link, .jump = fn##_jump                   \
 	}
 #define COMMON                                                                                     \
-	LINK("exe", exe), LINK("cwd", cwd), LINK("root", root), TEXT("maps", 0444, render_maps),   \
-		TEXT("smaps", 0444, render_smaps), TEXT("cmdline", 0444, render_cmdline),          \
-		TEXT("environ", 0400, render_environ), TEXT("stat", 0444, render_stat),            \
+	LINK("exe", exe), LINK("cwd", cwd), LINK("root", root),                                    \
+		PRIVATE_TEXT("maps", 0444, render_maps),                                           \
+		PRIVATE_TEXT("smaps", 0444, render_smaps), TEXT("cmdline", 0444, render_cmdline),  \
+		PRIVATE_TEXT("environ", 0400, render_environ), TEXT("stat", 0444, render_stat),    \
 		TEXT("statm", 0444, render_statm), TEXT("status", 0444, render_status),            \
 		{"comm", 0644, PROC_TEXT, .render = render_comm, .store = store_comm},             \
 		TEXT("limits", 0444, render_limits), TEXT("mounts", 0444, proc_render_mounts),     \

@@ -119,9 +119,29 @@ static const struct file_ops text_ops = {
 	.sync = text_sync,
 };
 
+/* Asked at each reading as well: it may be another process's descriptor, or a set-user-ID program by then. */
+static int check_private(const struct proc_node *n)
+{
+	struct process *p = process_lookup(n->pid);
+	int err;
+
+	if (!p)
+		return -ESRCH;
+	err = proc_lock_private(p);
+	if (!err)
+		mutex_unlock(&p->exec_lock);
+	process_put(p);
+	return err;
+}
+
 int proc_text_open(struct file *f)
 {
-	if (file_can_write(f) && !proc_of(f->vnode)->entry->store)
+	const struct proc_node *n = proc_of(f->vnode);
+	int err = n->entry->is_private ? check_private(n) : 0;
+
+	if (err)
+		return err;
+	if (file_can_write(f) && !n->entry->store)
 		return -EACCES;
 	f->priv = kzalloc(sizeof(struct proc_text));
 	if (!f->priv)
