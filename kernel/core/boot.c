@@ -71,6 +71,7 @@ static void kernel_process_init(void)
 	pollq_init(&p->signal_poll);
 	spin_init(&p->lock, LOCK_PROCESS);
 	mutex_init(&p->exec_lock, LOCK_EXEC);
+	credentials_init(&p->cred, 0, 0); /* root: it looks up what the host is to start */
 	memcpy(p->comm, "kernel", 7);
 }
 

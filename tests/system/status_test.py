@@ -37,6 +37,12 @@ def check_status(report, instance):
         with report.case(f"death by {number.name} gives 128+{int(number)}"):
             done = instance.run("/bin/probe", "die", str(int(number)))
             expect(done.returncode == 128 + number, describe(done))
+    with report.case("what is another user's alone is started all the same: the host's programs are root's"):
+        done = instance.run("/bin/busybox", "sh", "-c", "mkdir -m 700 /bin/own && cp -p /bin/busybox /bin/own/true && "
+                            "chmod 700 /bin/own/true && chown -R 1000:1000 /bin/own")
+        expect(done.returncode == 0, describe(done))
+        done = instance.run("/bin/own/true")
+        expect(done.returncode == 0, describe(done))
     with report.case("a wild pointer gives 139 and is said like a shell says it"):
         done = instance.run("/bin/probe", "fault", "8")
         expect(done.returncode == 139 and b"Segmentation fault" in done.stderr, describe(done))
