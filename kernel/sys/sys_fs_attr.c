@@ -262,7 +262,7 @@ static int check_name(struct vnode *v, const char *name, bool write)
 		return name[5] ? vnode_permission(v, write ? W_OK : R_OK) : -EINVAL;
 	}
 	if (str_has_prefix(name, "security."))
-		return write ? vnode_owner_or_capable(v) : 0;
+		return write && !vfs_caller_capable(CAP_SYS_ADMIN) ? -EPERM : 0;
 	return -EOPNOTSUPP;
 }
 

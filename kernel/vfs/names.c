@@ -47,6 +47,9 @@ static u32 new_ids(struct dentry *dir, u32 mode, u32 *uid, u32 *gid)
 		*gid = dir->vnode->gid;
 		if (S_ISDIR(mode))
 			mode |= S_ISGID;
+		else if ((mode & S_ISGID) && (mode & 0010) && !vfs_caller_in_group(*gid) &&
+			 !vfs_caller_capable(CAP_FSETID))
+			mode &= ~S_ISGID; /* nobody makes a program for a group that he is not in */
 	}
 	return mode;
 }
@@ -264,6 +267,12 @@ struct rename {
 	u32 flags;
 };
 
+/* Another ".." is a change of the directory itself. */
+static int may_get_parent(struct vnode *v)
+{
+	return S_ISDIR(v->mode) ? vnode_permission(v, W_OK) : 0;
+}
+
 static int rename_check(struct rename *r)
 {
 	struct vnode *v = r->d->vnode, *to_v = r->to_d->vnode;
@@ -289,6 +298,10 @@ static int rename_check(struct rename *r)
 	err = may_remove(r->dir, v);
 	if (!err)
 		err = to_v ? may_remove(r->to_dir, to_v) : may_change(r->to_dir);
+	if (!err && r->dir->vnode != r->to_dir->vnode)
+		err = may_get_parent(v);
+	if (!err && exchange && r->dir->vnode != r->to_dir->vnode)
+		err = may_get_parent(to_v);
 	if (err)
 		return err;
 	if (to_v && !exchange) {

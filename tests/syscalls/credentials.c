@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static void groups(void)
@@ -383,6 +384,48 @@ static void become_user(void)
 	CHECK(prctl(PR_GET_DUMPABLE) != 1);
 }
 
+/* In folders where everybody may write: no set-group-id for others' groups, no moving of others' folders. */
+static void folders_of_others(void)
+{
+	struct stat st;
+	int fd;
+
+	CHECK_EQ(setgroups(0, NULL), 0);
+	CHECK_EQ(setresgid(1000, 1000, 1000), 0);
+	CHECK_EQ(setresuid(1000, 1000, 1000), 0);
+	umask(0);
+	fd = open("of-group/program", O_CREAT | O_WRONLY, 02755);
+	CHECK(fd >= 0 && fstat(fd, &st) == 0);
+	CHECK(st.st_gid == 50 && !(st.st_mode & S_ISGID));
+	close(fd);
+	fd = open("of-group/data", O_CREAT | O_WRONLY, 02744);
+	CHECK(fd >= 0 && fstat(fd, &st) == 0);
+	CHECK(st.st_gid == 50 && (st.st_mode & S_ISGID));
+	CHECK_ERRNO(fsetxattr(fd, "security.test", "x", 1, 0), EPERM);
+	close(fd);
+	CHECK_EQ(mkdir("own", 0755), 0);
+	CHECK_ERRNO(rename("of-root", "own/of-root"), EACCES);
+	CHECK_ERRNO(syscall(SYS_renameat2, AT_FDCWD, "own/x", AT_FDCWD, "of-root", 2), ENOENT);
+	CHECK_EQ(mkdir("own/x", 0755), 0);
+	CHECK_ERRNO(syscall(SYS_renameat2, AT_FDCWD, "own/x", AT_FDCWD, "of-root", 2), EACCES);
+	CHECK_EQ(rename("of-root", "by-another-name"), 0); /* it stays where it is */
+	CHECK_EQ(rmdir("own/x") || rmdir("own") || unlink("of-group/program") ||
+			 unlink("of-group/data"),
+		 0);
+}
+
+static void shared_folders(void)
+{
+	char folder[] = "/tmp/shared-XXXXXX";
+
+	REQUIRE(mkdtemp(folder) && chmod(folder, 0777) == 0 && chdir(folder) == 0);
+	REQUIRE(mkdir("of-group", 0777) == 0 && chown("of-group", 0, 50) == 0 &&
+		chmod("of-group", 02777) == 0);
+	REQUIRE(mkdir("of-root", 0755) == 0);
+	in_child(folders_of_others);
+	CHECK(rmdir("by-another-name") == 0 && rmdir("of-group") == 0 && rmdir(folder) == 0);
+}
+
 static void other_users(void)
 {
 	char folder[] = "/tmp/private-XXXXXX";
@@ -480,6 +523,7 @@ int main(int argc, char **argv)
 	capabilities();
 	capability_sets();
 	in_child(other_users);
+	in_child(shared_folders);
 	group_ids();
 	user_ids();
 	sessions();
