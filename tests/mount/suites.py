@@ -263,10 +263,15 @@ def set_ids(d, *_):
         work(fd)
         os.close(fd)
 
+    def copy_into(fd):
+        source = os.open(f"{d}/g", os.O_RDONLY)
+        os.copy_file_range(source, fd, 100)
+        os.close(source)
+
     os.chmod(d, 0o777)
     write(f"{d}/g", b"other" * 100)
     works = [lambda: open_for(lambda fd: os.posix_fallocate(fd, 0, 20000)),
-             lambda: open_for(lambda fd: os.copy_file_range(os.open(f"{d}/g", os.O_RDONLY), fd, 100)),
+             lambda: open_for(copy_into),
              lambda: write_at(0, b"x"), lambda: write_at(os.O_TRUNC, b""), lambda: write_at(os.O_DIRECT, page),
              lambda: os.truncate(path, 5), lambda: os.truncate(path, 50000)]
     for mode in (0o6777, 0o4766, 0o2777, 0o2767, 0o777):
