@@ -92,6 +92,13 @@ def check_sealed(report, instance, work):
         instance.build("--force")
         done = instance.run("/bin/busybox", "cat", "/root/kept")
         expect(done.stdout == b"cba", describe(done))
+    with report.case("a sealed layer whose file root is lost is not written over"):
+        os.rename(upper[0], work + "/root")
+        done = instance.run("/bin/busybox", "cat", "/root/kept")
+        expect(done.returncode == 1 and b"`root` is lost" in done.stderr, describe(done))
+        os.rename(work + "/root", upper[0])
+        done = instance.run("/bin/busybox", "cat", "/root/kept")
+        expect(done.stdout == b"cba", describe(done))
     for path in upper:
         size = os.path.getsize(path)
         for offset in (700, size // 2, size - 100):

@@ -242,7 +242,7 @@ static void explain(const struct volume *vol, int err)
 	case EUCLEAN:
 		why = vol->is_image ? "is not a volume, or is damaged; `occlum build --force` "
 				      "makes it anew"
-				    : "is not a volume, or is damaged";
+				    : "is not a volume, or is damaged, or its file `root` is lost";
 		break;
 	case ESTALE:
 		why = vol->anchor.arg
@@ -322,23 +322,55 @@ static int set_keys(struct volume *vol, const struct config_volume *c, const u8 
 	}
 }
 
-/* Nothing was ever written where the roots of a volume lie. */
-static int check_blank(struct bs *bs)
-{
-	size_t size = SEGMENT_ROOT_BLOCKS * (size_t)BS_BLOCK;
-	u8 *buf = kmalloc(size);
-	struct bs_req read = {.op = BS_READ, .count = SEGMENT_ROOT_BLOCKS, .buf = buf};
-	struct bs_batch batch = {.reqs = &read, .count = 1};
-	int err = -ENOMEM;
+/* Says in block 4 that a first format has begun: until its root is written, it may begin again. */
+#define FORMAT_MARK	  "OCFORMAT"
+#define FORMAT_MARK_BLOCK 4u
 
-	if (buf)
-		err = bs->ops->submit(bs, &batch);
+static int transfer(struct bs *bs, enum bs_op op, u64 block, u32 count, u8 *buf)
+{
+	struct bs_req req = {.op = op, .block = block, .count = count, .buf = buf};
+	struct bs_batch batch = {.reqs = &req, .count = 1};
+	int err = bs->ops->submit(bs, &batch);
+
 	if (!err)
 		err = bs->ops->reap(bs, &batch);
-	if (!err)
-		err = read.result;
-	if (!err && !mem_is_zero(buf, size))
+	return err ? err : req.result;
+}
+
+/*
+ * A damaged volume, or somebody's file, is not written over, and neither is one whose file `root` was
+ * lost: without a root and without the mark there may be nothing behind either.
+ */
+static int check_blank(struct bs *bs, u8 *buf)
+{
+	u8 *mark = buf + FORMAT_MARK_BLOCK * BS_BLOCK;
+	int err = transfer(bs, BS_READ, 0, SEGMENT_ROOT_BLOCKS, buf);
+	bool marked = !err && memcmp(mark, FORMAT_MARK, strlen(FORMAT_MARK)) == 0;
+
+	if (marked)
+		memset(mark, 0, strlen(FORMAT_MARK));
+	if (!err && !mem_is_zero(buf, SEGMENT_ROOT_BLOCKS * (size_t)BS_BLOCK))
 		err = -EUCLEAN;
+	if (err || marked)
+		return err;
+	err = transfer(bs, BS_READ, SEGMENT_ROOT_BLOCKS, SEGMENT_ROOT_BLOCKS, buf);
+	if (!err && !mem_is_zero(buf, SEGMENT_ROOT_BLOCKS * (size_t)BS_BLOCK))
+		err = -EUCLEAN;
+	return err;
+}
+
+static int prepare_format(struct bs *bs)
+{
+	u8 *buf = kmalloc(SEGMENT_ROOT_BLOCKS * (size_t)BS_BLOCK);
+	int err = buf ? check_blank(bs, buf) : -ENOMEM;
+
+	if (!err) {
+		memset(buf, 0, BS_BLOCK);
+		memcpy(buf, FORMAT_MARK, strlen(FORMAT_MARK));
+		err = transfer(bs, BS_WRITE, FORMAT_MARK_BLOCK, 1, buf);
+	}
+	if (!err)
+		err = transfer(bs, BS_FLUSH, 0, 0, NULL);
 	kfree(buf);
 	return err;
 }
@@ -355,8 +387,7 @@ static int make_if_missing(struct volume *vol, const struct config_volume *c,
 		return err;
 	if (!c->may_create && !vol->is_temporary)
 		return -ENOENT;
-	/* A damaged volume, or somebody's file: neither is written over. */
-	err = check_blank(vol->store);
+	err = prepare_format(vol->store);
 	if (err)
 		return err;
 	return secvol_format(p, &f);
