@@ -31,7 +31,7 @@ GOALS = {
     "futex_round_trip": (1.3, True), "eventfd_round_trip": (0.8, True),
     "epoll_wait_1_of_64": (0.6, True), "unix_round_trip": (0.8, True),
     "unix_throughput": (1.2, False), "spawn_glibc_static": (0.2, True), "spawn_glibc": (0.3, True),
-    "spawn_musl": (0.7, True), "fork_exit_wait": (1.5, True), "bash_subshell": (0.35, True),
+    "spawn_musl": (0.7, True), "spawn_musl_static": (0.8, True), "spawn_14mb": (0.3, True), "fork_exit_wait": (1.5, True), "bash_subshell": (0.35, True),
     "thread_create_join": (2, True), "mmap_64k": (0.1, True), "mmap_1m": (0.15, True),
     "raise_handler": (1.2, True), "segv_caught": (1.5, True), "bash_200_commands": (0.5, True),
     "bash_20_pipelines": (0.8, True), "gcc_compile": (1.05, True),
@@ -74,8 +74,8 @@ class BenchRoom(Room):
         for name, text in (("script.sh", SCRIPT), ("compile.sh", COMPILE)):
             with open(f"{self.programs}/{name}", "w") as f:
                 f.write(text)
-        shutil.copy(f"{HERE}/micro.c", self.programs)
-        shutil.copy(f"{HERE}/timing.h", self.programs)
+        with open(f"{self.programs}/large.c", "w") as f:
+            f.write(large_source())
         self.configure(user_space_size="2GB", kernel_space_heap_size="256MB",
                        default_heap_size="256MB", max_num_of_threads=64)
         path = self.dir + "/Occlum.json"
@@ -88,13 +88,43 @@ class BenchRoom(Room):
         for name, flags in (("micro", ["-pthread"]), ("ipc", []), ("hello", [])):
             cc("gcc", f"{HERE}/{name}.c", *flags, "-o", f"{self.programs}/{name}")
         for kind, compiler, flags in (("glibc", "gcc", []), ("glibc_static", "gcc", ["-static-pie"]),
-                                      ("musl", "musl-gcc", [])):
+                                      ("musl", "musl-gcc", []),
+                                      ("musl_static", "musl-gcc", ["-static-pie"]),
+                                      ("14mb", "gcc", ["-DLARGE"])):
             if shutil.which(compiler):
                 cc(compiler, f"{HERE}/nothing.c", *flags, "-o", f"{self.programs}/nothing_{kind}")
         if os.path.exists("/lib/ld-musl-x86_64.so.1"):
             os.makedirs(f"{self.image}/usr/lib", exist_ok=True)
             shutil.copy(os.path.realpath("/lib/ld-musl-x86_64.so.1"),
                         f"{self.image}/usr/lib/ld-musl-x86_64.so.1")
+
+
+def large_source():
+    """What takes a compiler about a second, as most files of a project that is worth building do."""
+    body = """
+int f{n}(int *v, int count)
+{{
+	int best = {n};
+
+	for (int i = 1; i < count; i++) {{
+		int x = v[i] * {n} + v[i - 1];
+
+		for (int j = i; j > 0 && v[j] < v[j - 1]; j--) {{
+			x = v[j];
+			v[j] = v[j - 1];
+			v[j - 1] = x;
+		}}
+		switch (x & 7) {{
+		case 0: best += x; break;
+		case 1: best ^= x << 3; break;
+		case 5: best = printf("%d %d", best, x); break;
+		default: best = best > x ? best : x % (i + {n});
+		}}
+	}}
+	return best;
+}}
+"""
+    return "#include <stdio.h>\n" + "".join(body.format(n=n) for n in range(1, 101))
 
 
 def cc(compiler, *args):
@@ -107,8 +137,8 @@ def steps(programs):
     yield None, ["/bench/micro"], [f"{programs}/micro"]
     yield None, ["/bench/ipc"], [f"{programs}/ipc"]
     yield None, bash + ["/bench/script.sh"], bash + [f"{programs}/script.sh"]
-    yield None, bash + ["/bench/compile.sh", "/bench/micro.c"], \
-        bash + [f"{programs}/compile.sh", f"{programs}/micro.c"]
+    yield None, bash + ["/bench/compile.sh", "/bench/large.c"], \
+        bash + [f"{programs}/compile.sh", f"{programs}/large.c"]
     yield "start_hello", ["/bench/hello"], [f"{programs}/hello"]
     yield "start_bash", bash + ["-c", ":"], bash + ["-c", ":"]
     if os.path.exists("/usr/bin/python3.11"):

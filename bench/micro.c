@@ -184,7 +184,7 @@ static void op_spawn(void)
 
 static void measure_spawn(void)
 {
-	static const char *const kinds[] = {"glibc", "glibc_static", "musl", "musl_static"};
+	static const char *const kinds[] = {"glibc", "glibc_static", "musl", "musl_static", "14mb"};
 	char self[200] = "", name[40];
 
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
