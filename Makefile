@@ -70,6 +70,8 @@ soak: all
 
 bench-storage: all
 	$(BUILD)/bench/bench-secvol
+	$(BUILD)/bench/bench-image
+	bench/files.py --build $(BUILD)
 
 # The mount against ext4, gocryptfs and securefs; as root.
 bench-mount: all
