@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SIZE	  (48 << 20)
+#define SIZE	  (32 << 20)
 #define CHUNK	  65536
 #define FILE_NAME "bench.dat"
 

@@ -117,21 +117,37 @@ static struct page_cache *cache_of(struct vnode *v)
 	return none;
 }
 
-/* A filled page, counted, or NULL. */
-static struct cached_page *page_find(struct page_cache *c, u64 index)
+/* Up to `max` filled pages from `index` on, counted. */
+static u32 pages_find(struct page_cache *c, u64 index, u32 max, struct cached_page **pages)
 {
-	struct cached_page *p;
+	u32 n;
 
 	spin_lock(&lock);
-	p = pagetree_get(&c->tree, index);
-	if (p && p->data) {
+	for (n = 0; n < max; n++) {
+		struct cached_page *p = pagetree_get(&c->tree, index + n);
+
+		if (!p || !p->data)
+			break;
 		p->refs++;
 		p->recent = true;
-	} else {
-		p = NULL;
+		pages[n] = p;
 	}
 	spin_unlock(&lock);
-	return p;
+	return n;
+}
+
+static void pages_put(struct cached_page **pages, u32 count)
+{
+	u32 dead = 0;
+
+	spin_lock(&lock);
+	for (u32 i = 0; i < count; i++) {
+		if (--pages[i]->refs == 0 && !pages[i]->cache)
+			pages[dead++] = pages[i];
+	}
+	spin_unlock(&lock);
+	while (dead)
+		page_free(pages[--dead]);
 }
 
 /* Claims up to `max` absent pages from `index` on; they are in the tree, empty and counted. */
@@ -242,6 +258,29 @@ static long read_miss(struct vnode *v, struct page_cache *c, struct uio *uio, u6
 	return err ? err : (long)part;
 }
 
+/* Copies what is there of [offset, offset + left) within one run of pages; 0: the first one is not. */
+static long read_hit(struct page_cache *c, struct uio *uio, u64 offset, u64 size)
+{
+	struct cached_page *pages[READ_AHEAD_PAGES];
+	u64 left = MIN((u64)uio->left, size - offset), done = 0;
+	u64 wanted = (offset % PAGE_SIZE + left + PAGE_SIZE - 1) / PAGE_SIZE;
+	u32 count =
+		pages_find(c, offset / PAGE_SIZE, (u32)MIN(wanted, (u64)READ_AHEAD_PAGES), pages);
+	bool bad = false;
+
+	for (u32 i = 0; i < count && !bad; i++) {
+		size_t skip = i ? 0 : offset % PAGE_SIZE;
+		size_t part = MIN(left - done, PAGE_SIZE - skip);
+
+		bad = uio_copy_out(uio, pages[i]->data + skip, part);
+		done += bad ? 0 : part;
+	}
+	pages_put(pages, count);
+	if (count)
+		c->next_index = offset / PAGE_SIZE + count;
+	return bad && !done ? -EFAULT : (long)done;
+}
+
 long page_cache_read(struct vnode *v, struct uio *uio, u64 offset, u64 size, page_fill_fn fill)
 {
 	struct page_cache *c = cache_of(v);
@@ -250,19 +289,10 @@ long page_cache_read(struct vnode *v, struct uio *uio, u64 offset, u64 size, pag
 	if (!c)
 		return -ENOMEM;
 	while (uio->left && offset < size) {
-		struct cached_page *p = page_find(c, offset / PAGE_SIZE);
-		size_t skip = offset % PAGE_SIZE;
-		long part;
+		long part = read_hit(c, uio, offset, size);
 
-		if (p) {
-			part = MIN((u64)uio->left, MIN(PAGE_SIZE - skip, size - offset));
-			if (uio_copy_out(uio, p->data + skip, part))
-				part = -EFAULT;
-			page_put(p);
-			c->next_index = offset / PAGE_SIZE + 1;
-		} else {
+		if (!part)
 			part = read_miss(v, c, uio, offset, size, fill);
-		}
 		if (part < 0)
 			return done ? done : part;
 		done += part;
