@@ -497,7 +497,7 @@ int __must_check secvol_items(struct secvol *v, secvol_item_fn fn, void *arg);
 
 /*
  * Reads about `blocks` blocks from the store and opens them: nodes past the cache, and file content.
- * Start with zeros; goes on where it left off and counts. The caller decides how often, which is the
+ * What only the log has yet comes after the next checkpoint. Start with zeros; goes on where it left off and counts. The caller decides how often, which is the
  * rate limit. Damage is counted and told; other errors are returned.
  */
 struct secvol_scrub {
