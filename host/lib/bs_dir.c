@@ -27,9 +27,6 @@
 
 enum { OPEN_MAX_FILES = 64 };
 
-#define WRITEBACK_PIECE MIB(4)
-#define WRITEBACK_MUCH	KIB(64)
-
 struct dir_file {
 	int fd; /* -1: not open */
 	u32 users;
@@ -227,19 +224,6 @@ static void fill_before(struct bs_dir *d, const struct segment_place *p, int fd)
 	}
 }
 
-/*
- * Whoever writes much is going to flush it: the disk starts on each piece when it is full, so that the flush finds
- * little left. A hint, without a result.
- */
-static void start_writeback(const struct segment_place *p, int fd)
-{
-	u64 end = p->offset + (u64)p->blocks * BS_BLOCK,
-	    from = ALIGN_DOWN(p->offset, WRITEBACK_PIECE);
-
-	if (end - p->offset >= WRITEBACK_MUCH && end - from >= WRITEBACK_PIECE)
-		sync_file_range(fd, (off_t)from, WRITEBACK_PIECE, SYNC_FILE_RANGE_WRITE);
-}
-
 static int write_part(struct bs_dir *d, const struct segment_place *p, int fd, const void *buf)
 {
 	int err;
@@ -248,8 +232,6 @@ static int write_part(struct bs_dir *d, const struct segment_place *p, int fd, c
 	pthread_rwlock_rdlock(&d->filling);
 	err = bs_host_pwrite(fd, buf, (size_t)p->blocks * BS_BLOCK, p->offset);
 	pthread_rwlock_unlock(&d->filling);
-	if (!err)
-		start_writeback(p, fd);
 	return err;
 }
 

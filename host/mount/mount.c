@@ -235,7 +235,7 @@ static void read_further_ahead(const char *point)
 	f = fopen(path, "we");
 	if (!f)
 		return;
-	fputs("4096\n", f);
+	fputs("1024\n", f);
 	fclose(f);
 }
 
