@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests that use a whole instance share: making one, filling its image, running it."""
+import copy
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -103,6 +104,13 @@ class Instance:
         if check and done.returncode:
             sys.exit(f"occlum build failed:\n{done.stdout}{done.stderr}")
         return done
+
+    def copy(self, folder):
+        """Another one that was built and has written the same."""
+        other = copy.copy(self)
+        shutil.copytree(self.dir, folder, symlinks=True)
+        other.dir, other.image = folder, folder + "/image"
+        return other
 
     def run(self, *argv, stdin=b"", env=None, timeout=TIMEOUT, prefix=()):
         command = [self.emu] if self.emu else [self.occlum, "run"]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Report, Skip, describe, expect, probe_instance, scratch
+from harness import Report, Skip, describe, expect, probe_instance, scratch, side_by_side
 
 # call, errno, and from which call on (1: every one)
 FAULTS = [(call, error, when)
@@ -29,6 +29,18 @@ def inject(instance, call, error, when, *argv, stdin=b""):
     return instance.run(*argv, stdin=stdin, prefix=prefix, timeout=60)
 
 
+def check_faults(report, instance, faults):
+    for call, error, when in faults:
+        with report.case(f"{call} fails with {error}, {when}"):
+            done = inject(instance, call, error, when, "/bin/probe", "secret", "/root/new", "abc")
+            expect(b"the kernel stops" not in done.stderr, describe(done))
+            expect(done.returncode < 128, describe(done))
+            if done.returncode:
+                expect(done.stderr or done.stdout, "failed without a word")
+            done = instance.run("/bin/busybox", "cat", "/root/kept")
+            expect(done.stdout == b"kept", "lost: " + describe(done))
+
+
 def main():
     report = Report()
     work = scratch()
@@ -40,15 +52,9 @@ def main():
         instance = probe_instance(sys.argv[1] if len(sys.argv) > 1 else "build", work)
         instance.build()
         expect(instance.run("/bin/probe", "secret", "/root/kept", "tpek").returncode == 0, "setup")
-        for call, error, when in FAULTS:
-            with report.case(f"{call} fails with {error}, {when}"):
-                done = inject(instance, call, error, when, "/bin/probe", "secret", "/root/new", "abc")
-                expect(b"the kernel stops" not in done.stderr, describe(done))
-                expect(done.returncode < 128, describe(done))
-                if done.returncode:
-                    expect(done.stderr or done.stdout, "failed without a word")
-                done = instance.run("/bin/busybox", "cat", "/root/kept")
-                expect(done.stdout == b"kept", "lost: " + describe(done))
+        other = instance.copy(work + "/other")
+        side_by_side(report, (lambda own: check_faults(own, instance, FAULTS[::2]),
+                              lambda own: check_faults(own, other, FAULTS[1::2])))
         with report.case("a full disk below run/ says so and loses nothing"):
             full_disk(instance)
     finally:

@@ -14,7 +14,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Instance, Report, Skip, describe, expect, host_path, put_program, scratch
+from harness import Instance, Report, Skip, describe, expect, host_path, put_program, scratch, side_by_side
 
 LONG = "--long" in sys.argv
 KILLS = 100 if LONG else 10
@@ -145,9 +145,9 @@ def main():
         open(instance.image + "/git.sh", "w").write(GIT)
         instance.configure(user_space_size="1GB", kernel_space_heap_size="96MB", max_num_of_threads=64)
         instance.build()
-        for mode in ("delete", "wal"):
-            check_sqlite(report, instance, mode)
-        check_git(report, instance)
+        other = instance.copy(work + "/other")
+        side_by_side(report, (lambda own: [check_sqlite(own, instance, mode) for mode in ("delete", "wal")],
+                              lambda own: check_git(own, other)))
         check_fio(report, instance, 200 if LONG else 20)
         check_tool(report, instance, "FSX", "/bin/fsx", "-N", "200000" if LONG else "5000", "/root/fsx.file")
         check_tool(report, instance, "FSSTRESS", "/bin/fsstress", "-d", "/root/stress", "-n",
