@@ -301,7 +301,7 @@ static void what_going_back_refuses(void **state)
 }
 
 /* Snapshots and their lists; a store that fails at each request leaves the newer or the older state. */
-static void going_back_with_snapshots_and_power_cuts(void **state)
+static void going_back_with_snapshots_and_a_log(void **state)
 {
 	struct secvol_to_root r;
 	u64 newest = generations(3), obj;
@@ -342,4 +342,4 @@ static void going_back_with_snapshots_and_power_cuts(void **state)
 }
 
 UNIT_TESTS(damage_is_found_and_named, a_damaged_node_is_found, an_older_root_becomes_the_present,
-	   what_going_back_refuses, going_back_with_snapshots_and_power_cuts)
+	   what_going_back_refuses, going_back_with_snapshots_and_a_log)
