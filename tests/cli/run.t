@@ -121,7 +121,7 @@ $ chmod 000 run/mount/__ROOT/*; without_powers occlum run /bin/busybox true; chm
 $ chmod 444 run/mount/__ROOT/*; without_powers occlum run /bin/busybox true; chmod 600 run/mount/__ROOT/*
 ! occlum: The host's file run/mount/__ROOT/root cannot be opened: permission denied; give the user of this process the right to read and write it (error 13).
 $ mv run/mount/__ROOT ../kept && mkdir run/mount/__ROOT && chmod 555 run/mount/__ROOT; without_powers occlum run /bin/busybox true; rmdir run/mount/__ROOT && mv ../kept run/mount/__ROOT
-! occlum: The host's file run/mount/__ROOT/seg.00000000 cannot be opened: permission denied; give the user of this process the right to read and write it (error 13).
+! occlum: The host's file run/mount/__ROOT/root cannot be opened: permission denied; give the user of this process the right to read and write it (error 13).
 $ chmod 000 run/mount/__ROOT; without_powers occlum run /bin/busybox true; chmod 755 run/mount/__ROOT
 ! occlum: The file system run/mount/__ROOT is not accessible: permission denied; give the user of this process the right to read and write below it (error 13).
 $ chmod 000 build/mount/__ROOT; without_powers occlum run /bin/busybox true; chmod 755 build/mount/__ROOT
