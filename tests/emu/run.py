@@ -152,7 +152,7 @@ def read_stats(path):
 
 
 FUNCTIONS = {"stage1": "exception_stage1", "signals": "signal_deliver", "turn": "resume_in_family",
-             "exchange": "family_exchange", "clone": "process_clone", "exec": "process_exec",
+             "exchange": "exchange_all", "clone": "process_clone", "exec": "process_exec",
              "load": "exec_load_opened"}
 
 
