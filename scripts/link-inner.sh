@@ -9,11 +9,11 @@
 # --emu: for the test build, where the emulation of host/pal/outer/sgx_driver.h is linked as well.
 set -eu
 elsewhere=' __start_pal_syscalls$| __stop_pal_syscalls$'
-keep='inner inner_thread_of inner_ecall inner_threads_stop inner_signals_install inner_signals_restore
+keep='inner inner_thread_of inner_ecall inner_threads_stop inner_die inner_signals_install inner_signals_restore
 	futex_wait futex_wake'
 if [ "$1" = --emu ]; then
 	elsewhere="$elsewhere| emu_signal$| emu_signals$| emu_thread_start$| sgx_driver$| _GLOBAL_OFFSET_TABLE_$"
-	keep="$keep raw_syscall inner_die"
+	keep="$keep raw_syscall"
 	shift
 fi
 out=$1

@@ -373,6 +373,8 @@ int occlum_pal_destroy(void)
 		if (result < 0 && !inner.is_dead && !inner.has_spoken)
 			complain("the enclave could not write back what programs changed");
 	}
+	/* The kernel's own threads (timers, commits) wait for ever: they are kicked out. */
+	inner_die(0);
 	pthread_mutex_lock(&lock);
 	unload();
 	instance_drop();
