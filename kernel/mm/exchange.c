@@ -108,25 +108,47 @@ static bool page_is_equal(const void *a, const void *b)
 	return true;
 }
 
-/* Both have it. Afterwards the copy, if there is one, is that of `from`. */
-static void exchange_both(struct exchange *x, u64 at, u8 state, u64 copy)
+/* Pages in place as they are to be. The host must: it gave the same before. */
+static void set_prot(u64 start, u64 end, u32 prot)
 {
-	void *page = (void *)at;
+	if (pages_protect(start, end, prot))
+		panic("the host refuses memory that programs have already");
+}
 
-	if (copy) {
-		page_make_accessible(at, PAGE_READ);
-		if (!page_is_equal(page, (const void *)copy)) {
-			preserve(x->f, x->from, x->to, at);
-			page_make_accessible(at, PAGE_READ | PAGE_WRITE);
-			if (!x->ends)
-				memcpy(x->f->scratch, page, PAGE_SIZE);
-			memcpy(page, (const void *)copy, PAGE_SIZE);
-			if (!x->ends)
-				memcpy((void *)copy, x->f->scratch, PAGE_SIZE);
-			x->count++;
-		}
-	}
-	page_set_prot(at, state);
+/* Pages of a chunk that both members have, from `first` on, each with a copy: where they end. */
+static u32 both_until(const struct chunk *c, u32 first)
+{
+	u32 end = first;
+
+	while (end < CHUNK_PAGES && c->live[end] && c->state[end] && c->copy[end])
+		end++;
+	return end;
+}
+
+/*
+ * Both have it. Afterwards the copy, if there is one, is that of `from`. What is not writable, as
+ * text is, becomes so for all that follows: a call to the host for each would be most of it.
+ */
+static void exchange_both(struct exchange *x, struct chunk *c, u32 i)
+{
+	u64 at = chunk_page(c, i);
+	void *page = (void *)at, *copy = (void *)c->copy[i];
+
+	if (!copy)
+		return;
+	if (!(pages_state(at) & PAGE_READ))
+		set_prot(at, at + PAGE_SIZE, PAGE_READ);
+	if (page_is_equal(page, copy))
+		return;
+	preserve(x->f, x->from, x->to, at);
+	if (!(pages_state(at) & PAGE_WRITE))
+		set_prot(at, chunk_page(c, both_until(c, i)), PAGE_READ | PAGE_WRITE);
+	if (!x->ends)
+		memcpy(x->f->scratch, page, PAGE_SIZE);
+	memcpy(page, copy, PAGE_SIZE);
+	if (!x->ends)
+		memcpy(copy, x->f->scratch, PAGE_SIZE);
+	x->count++;
 }
 
 static void hide_gone(struct exchange *x)
@@ -168,60 +190,62 @@ static u64 exchange_leave(struct exchange *x, u64 at, u8 *state)
 	return copy;
 }
 
-/* Only the new resident has it. */
-static void exchange_enter(struct exchange *x, u64 at, u8 state, u64 copy)
-{
-	if (!copy) {
-		page_set_prot(at, state);
-		return;
-	}
-	preserve(x->f, x->from, x->to, at);
-	if (pages_put_back(at, (const void *)copy, state & PAGE_PROT))
-		panic("the host refuses memory that programs have already");
-	image_copy_free(x->f, copy);
-	x->count++;
-}
-
 static bool comes_back(const struct chunk *c, u32 i)
 {
 	return i < CHUNK_PAGES && !c->live[i] && c->state[i] && c->copy[i];
 }
 
-/* Those from `first` on: a call to the host for each would cost more than all else. Where they end. */
-static u32 expect_back(const struct chunk *c, u32 first)
+/* Only the new resident has them, from `first` on, and not in place. Where they end. */
+static u32 enter_run(struct exchange *x, struct chunk *c, u32 first)
 {
 	u32 end = first;
 
 	while (comes_back(c, end))
 		end++;
-	if (pages_expect_back(c->base + (u64)first * PAGE_SIZE, c->base + (u64)end * PAGE_SIZE))
+	if (pages_expect_back(chunk_page(c, first), chunk_page(c, end)))
 		panic("the host refuses memory that programs have already");
+	for (u32 i = first; i < end; i++) {
+		preserve(x->f, x->from, x->to, chunk_page(c, i));
+		pages_put_back(chunk_page(c, i), (const void *)c->copy[i]);
+		image_copy_free(x->f, c->copy[i]);
+		c->copy[i] = 0;
+	}
+	x->count += end - first;
 	return end;
+}
+
+/* The pages in place are those of the new resident; so becomes what it may do with them. */
+static void protect_chunk(const struct chunk *c, const u8 *states)
+{
+	for (u32 i = 0, end; i < CHUNK_PAGES; i = end) {
+		end = i + 1;
+		if (!states[i])
+			continue;
+		while (end < CHUNK_PAGES && states[end] && !((states[end] ^ states[i]) & PAGE_PROT))
+			end++;
+		set_prot(chunk_page(c, i), chunk_page(c, end), states[i] & PAGE_PROT);
+	}
 }
 
 static void exchange_chunk(struct exchange *x, struct chunk *c)
 {
-	u32 expected = 0; /* pages before it have been expected back */
+	u8 states[CHUNK_PAGES];
+	u32 entered = 0; /* runs before it have been put back */
 
+	memcpy(states, c->state, sizeof(states));
 	for (u32 i = 0; i < CHUNK_PAGES; i++) {
-		u8 mine = c->live[i], theirs = c->state[i];
-		u64 at = c->base + (u64)i * PAGE_SIZE, copy = c->copy[i];
+		u8 mine = c->live[i];
 
-		if (!(mine | theirs))
-			continue;
-		if (i >= expected && comes_back(c, i))
-			expected = expect_back(c, i);
+		if (mine && states[i])
+			exchange_both(x, c, i);
+		else if (mine)
+			c->copy[i] = exchange_leave(x, chunk_page(c, i), &mine);
+		else if (i >= entered && comes_back(c, i))
+			entered = enter_run(x, c, i);
 		c->live[i] = 0;
 		c->state[i] = mine;
-		if (mine && theirs) {
-			exchange_both(x, at, theirs, copy);
-		} else if (mine) {
-			c->copy[i] = exchange_leave(x, at, &c->state[i]);
-		} else {
-			c->copy[i] = 0;
-			exchange_enter(x, at, theirs, copy);
-		}
 	}
+	protect_chunk(c, states);
 }
 
 static void exchange_all(struct exchange *x)

@@ -37,6 +37,7 @@ struct family {
 	bool is_switching;	  /* lock; one thread exchanges pages, nobody is inside */
 	struct list_node waiters; /* lock; struct turn_waiter, in order of arrival */
 	u64 since;		  /* lock; when the turn moved last */
+	u64 stretch;		  /* lock; ns that it stays longer for what moving it costs */
 
 	/* Of whoever is inside the resident with its mm->lock, or exchanges pages. */
 	struct list_node members; /* struct mm.member_node; also lock */
@@ -69,6 +70,11 @@ static inline u32 chunk_index(u64 at)
 	return (u32)((at & (CHUNK_SIZE - 1)) >> PAGE_SHIFT);
 }
 
+static inline u64 chunk_page(const struct chunk *c, u32 index)
+{
+	return c->base + (u64)index * PAGE_SIZE;
+}
+
 /* The chunk around `at`, NULL if there is none; image_get() makes it, NULL without memory. */
 struct chunk *image_find(struct mm *mm, u64 at);
 struct chunk *image_get(struct mm *mm, u64 at) __must_check;
@@ -79,10 +85,6 @@ void image_free(struct family *f, struct mm *mm);
 /* Keeps what lies in place at `at` in a new copy; 0: no memory. */
 u64 image_copy_page(struct family *f, u64 at) __must_check;
 void image_copy_free(struct family *f, u64 copy); /* 0: nothing */
-
-/* A page in place as the kernel needs it; and as `state` has it. The host gave that before. */
-void page_make_accessible(u64 at, u32 prot);
-void page_set_prot(u64 at, u8 state);
 
 /* --- family.c --- */
 

@@ -157,23 +157,6 @@ void image_free(struct family *f, struct mm *mm)
 
 /* --- one page --- */
 
-/* A page in place as the kernel needs it. The host must: it gave the same before. */
-void page_make_accessible(u64 at, u32 prot)
-{
-	if ((pages_state(at) & prot) == prot)
-		return;
-	if (pages_protect(at, at + PAGE_SIZE, prot))
-		panic("the host refuses memory that programs have already");
-}
-
-void page_set_prot(u64 at, u8 state)
-{
-	if ((pages_state(at) & PAGE_PROT) == (state & PAGE_PROT))
-		return;
-	if (pages_protect(at, at + PAGE_SIZE, state & PAGE_PROT))
-		panic("the host refuses memory that programs have already");
-}
-
 /* Keeps what lies in place at `at` in a new copy; 0: no memory. */
 u64 image_copy_page(struct family *f, u64 at)
 {

@@ -26,7 +26,8 @@
 #include "kernel/core/log.h"
 
 #define HEAP_RESERVE_MAX GIB(1) /* a larger limit grows its reservation when needed */
-#define HEAP_ROOM_MIN	 MIB(1) /* less than this behind a program: the heap goes elsewhere */
+/* Programs linked at fixed addresses mostly end below. */
+#define FIXED_IMAGES_END MIB(256)
 
 static u64 generations; /* atomic; each mm counts within its own 2^32 */
 
@@ -155,21 +156,22 @@ int mm_munmap(struct mm *mm, u64 address, u64 size)
 
 /* --- the heap --- */
 
+/*
+ * A program linked at fixed addresses, which end at `near`, has its heap in reach of 32 bits like its
+ * image if possible. Not right behind it: there it would lie over the images of larger
+ * programs, and be exchanged with them whenever the turn moves. (Linux too leaves a gap.)
+ */
 static int reserve_heap(struct mm *mm, u64 near, u64 size)
 {
-	u64 start = ALIGN_UP(near, PAGE_SIZE), low, high;
+	u64 start = 0;
 
 	size = ALIGN_UP(MIN(MAX(size, PAGE_SIZE), HEAP_RESERVE_MAX), PAGE_SIZE);
-	if (near && zone_next_free(start, &low, &high) && low <= start) {
-		u64 room = MIN(size, high - start);
-
-		if ((room == size || room >= HEAP_ROOM_MIN) && zone_take(start, start + room)) {
-			mm->brk_start = start;
-			mm->brk_end = start + room;
-			return 0;
-		}
-	}
-	start = zone_alloc(size, PAGE_SIZE, ZONE_LARGE);
+	if (near)
+		start = zone_alloc_within(size, PAGE_SIZE,
+					  MAX(ALIGN_UP(near, PAGE_SIZE), FIXED_IMAGES_END),
+					  zone_movable());
+	if (!start)
+		start = zone_alloc(size, PAGE_SIZE, ZONE_LARGE);
 	if (!start)
 		return -ENOMEM;
 	mm->brk_start = start;

@@ -573,15 +573,10 @@ int pages_expect_back(u64 start, u64 end)
 	return err ? err : set_protection(start, end, 0, 0, PAGE_READ | PAGE_WRITE);
 }
 
-int pages_put_back(u64 at, const void *bytes, u32 host_prot)
+void pages_put_back(u64 at, const void *bytes)
 {
-	u64 end = at + PAGE_SIZE;
-	int err = pages_expect_back(at, end);
-	u8 state;
+	u8 state = pages_state(at);
 
-	if (err)
-		return err;
-	state = pages_state(at);
 	if (!(state & PAGE_CHARGED)) {
 		__atomic_add_fetch(&pages.charged, 1, __ATOMIC_RELAXED);
 		if (state & PAGE_DIRTY)
@@ -589,7 +584,6 @@ int pages_put_back(u64 at, const void *bytes, u32 host_prot)
 	}
 	memcpy((void *)at, bytes, PAGE_SIZE);
 	set_state(at, state | PAGE_CHARGED | PAGE_DIRTY | PAGE_PRESENT);
-	return set_protection(at, end, 0, 0, host_prot);
 }
 
 int pages_hide(u64 start, u64 end)

@@ -86,12 +86,11 @@ int __must_check pages_fill(u64 start, u64 end, const void *bytes, u32 prot, boo
 int __must_check pages_open(u64 start, u64 end);
 int __must_check pages_close(u64 start, u64 end, u32 prot);
 /*
- * One absent page becomes present with these bytes and this protection of the host's, and is paid
- * for even beyond the limit: for pages that were paid for elsewhere until now.
+ * Absent pages become writable by the kernel, nothing else. Each of them then becomes present with its
+ * bytes, and is paid for even beyond the limit: for pages that were paid for elsewhere until now.
  */
-int __must_check pages_put_back(u64 at, const void *bytes, u32 host_prot);
-/* For several such pages in a row: what they need of the host comes with one call. */
 int __must_check pages_expect_back(u64 start, u64 end);
+void pages_put_back(u64 at, const void *bytes);
 /* Changes the protection of the present pages. */
 int __must_check pages_protect(u64 start, u64 end, u32 prot);
 /* Present pages become absent, unreachable and zero, and are no longer paid for. */

@@ -7,7 +7,7 @@
  * something else, hence no deadlock (docs/fork.md).
  *
  * A member that waits takes the turn when nobody is inside the resident any more, at the latest a
- * slice after the turn moved: then it closes the resident to those who come back from parking and
+ * slice after the turn moved (15 ms, longer where moving it takes milliseconds itself): then it closes the resident to those who come back from parking and
  * kicks those who run, who come to turn_checkpoint() on their way to user mode.
  *
  * mm->inside counts also where there is no family, with two atomic operations per parking: so a
@@ -28,6 +28,8 @@
 #include "kernel/core/log.h"
 
 #define SLICE_NS     15000000ull
+#define STRETCH	     8 /* a slice is longer by so many times what moving the turn took */
+#define STRETCH_MAX  85000000ull
 #define STOP_POLL_NS 1000000ull /* a sibling's last step may be between count and look */
 #define SIG_KILL     9
 #define WAKE_BATCH   16
@@ -69,6 +71,12 @@ static struct family *family_of(struct mm *mm)
 	return __atomic_load_n(&mm->family, __ATOMIC_SEQ_CST);
 }
 
+/* Lock held. The resident is on its way in: no relative has its turn before a slice is over. */
+static bool is_reserved(const struct family *f)
+{
+	return f->is_expected && !f->closing;
+}
+
 static u32 inside(struct mm *mm)
 {
 	return __atomic_load_n(&mm->inside, __ATOMIC_SEQ_CST);
@@ -95,8 +103,7 @@ static void unlock_and_wake(struct family *f)
 	if (f->stopper) {
 		if (f->resident && inside(f->resident) <= 1 && f->stopper != current_thread())
 			t = thread_get(f->stopper);
-	} else if (!f->is_switching && !(f->is_expected && !f->closing) &&
-		   (!f->resident || !inside(f->resident))) {
+	} else if (!f->is_switching && !is_reserved(f) && (!f->resident || !inside(f->resident))) {
 		struct turn_waiter *w = first_relative(f);
 
 		if (w) {
@@ -204,7 +211,7 @@ static bool may_stay(const struct family *f, const struct mm *mm)
 /* Lock held. The current thread is the next to bring its address space in, and nobody is inside. */
 static bool may_switch(struct family *f, const struct turn_waiter *w)
 {
-	if (f->is_switching || f->stopper || f->resident == w->mm)
+	if (f->is_switching || f->stopper || is_reserved(f) || f->resident == w->mm)
 		return false;
 	return first_relative(f) == w && (!f->resident || !inside(f->resident));
 }
@@ -222,14 +229,23 @@ static void kill_lost(struct family *f)
 	}
 }
 
+/* Lock held. The resident has its pages in place now; that began at `begin`. */
+static void begin_slice(struct family *f, u64 begin)
+{
+	f->since = clock_monotonic_ns();
+	f->stretch = MIN((f->since - begin) * STRETCH, STRETCH_MAX);
+}
+
 /* Lock held, released and held again. */
 static void take_over(struct family *f, struct mm *mm)
 {
 	struct mm *from = f->resident;
+	u64 begin;
 	int err;
 
 	f->is_switching = true;
 	spin_unlock(&f->lock);
+	begin = clock_monotonic_ns();
 	err = family_exchange(f, from, mm);
 	if (err)
 		(void)process_for_each(kill_process, from);
@@ -239,7 +255,7 @@ static void take_over(struct family *f, struct mm *mm)
 	f->resident = mm;
 	f->is_switching = false;
 	f->closing = false;
-	f->since = clock_monotonic_ns();
+	begin_slice(f, begin);
 }
 
 /* mm->inside counts us already. */
@@ -257,26 +273,25 @@ static __noinline void resume_in_family(struct family *f, struct mm *mm)
 	list_add_tail(&f->waiters, &w.node);
 	__atomic_store_n(&w.thread->awaits_turn, true, __ATOMIC_RELAXED);
 	for (;;) {
+		u64 now = clock_monotonic_ns(), slice = SLICE_NS + f->stretch;
 		struct mm *kicked = NULL;
-		u64 now;
 
+		if (f->resident && f->resident != mm && !f->is_switching &&
+		    now - f->since >= slice) {
+			f->closing = true;
+			kicked = f->resident;
+		}
 		if (may_switch(f, &w)) {
 			take_over(f, mm);
 			break;
 		}
 		if (may_stay(f, mm))
 			break;
-		now = clock_monotonic_ns();
-		if (f->resident && f->resident != mm && !f->is_switching &&
-		    now - f->since >= SLICE_NS) {
-			f->closing = true;
-			kicked = f->resident;
-		}
 		w.is_told = false;
 		unlock_and_wake(f);
 		if (kicked)
 			kick_all(kicked);
-		(void)thread_park_raw(now + SLICE_NS, false);
+		(void)thread_park_raw(now + slice, false);
 		spin_lock(&f->lock);
 	}
 	list_del(&w.node);
@@ -318,6 +333,32 @@ void turn_detach(void)
 	t->turn_mm = NULL;
 	if (mm)
 		turn_pause(mm);
+}
+
+void turn_image_loaded(u64 begin)
+{
+	struct mm *mm = current_thread()->turn_mm;
+	struct family *f = mm->family;
+
+	spin_lock(&f->lock);
+	if (f->resident == mm)
+		begin_slice(f, begin);
+	spin_unlock(&f->lock);
+}
+
+void turn_leave_to_sibling(void)
+{
+	struct mm *mm = current_thread()->turn_mm;
+	struct family *f = mm ? family_of(mm) : NULL;
+
+	if (!f)
+		return;
+	spin_lock(&f->lock);
+	if (f->resident == mm) {
+		f->is_expected = true;
+		f->since = clock_monotonic_ns();
+	}
+	spin_unlock(&f->lock);
 }
 
 void turn_checkpoint(void)
@@ -429,6 +470,7 @@ void turn_give_up(struct mm *mm, struct mm *heir)
 	__atomic_sub_fetch(&mm->inside, 1, __ATOMIC_SEQ_CST);
 	f->resident = heir;
 	f->closing = false;
+	f->is_expected = false;
 	if (!heir) {
 		unlock_and_wake(f);
 		return;

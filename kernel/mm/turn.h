@@ -19,11 +19,23 @@ void turn_attach(struct mm *mm);
 void turn_detach(void);
 
 /*
+ * The current thread is about to leave its address space and to wake another one there: relatives,
+ * of which it may become one, do not have their turn in between.
+ */
+void turn_leave_to_sibling(void);
+
+/*
  * Of thread_park(): the current thread, attached to mm, waits outside, and comes back in, which may
  * take other members' turns. No spinlock is held; any other lock may be.
  */
 void turn_pause(struct mm *mm);
 void turn_resume(struct mm *mm);
+
+/*
+ * The current thread, of a family, has loaded its program, which it began at `begin` (monotonic
+ * ns): that belongs to what its turn costs, and is not part of it.
+ */
+void turn_image_loaded(u64 begin);
 
 /* Others may want mm's turn: nobody inside spends time on waiting. */
 bool turn_is_shared(const struct mm *mm);

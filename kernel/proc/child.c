@@ -218,6 +218,7 @@ void child_wait_vfork(struct process *child)
 			 __atomic_load_n(&child->has_left_parent, __ATOMIC_ACQUIRE) ||
 				 signal_will_kill(t),
 			 DEADLINE_NEVER, false);
+	__atomic_store_n(&child->is_awaited, false, __ATOMIC_RELAXED);
 }
 
 void child_leave_parent(struct process *child)

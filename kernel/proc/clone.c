@@ -224,6 +224,7 @@ static long run_child(struct process *child, const struct clone_request *request
 	err = child_link(child, request->flags);
 	if (err)
 		goto detach;
+	child->is_awaited = request->flags & CLONE_VFORK;
 	err = thread_start(t);
 	if (err)
 		goto detach;

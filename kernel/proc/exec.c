@@ -14,9 +14,11 @@
 #include "kernel/core/config.h"
 #include "kernel/core/kmem.h"
 #include "kernel/mm/mm.h"
+#include "kernel/mm/turn.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/proc/load_priv.h"
 #include "kernel/proc/process.h"
+#include "kernel/time/clock.h"
 #include "kernel/vfs/file.h"
 #include "lib/base/string.h"
 
@@ -388,17 +390,20 @@ int exec_load_opened(struct process *p, const char *path, struct file *opened,
 
 int exec_finish(struct process *p)
 {
-	u64 end;
+	u64 begin, end;
 	int err;
 
 	p->is_late = false;
 	err = mm_join_fixed(p->mm);
+	if (err)
+		return err;
+	begin = clock_monotonic_ns();
 	mm_set_loading(p->mm, true);
-	if (!err)
-		err = elf_load_late(p->mm, p->exe, &end);
+	err = elf_load_late(p->mm, p->exe, &end);
 	if (!err)
 		err = mm_set_brk(p->mm, end, heap_room(p));
 	mm_set_loading(p->mm, false);
+	turn_image_loaded(begin);
 	return err;
 }
 

@@ -243,8 +243,11 @@ void process_leave_memory(struct process *p, struct mm *mm)
 	if (mm_leave(mm))
 		mm_retire_member(mm);
 	/* Not for a child that is given up before it ran: it may share the memory we go on with. */
-	if (p == current_process() && current_thread()->turn_mm == mm)
+	if (p == current_process() && current_thread()->turn_mm == mm) {
+		if (__atomic_load_n(&p->is_awaited, __ATOMIC_RELAXED))
+			turn_leave_to_sibling();
 		turn_detach();
+	}
 	mm_put(mm);
 }
 

@@ -63,6 +63,7 @@ struct process {
 	bool is_reaped;	      /* atomic; its number may belong to another */
 	bool is_orphan;	      /* process_tree_lock; its parent ended first, nobody waits for it */
 	bool has_left_parent; /* atomic; it no longer runs in the memory of a vfork() */
+	bool is_awaited;      /* atomic; the parent is in that vfork() */
 	s32 exit_status;      /* wait(2) status once zombie */
 	struct waitq exit_wait; /* woken when it becomes a zombie; also children's changes */
 	struct pollq exit_poll; /* of pidfds: it has become a zombie */

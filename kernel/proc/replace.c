@@ -149,10 +149,11 @@ int process_exec(const char *path, struct file *file, struct exec_args *args)
 	t->clear_child_tid = 0;
 	timers_process_exec(p);
 	shm_process_exit(p);
+	/* A parent that waits for an end of a pipe as well finds it closed when it goes on. */
+	fd_table_close_on_exec(p->files);
 	swap_image(p, &image);
 	if (p->is_late && exec_finish(p))
 		process_exit_group(SIGKILL);
-	fd_table_close_on_exec(p->files);
 	signal_exec_reset(p);
 	memcpy(t->name, p->comm, sizeof(t->name));
 

@@ -102,9 +102,13 @@ int thread_park(u64 deadline, bool interruptible)
 	struct mm *mm = t->turn_mm;
 	int ret;
 
-	/* Whoever is to wake us may first need the turn that we have. */
-	if (!(mm && turn_is_shared(mm)) && look_may_begin(t) && look(t, deadline, interruptible))
+	if (mm && turn_is_shared(mm)) {
+		/* Whoever is to wake us may first need the turn, which is not given up for nothing. */
+		if (take_token(t))
+			return 0;
+	} else if (look_may_begin(t) && look(t, deadline, interruptible)) {
 		return 0;
+	}
 	if (mm)
 		turn_pause(mm);
 	ret = thread_park_raw(deadline, interruptible);
