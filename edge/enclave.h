@@ -201,5 +201,10 @@ struct new_process {
 	struct host_blob argv;	      /* NUL-terminated strings, one after the other */
 	struct host_blob environment; /* likewise */
 	s32 stdio[3];		      /* host descriptors for 0, 1, 2 */
-	s32 rsv;
+	u32 flags;		      /* enum new_process_flag */
+};
+
+enum new_process_flag {
+	/* A shell of the host does job control for it: what stops is continued (host_job_stopped()). */
+	NEW_PROCESS_HAS_SHELL = 1 << 0,
 };

@@ -72,8 +72,9 @@ int occlum_pal_destroy(void);
 
 /*
  * For command line tools: from now on SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGWINCH of this process
- * go to the processes being executed in the instance; while there are none they act as usual. To
- * be called by the main thread before any other thread exists.
+ * go to the processes being executed in the instance; while there are none they act as usual. So do
+ * SIGCONT and, from a terminal's key, SIGTSTP; a program that stops then stops this process, as a
+ * shell expects it of a job. To be called by the main thread before any other thread exists.
  */
 int occlum_pal_forward_signals(void);
 

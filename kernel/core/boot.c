@@ -393,7 +393,8 @@ static struct process *created_take(s32 pid)
 	return p;
 }
 
-static int create_program(const char *path, struct exec_args *args, const s32 stdio[3])
+static int create_program(const char *path, struct exec_args *args, const s32 stdio[3],
+			  bool has_shell)
 {
 	struct process *p;
 	int err;
@@ -401,6 +402,7 @@ static int create_program(const char *path, struct exec_args *args, const s32 st
 	err = entry_point_create(path, args, stdio, &p);
 	if (err)
 		return err;
+	p->has_host_shell = has_shell;
 	err = created_add(p);
 	if (err) {
 		process_put(p);
@@ -435,7 +437,8 @@ s64 boot_new_process(u64 new_process_address)
 	if (!err)
 		err = add_environment(&args, environment, environment_size);
 	if (!err)
-		err = create_program(path, &args, request.stdio);
+		err = create_program(path, &args, request.stdio,
+				     request.flags & NEW_PROCESS_HAS_SHELL);
 	exec_args_free(&args);
 	kfree(environment);
 	kfree(argv);

@@ -11,6 +11,7 @@
 #include "abi/sched.h"
 #include "abi/poll.h"
 #include "abi/signal.h"
+#include "edge/hostcall_gen.h"
 #include "kernel/core/panic.h"
 #include "kernel/futex/futex.h"
 #include "kernel/ipc/sem.h"
@@ -213,8 +214,11 @@ void process_notify_parent(struct process *p, int code, int status)
 	spin_lock(&process_tree_lock);
 	parent = p->parent ? process_get(p->parent) : NULL;
 	spin_unlock(&process_tree_lock);
-	if (!parent)
+	if (!parent) {
+		if (p->has_host_shell && code == CLD_STOPPED)
+			host_job_stopped((u32)status);
 		return;
+	}
 	notify(parent, p, code, status);
 	process_put(parent);
 }

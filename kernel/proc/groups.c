@@ -2,7 +2,8 @@
 /*
  * Process groups and sessions. A group is orphaned when no member has a parent in another group of
  * the same session: nobody is left who could continue it, so that what would stop it does not, and
- * what is stopped in it when that happens gets SIGHUP and SIGCONT.
+ * what is stopped in it when that happens gets SIGHUP and SIGCONT. To the program that the host
+ * started, the host's shell is such a parent.
  */
 #include "abi/errno.h"
 #include "abi/signal.h"
@@ -58,8 +59,9 @@ static int visit_orphan(struct process *p, void *arg)
 		const struct process *parent = p->parent;
 
 		s->has_stopped |= p->stopped;
-		s->has_keeper |= parent && parent->pgid != p->pgid && parent->sid == p->sid &&
-				 !parent->children_end;
+		s->has_keeper |=
+			p->has_host_shell || (parent && parent->pgid != p->pgid &&
+					      parent->sid == p->sid && !parent->children_end);
 	}
 	spin_unlock(&process_tree_lock);
 	return s->has_keeper;

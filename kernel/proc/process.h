@@ -40,6 +40,7 @@ struct process {
 	s32 parent_pid;		     /* as getppid says; 0: started by the host */
 	s32 exit_signal;	     /* to the parent at the end; 0: none */
 	bool is_subreaper;	     /* process_tree_lock; PR_SET_CHILD_SUBREAPER */
+	bool has_host_shell;	     /* in place of a parent, for job control; set before it runs */
 	bool children_end;	     /* process_tree_lock; has given its children away for good */
 	struct list_node children;   /* process_tree_lock */
 	struct list_node sibling;    /* process_tree_lock */

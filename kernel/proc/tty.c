@@ -311,15 +311,20 @@ void tty_hangup(struct tty *t)
 
 int tty_signal_from_host(struct process *p, int signo)
 {
+	const struct signal_info info = {.signo = signo, .code = SI_KERNEL};
+	bool is_key = signo == SIGINT || signo == SIGQUIT || signo == SIGTSTP;
 	struct tty *t;
 	int ret = -ESRCH;
 
 	spin_lock(&process_tree_lock);
 	t = p->tty && p->tty->is_host ? tty_get(p->tty) : NULL;
 	spin_unlock(&process_tree_lock);
+	/* With the streams elsewhere the group is in the terminal's foreground all the same. */
+	if (signo == SIGCONT || (!t && is_key))
+		ret = signal_send_group(p->pgid, &info);
 	if (!t)
-		return -ESRCH;
-	if (signo == SIGINT || signo == SIGQUIT || signo == SIGWINCH)
+		return ret;
+	if (is_key || signo == SIGWINCH)
 		ret = tty_signal(t, signo);
 	if (signo == SIGHUP) {
 		/* The host may well go on: all are told at once, and the terminal stays. */

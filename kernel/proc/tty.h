@@ -72,7 +72,8 @@ void tty_hangup(struct tty *t);
 
 /*
  * A signal that the host passes on for `p`: from its terminal, it goes to the foreground group (a
- * hangup to the leader as well). -ESRCH: it is none of those, or nobody is there.
+ * hangup to the leader as well); SIGCONT of the host's shell to the group of `p`, the shell's job.
+ * -ESRCH: it is none of those, or nobody is there.
  */
 int __must_check tty_signal_from_host(struct process *p, int signo);
 

@@ -37,12 +37,12 @@ class Room(Instance):
         return os.path.exists(self.native + os.path.realpath("/" + inside)) or \
             os.path.exists(self.native + inside)
 
-    def run_native(self, argv, stdin):
+    def run_native(self, argv, stdin, timeout=TIMEOUT):
         script = ('mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && root=$0 && '
                   'exec /usr/sbin/chroot "$root" "$@"')
         unshare = ["unshare", "-m"] + ([] if os.getuid() == 0 else ["-r", "-p", "-f"])
         return subprocess.run(unshare + ["sh", "-c", script, self.native] + argv, input=stdin,
-                              capture_output=True, timeout=TIMEOUT, start_new_session=True,
+                              capture_output=True, timeout=timeout, start_new_session=True,
                               env={"OCCLUM": "yes", "PATH": "/bin:/usr/bin", **self.environment})
 
     environment = {}
@@ -54,8 +54,8 @@ class Room(Instance):
                                 stderr=subprocess.PIPE, text=True, start_new_session=True,
                                 env={**os.environ, "EMU_KEY": self.emu_key})
 
-    def run_inside(self, argv, stdin):
-        return self.run(*argv, stdin=stdin, env={"OCCLUM_LOG_LEVEL": "info"})
+    def run_inside(self, argv, stdin, timeout=TIMEOUT):
+        return self.run(*argv, stdin=stdin, timeout=timeout, env={"OCCLUM_LOG_LEVEL": "info"})
 
 
 def installed(package):

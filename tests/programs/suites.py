@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Test suites of others, natively (chroot into a copy of the image) and inside; what differs is a failure.
 
-    suites.py --build BUILD [bash|run-NAME ...] [cpython|test_NAME ...]
+    suites.py --build BUILD [--long] [bash|run-NAME ...] [cpython|test_NAME ...]
 
 bash: $BASH_TESTS is the folder tests/ of bash's source, with support/ beside it. cpython: the tests of
-Debian's libpython3.11-testsuite for the modules that are about processes, signals and memory.
+Debian's libpython3.11-testsuite for the modules that are about processes, signals and memory, with --long
+(or named) also those that take more than five minutes.
 A suite that is not there is SKIPPED.
 """
 import argparse
@@ -27,6 +28,8 @@ CPYTHON = ["bash", "dash", "coreutils", "sed", "grep", "procps", "hostname", ("l
            "libpython3.11-testsuite", ("libgcc-s1", r"libgcc_s")]
 CPYTHON_TESTS = """pty mmap select selectors poll epoll signal ctypes threading fork1 wait3 wait4 popen pipes fcntl
 posix os thread sched queue subprocess""".split()  # docs/programs.md says which are left out, and why
+CPYTHON_LONG = "multiprocessing_fork multiprocessing_forkserver multiprocessing_spawn asyncio".split()
+LIMIT_S, LIMIT_LONG_S = 250, 2400  # of one file
 LINE_SHOWN = 30
 
 
@@ -92,13 +95,16 @@ def outcomes(done):
                            re.M | re.S))
 
 
-def run_cpython(room, report, only):
-    for name in CPYTHON_TESTS:
-        if only and "test_" + name not in only:
+def run_cpython(room, report, only, is_long):
+    for name in CPYTHON_TESTS + CPYTHON_LONG:
+        slow = name in CPYTHON_LONG
+        if "test_" + name not in only if only else slow and not is_long:
             continue
         with report.case(f"cpython: test_{name}"):
-            argv = ["/usr/bin/python3.11", "-m", "test", "-v", "--timeout", "250", "test_" + name]
-            native, inside = outcomes(room.run_native(argv, b"")), outcomes(room.run_inside(argv, b""))
+            limit = LIMIT_LONG_S if slow else LIMIT_S
+            argv = ["/usr/bin/python3.11", "-m", "test", "-v", "--timeout", str(limit), "test_" + name]
+            native = outcomes(room.run_native(argv, b"", limit + LIMIT_S))
+            inside = outcomes(room.run_inside(argv, b"", limit + LIMIT_S))
             differ = sorted(f"{case}: native {native[case]}, inside {inside.get(case, 'not run')}"
                             for case in native if native[case] == "ok" and inside.get(case) != "ok")
             expect(native and not differ, f"{len(inside)} cases of {len(native)}\n" + "\n".join(differ[:LINE_SHOWN]))
@@ -107,6 +113,7 @@ def run_cpython(room, report, only):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--keep", help="work in this folder and leave it")
     parser.add_argument("names", nargs="*", default=["bash", "cpython"], help="suites, or tests of a suite")
     args = parser.parse_args()
@@ -123,7 +130,7 @@ def main():
         only = [n for n in args.names if n.startswith("test_")]
         if "cpython" in args.names or only:
             if installed("libpython3.11-testsuite"):
-                run_cpython(cpython_room(args.build, work + "/cpython"), report, only)
+                run_cpython(cpython_room(args.build, work + "/cpython"), report, only, args.long)
             else:
                 with report.case("cpython"):
                     raise Skip("libpython3.11-testsuite is not installed")

@@ -145,6 +145,14 @@ s64 do_sim_report(struct inner_thread *t, const void *target, size_t target_size
 	return serve(&r);
 }
 
+/* Every thread stops with it, this one too. */
+s64 do_job_stopped(struct inner_thread *t, u32 signo)
+{
+	struct service_request r = {.kind = SERVICE_STOP, .number = signo};
+
+	return serve(&r);
+}
+
 /* A program is started and waited for. */
 s64 do_anchor_ask(struct inner_thread *t, const void *question, size_t question_size, void *reply,
 		  size_t reply_size)

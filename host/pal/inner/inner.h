@@ -76,12 +76,14 @@ enum service_kind {
 	SERVICE_GETKEY = 1,
 	SERVICE_REPORT = 2,
 	SERVICE_ANCHOR = 3,
+	SERVICE_STOP = 4, /* the whole process, by the signal `number` */
 };
 
 struct service_request {
 	struct service_request *next;
 	u32 kind;
 	u32 done; /* futex */
+	u32 number;
 	const void *in1;
 	const void *in2;
 	size_t in1_size;
@@ -100,6 +102,7 @@ struct inner_state {
 	s32 instance_fd; /* folder to which relative paths belong */
 	s32 mem_fd;	 /* /proc/self/mem */
 	s32 kick_signal;
+	u64 stop_signals; /* open in enclave threads: the terminal stops us in the background */
 	bool is_hardware;
 	s32 sgx_fd;	 /* of the enclave */
 	u64 entry_enclu; /* address of the ENCLU in the kernel's function to enter; 0: none */

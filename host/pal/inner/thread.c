@@ -125,7 +125,7 @@ void inner_thread_main(struct inner_thread *t)
 		.sp = block + INNER_ALTSTACK,
 		.size = INNER_STACK - PAGE_SIZE - INNER_ALTSTACK,
 	};
-	u64 blocked = ~inner_signals_handled();
+	u64 blocked = ~(inner_signals_handled() | inner.stop_signals);
 
 	host_syscall(NR_sigaltstack, &altstack, 0);
 	host_syscall(NR_prctl, PR_SET_SYSCALL_USER_DISPATCH_, PR_SYS_DISPATCH_ON_,

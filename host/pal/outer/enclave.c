@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host/pal/inner/inner.h"
+#include "host/pal/outer/pal.h"
 
 #define HWCAP2_FSGSBASE_BIT   2
 #define PR_SET_DISPATCH	      59
@@ -191,6 +192,7 @@ int enclave_inner_init(const struct enclave *e, const char *instance_dir,
 		inner.entry_enclu = find_enclu(entry);
 	}
 	inner.kick_signal = find_kick_signal();
+	inner.stop_signals = foreground_stop_signals();
 	if (getauxval(AT_MINSIGSTKSZ_NUMBER) + ALTSTACK_EXTRA >
 	    INNER_STACK - INNER_ALTSTACK - PAGE_SIZE) {
 		enclave_error_set(error, "signal frames of this CPU are too large");

@@ -299,6 +299,7 @@ int occlum_pal_create_process(struct occlum_pal_create_process_args *args)
 	new->stdio[0] = stdio->stdin_fd;
 	new->stdio[1] = stdio->stdout_fd;
 	new->stdio[2] = stdio->stderr_fd;
+	new->flags = foreground_has_shell() ? NEW_PROCESS_HAS_SHELL : 0;
 	result = join_strings(args->argv, is_any, &new->argv);
 	if (result == 0)
 		result = join_strings(args->env, environment_allows, &new->environment);

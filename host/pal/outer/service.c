@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Serves host calls that need libc: keys and reports of the simulated CPU, and questions to the
- * program that $OCCLUM_ANCHOR_COMMAND names. One thread with all signals blocked; the keys made from
+ * Serves host calls that need libc: keys and reports of the simulated CPU, questions to the
+ * program that $OCCLUM_ANCHOR_COMMAND names, and the stop of the whole process. One thread with all signals blocked; the keys made from
  * the machine's secret live in this process alone.
  */
 #define _GNU_SOURCE
@@ -16,6 +16,7 @@
 #include "host/lib/sim_root.h"
 #include "host/pal/inner/inner.h"
 #include "host/pal/outer/enclave.h"
+#include "host/pal/outer/pal.h"
 #include "lib/base/string.h"
 #include "lib/sgx/sim_key.h"
 
@@ -55,6 +56,8 @@ static s64 serve(const struct service_request *r)
 			memcpy(r->out, reply, sizeof(reply));
 			err = sizeof(reply);
 		}
+	} else if (r->kind == SERVICE_STOP) {
+		err = foreground_stop((int)r->number);
 	}
 	return err;
 }

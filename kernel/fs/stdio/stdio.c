@@ -71,7 +71,7 @@ static long host_read(struct file *f, struct uio *uio, u64 offset)
 	if (!buf)
 		return -ENOMEM;
 	do {
-		n = host_of(f)->is_terminal ? terminal_check_read() : 0;
+		n = host_of(f)->is_terminal ? terminal_check_read(host_of(f)->fd) : 0;
 		if (!n)
 			n = wait_ready(f, POLLIN);
 		if (!n)

@@ -121,13 +121,20 @@ static long check_change(void)
 	return ret;
 }
 
-long terminal_check_read(void)
+/*
+ * Reading nothing asks the host the same: in the background there its terminal stops the whole
+ * instance now, and not when something is typed.
+ */
+long terminal_check_read(s32 fd)
 {
 	struct tty *t = own_terminal();
 	long ret = t ? tty_check_read(t) : 0;
+	u8 nothing;
 
 	tty_put(t);
-	return ret;
+	if (!ret)
+		ret = host_fd_read(fd, &nothing, 0);
+	return ret == -EAGAIN ? 0 : ret;
 }
 
 static long put_checked(s32 fd, u32 command, u64 arg, size_t size)
