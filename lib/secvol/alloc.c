@@ -452,6 +452,15 @@ int sv_alloc_blocks(struct secvol *v, u32 want, u64 *ret_addr, u32 *ret_count)
 	struct sv_ag *ag;
 	int err;
 
+	/*
+	 * What is short in the loaded groups may be there in others. They are asked before data goes elsewhere: what
+	 * is written together shall lie together, and be flushed with one file.
+	 */
+	while (v->quads <= groups_kept(v, false) + whole && v->loaded_ags < v->ag_count) {
+		err = sv_ag_load_another(v);
+		if (err)
+			return err;
+	}
 	for (u32 tries = 0; tries < 2 * v->ag_count; tries++) {
 		err = sv_ag_load(v, v->data_ag, &ag);
 		if (err)

@@ -521,8 +521,36 @@ static void a_big_file_goes_in_slices(void **state)
 	fixture_fini(&f);
 }
 
+/* In a volume of many groups, of which more than one has to be loaded to know that there is room for nodes. */
+static void log_and_data_lie_together(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 1u << 28};
+	static u8 data[3 * SV_BLOCK];
+	struct secvol_attr a;
+	struct fixture f;
+	struct secvol *vol;
+
+	assert_int_equal(fixture_init(&f, fmt.size_blocks), 0);
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	for (u32 round = 0; round < 3; round++) {
+		char name[] = {(char)('a' + round)};
+
+		assert_int_equal(secvol_open(&f.params, &vol, NULL), 0);
+		assert_int_equal(
+			secvol_create(vol, SECVOL_ROOT_OBJ, name, 1, 0100644, 0, 0, 0, false, &a),
+			0);
+		assert_int_equal(secvol_write(vol, a.obj, 0, data, sizeof(data)), sizeof(data));
+		assert_int_equal(secvol_commit(vol), 0);
+		assert_int_equal(vol->log.segs.n, 1);
+		assert_int_equal((vol->log.segs.run[0].addr - SV_FIRST_AG) / sv_ag_blocks(vol),
+				 vol->data_ag);
+		assert_int_equal(secvol_close(vol), 0);
+	}
+	fixture_fini(&f);
+}
+
 UNIT_TESTS(a_big_file_goes_in_slices, an_empty_volume_opens, reading_writes_nothing,
 	   names_come_and_go, renames, contents_survive, holes_are_found,
 	   unlinked_files_live_while_held, large_directories_list_each_name_once,
 	   attributes_and_sites, wrong_keys_and_roles_are_refused, a_full_volume_still_unlinks,
-	   wiped_keys_are_gone)
+	   wiped_keys_are_gone, log_and_data_lie_together)
