@@ -20,7 +20,7 @@ import time
 
 sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), os.path.dirname(os.path.abspath(__file__))]
 from harness import Instance, Report, Skip, describe, expect, scratch
-from mounts import Mounted, can_mount, fill, good, host_bytes, mounted, occlum, raises, read, refused, write
+from mounts import Mounted, can_mount, fill, good, host_bytes, in_own_namespace, mounted, occlum, raises, read, refused, write
 
 F_SETPIPE_SZ = 1031
 
@@ -306,6 +306,7 @@ def main():
     parser.add_argument("--long", action="store_true")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
+    in_own_namespace()
     report = Report()
     why = can_mount()
     if why or os.geteuid():

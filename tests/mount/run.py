@@ -24,7 +24,7 @@ sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), os.
 from harness import Instance, Report, Skip, describe, expect, scratch
 from tools import check_completion, check_json
 from who import check_limits, check_no_device, check_ordinary_user, check_stale
-from mounts import Mounted, can_mount, fill, good, host_bytes, mounted, occlum, raises, read, refused, write
+from mounts import Mounted, can_mount, fill, good, host_bytes, in_own_namespace, mounted, occlum, raises, read, refused, write
 
 # ---- POSIX behaviour: each runs in a folder of the mount and in one of the host's -----------------------
 
@@ -645,6 +645,7 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
+    in_own_namespace()
     report = Report()
     if args.names:
         plain = report.case

@@ -30,7 +30,7 @@ import time
 
 sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), os.path.dirname(os.path.abspath(__file__))]
 from harness import TOP, Instance, Report, Skip, describe, expect
-from mounts import Mounted, can_mount, fill, good, occlum, write
+from mounts import Mounted, can_mount, fill, good, in_own_namespace, occlum, write
 
 FSX_SECONDS = 1800
 LTP_LEFT_OUT = re.compile(r"^(proc|read_all|isofs|quota|binfmt|squashfs|fs_fill|acl_)")  # not about a folder that is given
@@ -61,9 +61,10 @@ def manifest(top, xattrs=True):
             st = os.lstat(path)
             entry = [oct(st.st_mode), st.st_uid, st.st_gid, st.st_mtime_ns]
             if stat.S_ISREG(st.st_mode):
-                entry += [st.st_size, digest(path), st.st_nlink]
-                if st.st_nlink > 1: # the names of one file, by the first of them
-                    entry.append(first.setdefault(st.st_ino, path[len(top):]))
+                # One file's names: the first, and how many there are. Others may lie outside of the tree.
+                names = first.setdefault(st.st_ino, [path[len(top):], 0])
+                names[1] += 1
+                entry += [st.st_size, digest(path), names]
             elif stat.S_ISLNK(st.st_mode):
                 entry.append(os.readlink(path))
             if xattrs and not stat.S_ISLNK(st.st_mode):
@@ -116,29 +117,39 @@ def make_project(d, _, long):
     return digest(f"{d}/lib.a")
 
 
-def sqlite(mode):
-    def work_with(d, _, long):
-        path, rng = f"{d}/db", random.Random(mode)
-        db = sqlite3.connect(path, isolation_level=None)
-        expect(db.execute(f"pragma journal_mode={mode}").fetchone()[0] == mode, "journal mode")
-        db.execute("create table t(a integer primary key, b)")
-        other = subprocess.Popen([sys.executable, "-c", """
+# Another process sees all of a transaction or nothing.
+READER = """
 import sqlite3, sys
-db = sqlite3.connect(sys.argv[1], timeout=60)
+db = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
 last = 0
 while last < int(sys.argv[2]):
-    n = db.execute("select count(*) from t").fetchone()[0]
-    assert n >= last, (n, last)
-    last = n
-""", path, str(20 if not long else 2000)], stderr=subprocess.PIPE)
-        for i in range(20 if not long else 2000):
+    db.execute("begin")
+    done, noted = db.execute("select done, sum from s").fetchone()
+    seen = db.execute("select coalesce(sum(a), 0) from t").fetchone()[0]
+    db.execute("commit")
+    assert done >= last and seen == noted, (done, last, seen, noted)
+    last = done
+"""
+
+
+def sqlite(mode):
+    def work_with(d, _, long):
+        path, rng, times = f"{d}/db", random.Random(mode), 2000 if long else 20
+        db = sqlite3.connect(path, timeout=60, isolation_level=None)
+        expect(db.execute(f"pragma journal_mode={mode}").fetchone()[0] == mode, "journal mode")
+        db.execute("create table t(a integer primary key, b)")
+        db.execute("create table s(done, sum)")
+        db.execute("insert into s values(0, 0)")
+        other = subprocess.Popen([sys.executable, "-c", READER, path, str(times)], stderr=subprocess.PIPE)
+        for i in range(times):
             db.execute("begin immediate")
             for k in range(10):
                 db.execute("insert into t values(?, ?)", (i * 10 + k, rng.randbytes(rng.randrange(3000))))
             if i % 5 == 4:
                 db.execute("delete from t where a % 7 = ? and a < ?", (i % 7, (i - 2) * 10))
-            db.execute("rollback" if i % 10 == 9 else "commit")
-        err = other.communicate(timeout=120)[1]
+            db.execute("update s set done = ?, sum = (select sum(a) from t)", (i + 1,))
+            db.execute("rollback" if i % 10 == 8 else "commit")
+        err = other.communicate(timeout=600)[1]
         expect(other.returncode == 0, f"the reader: {err}")
         db.execute("vacuum")
         expect(db.execute("pragma integrity_check").fetchone()[0] == "ok", "integrity")
@@ -467,6 +478,7 @@ def main():
     parser.add_argument("--long", action="store_true")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
+    in_own_namespace()
     report = Report()
     why = can_mount()
     if why or os.geteuid():
