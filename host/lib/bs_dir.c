@@ -28,7 +28,8 @@
 enum { OPEN_MAX_FILES = 64 };
 
 struct dir_file {
-	int fd; /* -1: not open */
+	int fd;	    /* -1: not open */
+	int direct; /* past the page cache, for much at a time; -1: not open or not offered */
 	u32 users;
 	bool dirty;
 	bool absent; /* known not to exist: reads are zeros until a write creates it */
@@ -38,7 +39,7 @@ struct dir_file {
 struct bs_dir {
 	struct bs bs;
 	int dir_fd;
-	bool read_only, fills;
+	bool read_only, fills, reads_directly;
 	pthread_rwlock_t filling; /* before lock; writers share it */
 
 	pthread_mutex_t lock;
@@ -51,6 +52,15 @@ struct bs_dir {
 	u64 max_blocks;
 };
 
+static void file_close(struct bs_dir *d, struct dir_file *f)
+{
+	if (f->direct >= 0)
+		close(f->direct);
+	close(f->fd);
+	f->fd = f->direct = -1;
+	d->open_count--;
+}
+
 static int table_grow(struct bs_dir *d, u32 index)
 {
 	u32 count = MAX(index + 1, d->file_count * 2);
@@ -62,7 +72,7 @@ static int table_grow(struct bs_dir *d, u32 index)
 	if (!files)
 		return -ENOMEM;
 	for (u32 i = d->file_count; i < count; i++)
-		files[i] = (struct dir_file){.fd = -1};
+		files[i] = (struct dir_file){.fd = -1, .direct = -1};
 	d->files = files;
 	d->file_count = count;
 	return 0;
@@ -73,9 +83,7 @@ static void evict_one(struct bs_dir *d)
 {
 	for (u32 i = 1; i < d->file_count; i++)
 		if (d->files[i].fd >= 0 && d->files[i].users == 0) {
-			close(d->files[i].fd);
-			d->files[i].fd = -1;
-			d->open_count--;
+			file_close(d, &d->files[i]);
 			return;
 		}
 }
@@ -103,13 +111,16 @@ static int file_open(struct bs_dir *d, u32 index, bool create)
 		return -EIO;
 	}
 	d->files[index].fd = fd;
+	if (d->reads_directly)
+		d->files[index].direct =
+			openat(d->dir_fd, name, (flags & ~O_ACCMODE) | O_RDONLY | O_DIRECT);
 	d->files[index].absent = false;
 	d->open_count++;
 	return 0;
 }
 
 /* Borrows a file's descriptor; -ENOENT when it does not exist and must not be made. */
-static int file_get(struct bs_dir *d, u32 index, bool create, int *ret_fd)
+static int file_get(struct bs_dir *d, u32 index, bool create, int *ret_fd, int *ret_direct)
 {
 	int err;
 
@@ -126,6 +137,7 @@ static int file_get(struct bs_dir *d, u32 index, bool create, int *ret_fd)
 	if (!err) {
 		d->files[index].users++;
 		*ret_fd = d->files[index].fd;
+		*ret_direct = d->files[index].direct;
 	}
 	pthread_mutex_unlock(&d->lock);
 	return err;
@@ -141,7 +153,7 @@ static void file_put(struct bs_dir *d, u32 index, bool wrote)
 
 static int flush_file(struct bs_dir *d, u32 index)
 {
-	int fd, err = file_get(d, index, false, &fd);
+	int fd, direct, err = file_get(d, index, false, &fd, &direct);
 
 	if (err)
 		return err == -ENOENT ? -EIO : err;
@@ -249,7 +261,7 @@ static int trim_part(struct bs_dir *d, const struct segment_place *p, int fd)
 static int part_run(struct bs_dir *d, enum bs_op op, const struct segment_place *p, void *buf)
 {
 	size_t size = (size_t)p->blocks * BS_BLOCK;
-	int fd, err = file_get(d, p->file, op == BS_WRITE, &fd);
+	int fd, direct, err = file_get(d, p->file, op == BS_WRITE, &fd, &direct);
 
 	if (err == -ENOENT && op == BS_WRITE)
 		return -EIO;
@@ -261,7 +273,7 @@ static int part_run(struct bs_dir *d, enum bs_op op, const struct segment_place 
 	if (err)
 		return err;
 	switch (op) {
-	case BS_READ: err = bs_host_pread(fd, buf, size, p->offset); break;
+	case BS_READ: err = bs_host_pread(fd, direct, buf, size, p->offset); break;
 	case BS_WRITE: err = write_part(d, p, fd, buf); break;
 	default: err = trim_part(d, p, fd); break;
 	}
@@ -339,7 +351,7 @@ static void dir_close(struct bs *bs)
 
 	for (u32 i = 0; i < d->file_count; i++)
 		if (d->files[i].fd >= 0)
-			close(d->files[i].fd);
+			file_close(d, &d->files[i]);
 	close(d->dir_fd);
 	pthread_rwlock_destroy(&d->filling);
 	pthread_mutex_destroy(&d->lock);
@@ -382,6 +394,7 @@ int bs_dir_open(int dir_fd, const char *path, u32 flags, u64 max_blocks, struct 
 	pthread_rwlock_init(&d->filling, NULL);
 	d->read_only = read_only;
 	d->fills = flags & BS_HOST_FILL;
+	d->reads_directly = flags & BS_HOST_DIRECT;
 	d->max_blocks = max_blocks ? MIN(max_blocks, SEGMENT_BLOCK_LIMIT) : SEGMENT_BLOCK_LIMIT;
 	d->bs = (struct bs){
 		.ops = &dir_ops,

@@ -48,7 +48,7 @@ static int request_run(struct bs_file *f, const struct bs_req *r)
 	if (r->block >= f->max_blocks || r->count > f->max_blocks - r->block)
 		return -ENOSPC;
 	if (r->op == BS_READ)
-		return bs_host_pread(f->fd, r->buf, size, offset);
+		return bs_host_pread(f->fd, -1, r->buf, size, offset);
 	if (f->read_only)
 		return -EROFS;
 	if (r->op == BS_WRITE)

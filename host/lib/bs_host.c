@@ -11,11 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #define BS_HOST_MUCH KIB(64)
 
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
 #ifndef RWF_DONTCACHE
 #define RWF_DONTCACHE 0x80
 #endif
@@ -34,17 +38,40 @@ int bs_host_error(int host_errno)
 	}
 }
 
+/* Whether at most half of it lies in the page cache; no where nobody knows. */
+static bool is_cold(int fd, size_t size, u64 offset)
+{
+	struct {
+		u64 offset, size;
+	} range = {offset, size};
+	struct {
+		u64 cached, dirty, writeback, evicted, evicted_lately;
+	} pages;
+
+	return syscall(SYS_cachestat, fd, &range, &pages, 0) == 0 &&
+	       pages.cached <= size / PAGE_SIZE / 2;
+}
+
 /*
  * Who reads much of a volume at once caches what it opened, if anybody does: the ciphertext need not
- * stay in the page cache as well. That saves the memory, and the time that fresh pages take.
+ * stay in the page cache as well. That saves the memory, and the time that fresh pages take. Several readers
+ * keep a disk busy by themselves and get what is not cached from it without a copy; a single one needs the
+ * kernel to read ahead.
  */
-static ssize_t read_past_cache(int fd, void *buf, size_t size, u64 offset)
+static ssize_t read_past_cache(int fd, int direct, void *buf, size_t size, u64 offset)
 {
 	static bool is_refused; /* atomic: by an older kernel, or this file system */
 	struct iovec v = {.iov_base = buf, .iov_len = size};
 	ssize_t n;
 
-	if (size < BS_HOST_MUCH || __atomic_load_n(&is_refused, __ATOMIC_RELAXED))
+	if (size < BS_HOST_MUCH)
+		return pread(fd, buf, size, (off_t)offset);
+	if (direct >= 0 && is_cold(fd, size, offset)) {
+		n = pread(direct, buf, size, (off_t)offset);
+		if (n >= 0 || errno != EINVAL)
+			return n; /* else memory that the disk does not reach */
+	}
+	if (__atomic_load_n(&is_refused, __ATOMIC_RELAXED))
 		return pread(fd, buf, size, (off_t)offset);
 	n = preadv2(fd, &v, 1, (off_t)offset, RWF_DONTCACHE);
 	if (n >= 0 || (errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS))
@@ -53,12 +80,12 @@ static ssize_t read_past_cache(int fd, void *buf, size_t size, u64 offset)
 	return pread(fd, buf, size, (off_t)offset);
 }
 
-int bs_host_pread(int fd, void *buf, size_t size, u64 offset)
+int bs_host_pread(int fd, int direct, void *buf, size_t size, u64 offset)
 {
 	u8 *at = buf;
 
 	while (size) {
-		ssize_t n = read_past_cache(fd, at, size, offset);
+		ssize_t n = read_past_cache(fd, direct, at, size, offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;

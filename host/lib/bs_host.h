@@ -13,6 +13,7 @@ enum bs_host_flags {
 	BS_HOST_CREATE = 1 << 1,  /* must not exist yet (-EEXIST); mode 0600, 0700 for a folder */
 	BS_HOST_NO_LOCK = 1 << 2, /* of an image that is never written: any number of readers */
 	BS_HOST_FILL = 1 << 3,	  /* of a folder: small writes make room around them (bs_fill.h) */
+	BS_HOST_DIRECT = 1 << 4, /* of a folder: several read at a time, and cache what they open */
 };
 
 /*
@@ -32,7 +33,8 @@ int __must_check bs_dir_open(int dir_fd, const char *path, u32 flags, u64 max_bl
  */
 int bs_host_error(int host_errno);
 
-int __must_check bs_host_pread(int fd, void *buf, size_t size, u64 offset);
+/* `direct`: the same file opened with O_DIRECT, or -1. */
+int __must_check bs_host_pread(int fd, int direct, void *buf, size_t size, u64 offset);
 int __must_check bs_host_pwrite(int fd, const void *buf, size_t size, u64 offset);
 /* Gives the space back where the file system can; never an error for one that cannot. */
 int __must_check bs_host_punch(int fd, u64 offset, u64 size);

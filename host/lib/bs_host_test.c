@@ -252,6 +252,45 @@ static void small_writes_make_room(void **state)
 	bs->ops->close(bs);
 }
 
+/* Much at a time comes from the disk directly: what was just written, what is not cached, into any memory, at the end. */
+static void direct_reads_are_the_same(void **state)
+{
+	enum { COUNT = 32, SIZE = COUNT * BS_BLOCK };
+	u8 *data = aligned_alloc(BS_BLOCK, SIZE), *back = aligned_alloc(BS_BLOCK, SIZE + BS_BLOCK);
+	u64 first = segment_first_block(1);
+	struct bs *bs;
+
+	for (size_t i = 0; i < SIZE; i++)
+		data[i] = (u8)(i * 7 + i / BS_BLOCK);
+	assert_int_equal(bs_dir_open(AT_FDCWD, "vol", BS_HOST_CREATE | BS_HOST_DIRECT, 0, &bs), 0);
+	assert_int_equal(one(bs, BS_WRITE, first, COUNT, data), 0);
+	for (u32 round = 0; round < 3; round++) {
+		for (u32 at = 0; at <= 64; at += 32) { /* 32: nothing aligns */
+			u8 *to = back + at;
+
+			assert_int_equal(one(bs, BS_READ, first, COUNT, to), 0);
+			assert_memory_equal(to, data, SIZE);
+			/* half of it lies behind the end of the file */
+			assert_int_equal(one(bs, BS_READ, first + COUNT / 2, COUNT, to), 0);
+			assert_memory_equal(to, data + SIZE / 2, SIZE / 2);
+			assert_true(all_are(to + SIZE / 2, SIZE / 2, 0));
+		}
+		if (round == 0) {
+			assert_int_equal(one(bs, BS_FLUSH, 0, 0, NULL), 0);
+			assert_int_equal(
+				shell_run(
+					"dd if=vol/seg.00000000 iflag=nocache count=0 status=none"),
+				0);
+		} else { /* cached alone, and newer than the disk */
+			data[3 * BS_BLOCK]++;
+			assert_int_equal(one(bs, BS_WRITE, first + 3, 1, data + 3 * BS_BLOCK), 0);
+		}
+	}
+	bs->ops->close(bs);
+	free(data);
+	free(back);
+}
+
 #define IN_SCRATCH(f) cmocka_unit_test_setup_teardown(f, enter_scratch, leave_scratch)
 
 int main(void)
@@ -263,6 +302,7 @@ int main(void)
 		IN_SCRATCH(a_full_disk_is_enospc),
 		IN_SCRATCH(many_segments_share_few_files),
 		IN_SCRATCH(small_writes_make_room),
+		IN_SCRATCH(direct_reads_are_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,7 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
 		conn->want |= conn->capable & wanted[i];
 	conn->max_write = REQUEST_MAX;
+	conn->max_read = SERVER_READ_MAX; /* as the mount option says */
 	conn->max_readahead = REQUEST_MAX;
 	conn->max_background = 64;
 	conn->congestion_threshold = 48;
@@ -371,12 +372,12 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	long n;
 
 	if (!buf)
-		buf = malloc(REQUEST_MAX);
+		buf = aligned_alloc(PAGE_SIZE, SERVER_READ_MAX);
 	if (!buf) {
 		server_reply_error(req, -ENOMEM);
 		return;
 	}
-	n = node_read(server_node(req, ino), buf, MIN(size, (size_t)REQUEST_MAX), (u64)offset);
+	n = node_read(server_node(req, ino), buf, MIN(size, (size_t)SERVER_READ_MAX), (u64)offset);
 	if (n < 0)
 		server_reply_error(req, (int)n);
 	else

@@ -19,6 +19,7 @@
 #include "host/mount/channel.h"
 #include "host/mount/kernel_env.h"
 #include "host/mount/server.h"
+#include "host/mount/store.h"
 #include "host/mount/view.h"
 #include "host/occlum/instance.h"
 #include "host/occlum/place.h"
@@ -194,8 +195,9 @@ static struct fuse_session *make_session(struct server *s, const struct mount_op
 		if (*c == ',' || *c == '\\')
 			*c = '_'; /* both mean something to the mount options */
 	}
-	if (asprintf(&options, "default_permissions,nosuid,nodev,subtype=occlum,fsname=%s%s%s",
-		     instance, o->view.read_only ? ",ro" : "",
+	if (asprintf(&options,
+		     "default_permissions,nosuid,nodev,subtype=occlum,max_read=%u,fsname=%s%s%s",
+		     (unsigned)SERVER_READ_MAX, instance, o->view.read_only ? ",ro" : "",
 		     o->allow_other ? ",allow_other" : "") < 0)
 		return NULL;
 	if (fuse_opt_add_arg(&args, "occlum-mount") || fuse_opt_add_arg(&args, "-o") ||
@@ -285,6 +287,7 @@ int main(int argc, char **argv)
 	if (o.background && go_to_background(&ready))
 		return 1;
 	block_signals();
+	store_expect_readers();
 	if (instance_lock("mount") || built_read(&built) || kernel_env_init() ||
 	    view_open(&view, &built, &o.view))
 		return 1;

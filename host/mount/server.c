@@ -104,7 +104,7 @@ int server_run(struct server *s)
 	struct sigaction wake = {.sa_handler = nothing}; /* no SA_RESTART: reads end */
 	struct worker workers[WORKERS_MAX] = {0};
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	int count = (int)MIN(MAX(cpus + 1, 3L), (long)WORKERS_MAX), started = 0;
+	int count = (int)MIN(MAX(cpus + 2, 4L), (long)WORKERS_MAX), started = 0;
 	pthread_t signals;
 	int err;
 

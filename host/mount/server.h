@@ -8,6 +8,12 @@
 
 #include "host/mount/node_stat.h"
 
+/*
+ * Of one read request. Small enough for a core's cache, and for several to be on their way at once: disk, cipher
+ * and copies then work side by side.
+ */
+#define SERVER_READ_MAX KIB(256)
+
 struct server {
 	struct fuse_session *session;
 	struct files *files;

@@ -5,6 +5,8 @@
  */
 #include "kernel/fs/secvol/store.h"
 
+#include "host/mount/store.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,9 +14,16 @@
 #include "host/lib/bs_host.h"
 #include "lib/secvol/segment.h"
 
+static u32 how; /* BS_HOST_DIRECT or 0 */
+
+void store_expect_readers(void)
+{
+	how = BS_HOST_DIRECT;
+}
+
 int store_dir_open(const char *path, u32 flags, struct bs **ret)
 {
-	u32 host = flags & STORE_READ_ONLY ? BS_HOST_READ_ONLY : BS_HOST_FILL;
+	u32 host = how | (flags & STORE_READ_ONLY ? BS_HOST_READ_ONLY : BS_HOST_FILL);
 	int err;
 
 	if (flags & STORE_FRESH)
