@@ -63,3 +63,8 @@
 #define MADV_PAGEOUT	    21
 #define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
+
+#define MLOCK_ONFAULT	    1
+#define MCL_CURRENT	    1
+#define MCL_FUTURE	    2
+#define MCL_ONFAULT	    4

@@ -218,6 +218,6 @@ bool arch_exit_work(struct user_regs *regs)
 			break;
 		}
 	}
-	old = __atomic_fetch_and(&t->work, ~(u32)WORK_RESTORE, __ATOMIC_ACQ_REL);
+	old = __atomic_fetch_and(&t->work, ~(u32)(WORK_RESTORE | WORK_BARRIER), __ATOMIC_SEQ_CST);
 	return old & WORK_RESTORE;
 }

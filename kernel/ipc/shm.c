@@ -212,7 +212,8 @@ int shm_detach(u64 address)
 			if (a->address != address)
 				continue;
 			err = mm_munmap(p->mm, address, ALIGN_UP(a->segment->size, (u64)PAGE_SIZE));
-			drop_attachment(a, p->pid);
+			if (!err)
+				drop_attachment(a, p->pid);
 			break;
 		}
 	}
@@ -309,8 +310,10 @@ int shm_may_lock(s32 id, bool lock_it)
 	shm_lock();
 	err = ipc_find_owned(&segments, id, &o);
 	mutex_unlock(&lock);
-	if (err || credentials_capable(&p->cred, CAP_IPC_LOCK))
-		return err == -EPERM && credentials_capable(&p->cred, CAP_IPC_LOCK) ? 0 : err;
+	if (credentials_capable(&p->cred, CAP_IPC_LOCK))
+		return err == -EPERM ? 0 : err;
+	if (err)
+		return err;
 	return lock_it && !p->limits[ABI_RLIMIT_MEMLOCK].soft ? -EPERM : 0;
 }
 

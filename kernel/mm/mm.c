@@ -26,6 +26,12 @@
 #include "kernel/core/log.h"
 
 #define HEAP_RESERVE_MAX GIB(1) /* a larger limit grows its reservation when needed */
+/*
+ * One program's heap reserves at most this part of the free addresses: when many have begun, those
+ * that come reserve less than their limit, and grow into what is free behind them then.
+ */
+#define HEAP_SHARE	 128
+#define HEAP_SHARE_MIN	 MIB(1)
 /* Programs linked at fixed addresses mostly end below. */
 #define FIXED_IMAGES_END MIB(256)
 
@@ -156,6 +162,14 @@ int mm_munmap(struct mm *mm, u64 address, u64 size)
 
 /* --- the heap --- */
 
+/* Free addresses, those of images linked at fixed ones not counted. */
+static u64 movable_bytes(void)
+{
+	u64 free = zone_free_bytes(), low = zone_movable() - zone_start();
+
+	return free > low ? free - low : 0;
+}
+
 /*
  * A program linked at fixed addresses, which end at `near`, has its heap in reach of 32 bits like its
  * image if possible. Not right behind it: there it would lie over the images of larger
@@ -165,6 +179,7 @@ static int reserve_heap(struct mm *mm, u64 near, u64 size)
 {
 	u64 start = 0;
 
+	size = MIN(size, MAX(movable_bytes() / HEAP_SHARE, (u64)HEAP_SHARE_MIN));
 	size = ALIGN_UP(MIN(MAX(size, PAGE_SIZE), HEAP_RESERVE_MAX), PAGE_SIZE);
 	if (near)
 		start = zone_alloc_within(size, PAGE_SIZE,
@@ -206,6 +221,17 @@ static void log_heap_limit(struct mm *mm)
 		   (unsigned long long)(mm->limits.heap >> 10));
 }
 
+/* Below its limit: what follows its reservation is taken. */
+static void log_heap_room(struct mm *mm)
+{
+	if (mm->limit_logged)
+		return;
+	mm->limit_logged = true;
+	log_always("A program's heap cannot grow beyond %llu KiB, for other programs have the "
+		   "addresses behind it; run fewer at once, or lower process.default_heap_size.",
+		   (unsigned long long)((mm->brk_end - mm->brk_start) >> 10));
+}
+
 static int grow_heap(struct mm *mm, u64 new_break)
 {
 	struct map_request r = {.prot = PROT_READ | PROT_WRITE,
@@ -225,8 +251,10 @@ static int grow_heap(struct mm *mm, u64 new_break)
 		return 0;
 	if (end > mm->brk_end) {
 		/* The limit was raised, or the reservation was short. */
-		if (end > zone_end() || !zone_take(mm->brk_end, end))
+		if (end > zone_end() || !zone_take(mm->brk_end, end)) {
+			log_heap_room(mm);
 			return -ENOMEM; /* relatives that have it as well keep it */
+		}
 		mm->brk_end = end;
 	}
 	v = vma_find(mm, r.address);

@@ -154,6 +154,31 @@ static void fork_after_a_refused_mprotect(void **state)
 	assert_int_equal(read_word(at), 8);
 }
 
+/* Each gets less than it may have when all together are more than there is; none is refused. */
+static void heaps_share_the_addresses(void **state)
+{
+	enum { COUNT = 24 };
+	struct mm *others[COUNT];
+	u64 each = ALIGN_DOWN(zone_free_bytes() / 8, PAGE_SIZE);
+	long start;
+
+	for (int i = 0; i < COUNT; i++) {
+		others[i] = mm_new();
+		assert_non_null(others[i]);
+		assert_int_equal(mm_set_brk(others[i], 0, each), 0);
+		if (i == COUNT / 2)
+			assert_int_equal(mm_set_brk(p->mm, 0, each), 0);
+	}
+	mm_set_limits(p->mm, &(struct mm_limits){each, UINT64_MAX, UINT64_MAX, true});
+	start = mm_brk(p->mm, 0);
+	assert_int_equal(mm_brk(p->mm, start + 5000), start + 5000);
+	fake_last_log();
+	assert_int_equal(mm_brk(p->mm, start + (long)each), start + 5000);
+	assert_non_null(strstr(fake_last_log(), "process.default_heap_size"));
+	for (int i = 0; i < COUNT; i++)
+		mm_put(others[i]);
+}
+
 static void heap_grows_and_shrinks(void **state)
 {
 	long start, at;
@@ -477,6 +502,7 @@ int main(void)
 		WITH_ZONE(advice_after_a_refused_mprotect),
 		WITH_ZONE(fork_after_a_refused_mprotect),
 		WITH_ZONE(heap_grows_and_shrinks),
+		WITH_ZONE(heaps_share_the_addresses),
 		WITH_ZONE(address_space_is_limited),
 		WITH_ZONE(data_is_limited),
 		WITH_ZONE(file_is_filled_on_touch),

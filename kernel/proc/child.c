@@ -74,6 +74,7 @@ static void copy_identity(struct process *child, struct process *p)
 	child->heap_limit = p->heap_limit;
 	memcpy(child->comm, p->comm, sizeof(child->comm));
 	child->nice = p->nice;
+	child->barriers = p->barriers;
 	child->undumpable = p->undumpable;
 	child->oom_score_adj = p->oom_score_adj;
 	child->no_new_privs = p->no_new_privs;

@@ -155,6 +155,7 @@ int process_exec(const char *path, struct file *file, struct exec_args *args)
 	if (p->is_late && exec_finish(p))
 		process_exit_group(SIGKILL);
 	signal_exec_reset(p);
+	__atomic_store_n(&p->barriers, 0, __ATOMIC_RELAXED);
 	memcpy(t->name, p->comm, sizeof(t->name));
 
 	*current_regs() = image.regs;

@@ -28,6 +28,7 @@ enum thread_work {
 	WORK_SIGNAL = 1 << 0,  /* a signal may be deliverable */
 	WORK_EXIT = 1 << 1,    /* the thread must end (exit_group, exec, kill) */
 	WORK_TURN = 1 << 3,    /* others may want the turn: kernel/mm/turn.h */
+	WORK_BARRIER = 1 << 4, /* kernel/proc/barrier.c: taken off by the thread itself */
 	WORK_RESTORE = 1 << 2, /* full register restore needed (sigreturn, exec): slow exit path */
 };
 

@@ -167,7 +167,8 @@ static int put_files(struct writer *w, struct net_control *c, bool cloexec)
 			break;
 		/* The table has the reference now; the slot must not be put again. */
 		c->files[done] = NULL;
-		if (put_user_u32(numbers + done * sizeof(s32), fd))
+		/* The buffer need not be aligned. */
+		if (copy_to_user(numbers + done * sizeof(s32), &fd, sizeof(fd)))
 			return fd_close(current_files(), fd) ? -EBADF : -EFAULT;
 	}
 	if (done < c->file_count)

@@ -171,6 +171,9 @@ long sys_linkat(int old_dirfd, const char __user *old, int new_dirfd, const char
 
 	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
+	/* A descriptor that was passed on gives no right to make its file a name. */
+	if ((flags & AT_EMPTY_PATH) && !vfs_caller_capable(CAP_DAC_READ_SEARCH))
+		return -ENOENT;
 	err = arg_walk(old_dirfd, old,
 		       (flags & AT_EMPTY_PATH) |
 			       (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW),

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Memory calls. mlock and its family stay ENOSYS: whether a page is resident is the host's
- * decision, and a call that promises otherwise would be a lie (its usual purpose, that secrets do
- * not reach a disk, is what the enclave does on hardware anyway).
- */
+/* Memory calls. */
 #include "abi/errno.h"
 #include "abi/mman.h"
+#include "abi/resource.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/proc/process.h"
@@ -83,6 +80,78 @@ long sys_mincore(u64 address, u64 size, void __user *vec)
 			return err;
 		done += count;
 	}
+	return 0;
+}
+
+/*
+ * Locking. Whether a page is resident is the host's decision. The usual purpose, that secrets reach
+ * no disk, is what the enclave does on hardware anyway: what leaves the EPC is encrypted. So the
+ * calls change nothing, and only what Linux checks is checked. What was locked before is not counted.
+ */
+static int may_lock(u64 size)
+{
+	struct process *p = current_process();
+	u64 limit = p->limits[ABI_RLIMIT_MEMLOCK].soft;
+
+	if (credentials_capable(&p->cred, CAP_IPC_LOCK))
+		return 0;
+	if (!limit)
+		return -EPERM;
+	return size > limit ? -ENOMEM : 0;
+}
+
+static int check_mapped(u64 address, u64 size)
+{
+	u64 start = ALIGN_DOWN(address, PAGE_SIZE), end;
+	u8 states[MINCORE_CHUNK];
+
+	/* As Linux does: a size that rounds up to nothing is nothing. */
+	size = ALIGN_UP(size + (address - start), PAGE_SIZE);
+	if (__builtin_add_overflow(start, size, &end))
+		return -EINVAL;
+	while (start < end) {
+		u64 part = MIN(end - start, (u64)MINCORE_CHUNK * PAGE_SIZE);
+		int err = mm_mincore(current_mm(), start, part, states);
+
+		if (err)
+			return err;
+		start += part;
+	}
+	return 0;
+}
+
+long sys_mlock2(u64 address, u64 size, int flags)
+{
+	int err;
+
+	if (flags & ~MLOCK_ONFAULT)
+		return -EINVAL;
+	err = may_lock(size);
+	return err ? err : check_mapped(address, size);
+}
+
+long sys_mlock(u64 address, u64 size)
+{
+	return sys_mlock2(address, size, 0);
+}
+
+long sys_munlock(u64 address, u64 size)
+{
+	return check_mapped(address, size);
+}
+
+long sys_mlockall(int flags)
+{
+	struct mm_totals totals;
+
+	if (!flags || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || flags == MCL_ONFAULT)
+		return -EINVAL;
+	mm_totals(current_mm(), &totals);
+	return may_lock(flags & MCL_CURRENT ? totals.mapped : 0);
+}
+
+long sys_munlockall(void)
+{
 	return 0;
 }
 

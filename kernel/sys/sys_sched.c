@@ -7,6 +7,7 @@
 #include "abi/sched.h"
 #include "edge/hostcall_gen.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/proc/barrier.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys/cpus.h"
 #include "kernel/sys/syscalls_gen.h"
@@ -30,6 +31,12 @@ long sys_sched_yield(void)
 {
 	(void)!host_yield();
 	return 0;
+}
+
+long sys_membarrier(int command, u32 flags, int cpu)
+{
+	/* The one flag is of commands that are not offered. */
+	return flags ? -EINVAL : process_membarrier(command);
 }
 
 static struct thread *find_thread(int tid)

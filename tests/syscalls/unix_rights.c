@@ -153,6 +153,26 @@ static void credentials(void)
 	close(fd[1]);
 }
 
+/* Room for control messages may begin anywhere. */
+static void unaligned_room(void)
+{
+	char room[CMSG_SPACE(sizeof(int)) + 1];
+	struct iovec vec = {back, 100};
+	struct msghdr m = {.msg_iov = &vec, .msg_iovlen = 1, .msg_control = room + 1};
+	int fd[2], got = -1;
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	CHECK_EQ(send_fds(fd[0], fd, 1), 1);
+	m.msg_controllen = CMSG_SPACE(sizeof(int));
+	CHECK_EQ(syscall(SYS_recvmsg, fd[1], &m, 0), 1);
+	memcpy(&got, room + 1 + CMSG_LEN(0), sizeof(got));
+	CHECK_EQ(write(got, "x", 1), 1);
+	CHECK_EQ(read(fd[1], back, 1), 1);
+	close(got);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 /* What nobody can read any more is closed at once, though the sender's end stays open. */
 static void unread_descriptors(void)
 {
@@ -296,5 +316,5 @@ static void full_of_descriptors(void)
 	close(pipes[0]);
 }
 
-CHECK_MAIN(start, descriptors, chains, credentials, unread_descriptors, credentials_and_bytes,
+CHECK_MAIN(start, descriptors, unaligned_room, chains, credentials, unread_descriptors, credentials_and_bytes,
 	   many_small_messages, full_of_descriptors)
