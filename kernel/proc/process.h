@@ -102,7 +102,7 @@ struct process {
 	s32 nice;
 	s32 parent_death_signal; /* PR_SET_PDEATHSIG */
 	bool undumpable, no_new_privs;
-	u8 barriers; /* atomic; enum barrier_registration, of the program */
+	u8 barriers;	   /* atomic; enum barrier_registration, of the program */
 	s16 oom_score_adj; /* atomic; for /proc alone */
 	struct tty *tty;   /* process_tree_lock; counted; the controlling terminal, or NULL */
 };

@@ -316,5 +316,5 @@ static void full_of_descriptors(void)
 	close(pipes[0]);
 }
 
-CHECK_MAIN(start, descriptors, unaligned_room, chains, credentials, unread_descriptors, credentials_and_bytes,
-	   many_small_messages, full_of_descriptors)
+CHECK_MAIN(start, descriptors, unaligned_room, chains, credentials, unread_descriptors,
+	   credentials_and_bytes, many_small_messages, full_of_descriptors)
