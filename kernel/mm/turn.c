@@ -354,7 +354,8 @@ void turn_leave_to_sibling(void)
 	if (!f)
 		return;
 	spin_lock(&f->lock);
-	if (f->resident == mm) {
+	/* One who has not gone to sleep yet is not on its way in. */
+	if (f->resident == mm && inside(mm) == 1) {
 		f->is_expected = true;
 		f->since = clock_monotonic_ns();
 	}

@@ -464,6 +464,36 @@ static void fixed_and_fork(void *arg)
 	must_exit(world_wait(q), 7);
 }
 
+static void execs_fixed(void)
+{
+	u_exec("/fixed");
+}
+
+static void fixed_vforks(void)
+{
+	s32 pid;
+
+	u_adopt_data();
+	pid = u_vfork(execs_fixed);
+	u_write(0);
+	must_exit(u_wait(pid), 7);
+	u_write(0);
+	u_exit(7);
+}
+
+static void runs_fixed_vfork(void)
+{
+	u_exec("/fixed-vfork");
+}
+
+/* Whoever leaves the memory of a vfork reserves the turn for the parent. */
+static void fixed_vfork(void *arg)
+{
+	world_install("/fixed", fixed_program, machine_zone() + MIB(1));
+	world_install("/fixed-vfork", fixed_vforks, machine_zone() + MIB(1));
+	must_exit(world_wait(world_start(runs_fixed_vfork)), 7);
+}
+
 /* --- children that never run --- */
 
 static void never(void)
@@ -621,6 +651,7 @@ const struct test_case test_cases[] = {
 	{"exec-while-sibling-forks", exec_while_sibling_forks, .only_long = true},
 	{"fixed-two", fixed_two, .only_long = true},
 	{"fixed-and-fork", fixed_and_fork, .only_long = true},
+	{"fixed-vfork", fixed_vfork, .only_long = true},
 	{"child-discarded", child_discarded},
 	{"fork-discarded", fork_discarded, .only_long = true},
 	{"look-while-forking", look_while_forking, .only_long = true},

@@ -21,6 +21,8 @@ const struct fault faults[] = {
 	/* Nobody tells who waits for the turn that it is free: the slice hides that in the enclave. */
 	{"turn-not-told", "fork-exit-wait", "nobody can run"},
 	{"mutex-not-told", "two-threads-fork", "nobody can run"},
+	/* The turn waits for a parent that never slept. */
+	{"reserved-for-nobody", "fixed-vfork", "nobody can run"},
 	/* Siblings run on while pages are copied. */
 	{"siblings-not-stopped", "fork-with-sibling", ""},
 	{"page-not-copied", "fork-exit-wait", "where it has written"},
@@ -69,6 +71,15 @@ WRAP(void, turn_resume, struct mm *mm)
 {
 	if (!is("blocks-inside"))
 		__real_turn_resume(mm);
+}
+
+WRAP(void, turn_leave_to_sibling, void)
+{
+	struct family *f = current_thread()->turn_mm->family;
+
+	__real_turn_leave_to_sibling();
+	if (is("reserved-for-nobody") && f)
+		f->is_expected = true;
 }
 
 WRAP(void, thread_unpark, struct thread *t)

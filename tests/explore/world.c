@@ -302,6 +302,14 @@ s32 u_fork(program child)
 	return pid;
 }
 
+s32 u_vfork(program child)
+{
+	s32 pid = clone(CLONE_VM | CLONE_VFORK, SIGCHLD, child);
+
+	u_look();
+	return pid;
+}
+
 s32 u_spawn_in_memory(program child)
 {
 	s32 pid = clone(CLONE_VM, SIGCHLD, child);

@@ -37,6 +37,7 @@ void u_protect(u32 page, bool writable);
 
 s32 u_fork(program child);
 s32 u_thread(program main);
+s32 u_vfork(program child);
 s32 u_spawn_in_memory(program child); /* clone(CLONE_VM), as vfork() without the waiting */
 void u_exit(int status) __noreturn;
 void u_thread_exit(void) __noreturn;
