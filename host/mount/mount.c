@@ -258,7 +258,8 @@ static int serve(struct server *s, const struct mount_options *o, int ready)
 		return complain("cannot serve the mount");
 	}
 	read_further_ahead(s->path);
-	inform("mounted at %s; ends with Ctrl-C or: umount %s", s->path, s->path);
+	inform("mounted at %s; ends with%s %s %s", s->path, ready < 0 ? " Ctrl-C or:" : ":",
+	       geteuid() == 0 ? "umount" : "fusermount3 -u", s->path);
 	fflush(stdout);
 	say_ready(ready);
 	status = server_run(s);

@@ -207,6 +207,15 @@ static int open_upper(struct view *v, const struct built *b, const struct view_o
 	return open_volume(top, b, o, key, &v->upper);
 }
 
+static bool is_encrypted(const struct config_mount *root)
+{
+	for (u32 i = 0; i < root->layer_count; i++) {
+		if (root->layers[i].image_type == CONFIG_IMAGE_ENCRYPTED)
+			return true;
+	}
+	return false;
+}
+
 int view_open(struct view *v, const struct built *b, const struct view_options *o)
 {
 	struct files *lowers[CONFIG_LAYERS_MAX - 1] = {0};
@@ -216,6 +225,10 @@ int view_open(struct view *v, const struct built *b, const struct view_options *
 
 	memset(v, 0, sizeof(*v));
 	if (o->image_key) {
+		if (!is_encrypted(b->root))
+			return complain(
+				"wrong key: the instance was built without an image key; leave "
+				"--image-key away");
 		key = kmalloc(IMAGE_KEY_SIZE);
 		if (!key)
 			return complain("out of memory");

@@ -246,6 +246,7 @@ def check_ends(report, instance, point):
     with report.case("--background returns when it is there"):
         done = occlum(instance, "mount", "--background", point)
         expect(done.returncode == 0 and os.path.ismount(point), describe(done))
+        expect(b"umount" in done.stdout and b"Ctrl-C" not in done.stdout, "what it ends with")
         subprocess.run(["umount", point], check=True)
         good(occlum(instance, "image", "info")) # waits for the commit behind umount
 
@@ -312,6 +313,7 @@ def check_exclusion(report, instance, point, work):
 
 
 def check_keys(report, instance, point, work, other_key):
+    """Of an instance that was built without an image key."""
     def untouched(*argv, words, env=None):
         before = dict(host_bytes(instance))
         refused(occlum(instance, *argv, env=env), *words)
@@ -337,6 +339,8 @@ def check_keys(report, instance, point, work, other_key):
             untouched(*command, "--sign-key", other_key, words=["wrong signer"])
         with report.case(f"{command[0]}: another machine"):
             untouched(*command, words=["wrong machine"], env={"OCCLUM_SIM_KEY": machine})
+        with report.case(f"{command[0]}: an image key where there is none"):
+            untouched(*command, "--image-key", machine, words=["without an image key"])
         with report.case(f"{command[0]}: the public key is not enough"):
             untouched(*command, "--sign-key", public, words=["sign"])
         with report.case(f"{command[0]}: a tool that hands out the instance's signature is not enough"):
