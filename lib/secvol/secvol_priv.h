@@ -562,6 +562,8 @@ int __must_check sv_anchor_announce(struct secvol *v, const struct secvol_state 
 /* Both copies of what the scrub of the fs tree does not come to: the root slot, bitmaps, the other trees.
  * How many do not open while the other one does; with `repair` they are written again. */
 int __must_check sv_twice_verify(struct secvol *v, bool repair, u32 *ret_bad);
+/* The newest root slot, of which a crash may have left one copy. */
+int __must_check sv_twice_heal_root(struct secvol *v);
 
 /* ---- check.c ---- */
 /* Marks every block that the trees and the log refer to; counts them, and per session in live[]. */

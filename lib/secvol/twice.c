@@ -42,6 +42,14 @@ static int verify_root(struct twice *t)
 	return bs_write(v->bs, at[good[0] ? 1 : 0], 1, v->io);
 }
 
+/* A cut of power between the two leaves one: whoever may write makes them two again. */
+int sv_twice_heal_root(struct secvol *v)
+{
+	struct twice t = {.v = v, .repair = true};
+
+	return v->dup ? verify_root(&t) : 0;
+}
+
 static int bitmap_is_good(struct secvol *v, const struct sv_ag *ag, u64 addr, u8 *buf)
 {
 	struct sv_key owner = sv_key(0, SV_AG, ag->index);

@@ -525,6 +525,8 @@ int secvol_open(const struct secvol_params *p, struct secvol **ret_v,
 		err = p->read_only ? sv_snap_enter(v, p->snapshot) : -EINVAL;
 	}
 	if (!err && v->rw)
+		err = sv_twice_heal_root(v);
+	if (!err && v->rw)
 		err = sv_alloc_init(v);
 	if (!err && v->rw)
 		err = sv_log_claim(v);
