@@ -39,6 +39,13 @@ static void queue_data(struct secvol *v, u64 addr, u32 count)
 {
 	struct sv_queue *q = &v->queue;
 
+	struct bs_req *last = q->reqs ? &q->req[q->reqs - 1] : NULL;
+
+	if (last && last->block + last->count == addr) {
+		last->count += count;
+		q->blocks += count;
+		return;
+	}
 	q->req[q->reqs++] = (struct bs_req){
 		.op = BS_WRITE, .block = addr, .count = count, .buf = q->io + q->blocks * SV_BLOCK};
 	q->blocks += count;
@@ -155,9 +162,29 @@ static int flush_some(struct secvol *v, u32 keep)
 	return err;
 }
 
+/*
+ * The same with the writes gathered, so that blocks which became neighbours on the store go out together.
+ * Nobody else may be using the queue: a commit that fills it sends it by itself.
+ */
+static int flush_gathered(struct secvol *v, u32 keep)
+{
+	struct sv_queue *q = &v->queue;
+	int err, lost;
+
+	if (q->in_flight || q->filling)
+		return flush_some(v, keep);
+	q->filling = true;
+	err = flush_some(v, keep);
+	q->filling = false;
+	lost = sv_queue_run(v);
+	if (lost) /* pages that are clean now refer to it */
+		sv_fail(v, lost);
+	return err ? err : lost;
+}
+
 int sv_data_flush(struct secvol *v)
 {
-	return flush_some(v, 0);
+	return flush_gathered(v, 0);
 }
 
 int sv_data_flush_obj(struct secvol *v, struct sv_inode_mem *i)
@@ -194,12 +221,10 @@ int sv_data_cut_some(struct secvol *v, struct sv_inode_mem *i, u64 from, u64 to,
 	int err;
 
 	*ret_more = false;
-	while ((err = sv_tree_next(v, &v->fs, &key, &val, &size)) == 0) {
+	while ((err = sv_item_next(v, &key, to - 1, &val, &size)) == 0) {
 		u64 chunk_end = (key.off | (SV_EXTENT_BLOCKS - 1)) + 1;
 		u64 lo = MAX(chunk_end - SV_EXTENT_BLOCKS, from), hi = MIN(chunk_end, to);
 
-		if (key.obj != i->attr.obj || key.type != SV_EXTENT || key.off >= to)
-			return 0;
 		if (chunks-- == 0) {
 			*ret_more = true;
 			return 0;
@@ -467,7 +492,7 @@ static long write_slice(struct secvol *v, u64 obj, u64 off, const u8 *buf, size_
 		done += (size_t)n;
 		i->attr.size = MAX(i->attr.size, off + done);
 		if (v->dirty_pages > v->max_pages / 2)
-			err = flush_some(v, v->max_pages / 4);
+			err = flush_gathered(v, v->max_pages / 4);
 		sv_chunks_trim(v);
 	}
 	if (done)
@@ -618,8 +643,8 @@ int secvol_seek(struct secvol *v, u64 obj, u64 off, bool hole, u64 *ret_off)
 			sv_key(obj, SV_EXTENT, at / SV_BLOCK & ~(u64)(SV_EXTENT_BLOCKS - 1));
 
 		for (;; key.off = e.block + e.ptr.nblk) {
-			err = sv_tree_next(v, &v->fs, &key, &val, &size);
-			if (err == -ENOENT || (!err && (key.obj != obj || key.type != SV_EXTENT))) {
+			err = sv_item_next(v, &key, UINT64_MAX, &val, &size);
+			if (err == -ENOENT) {
 				err = hole ? 0 : -ENXIO; /* a hole up to the end */
 				break;
 			}

@@ -237,14 +237,24 @@ static bool key_advance(struct sv_key *key)
 	return ++key->obj != 0;
 }
 
-int sv_tree_next(struct secvol *v, struct sv_tree *t, struct sv_key *key, const u8 **ret_val,
-		 u32 *ret_size)
+/* The tree's own next item; one behind `last` is none. */
+static int base_next(struct secvol *v, struct sv_tree *t, struct sv_key *key,
+		     const struct sv_key *last, const u8 **ret_val, u32 *ret_size)
+{
+	int err = sv_base_next(v, t, key, ret_val, ret_size);
+
+	return !err && last && sv_key_cmp(key, last) > 0 ? -ENOENT : err;
+}
+
+/* Up to `last`, where it is given: what was deleted behind it, perhaps very much, is not passed. */
+static int next_item(struct secvol *v, struct sv_tree *t, struct sv_key *key,
+		     const struct sv_key *last, const u8 **ret_val, u32 *ret_size)
 {
 	struct sv_delta_entry *e = through_delta(v, t) ? sv_delta_find(&v->delta, key) : NULL;
 	struct sv_key base = *key;
-	int err = sv_base_next(v, t, &base, ret_val, ret_size);
+	int err = base_next(v, t, &base, last, ret_val, ret_size);
 
-	while (e) {
+	while (e && !(last && sv_key_cmp(&e->key, last) > 0)) {
 		int order = err == -ENOENT ? -1 : sv_key_cmp(&e->key, &base);
 
 		if (err && err != -ENOENT)
@@ -258,7 +268,7 @@ int sv_tree_next(struct secvol *v, struct sv_tree *t, struct sv_key *key, const 
 			return 0;
 		}
 		if (order == 0) { /* the tree's item is hidden */
-			err = key_advance(&base) ? sv_base_next(v, t, &base, ret_val, ret_size)
+			err = key_advance(&base) ? base_next(v, t, &base, last, ret_val, ret_size)
 						 : -ENOENT;
 		}
 		e = e->next[0];
@@ -266,6 +276,19 @@ int sv_tree_next(struct secvol *v, struct sv_tree *t, struct sv_key *key, const 
 	if (!err)
 		*key = base;
 	return err;
+}
+
+int sv_tree_next(struct secvol *v, struct sv_tree *t, struct sv_key *key, const u8 **ret_val,
+		 u32 *ret_size)
+{
+	return next_item(v, t, key, NULL, ret_val, ret_size);
+}
+
+int sv_item_next(struct secvol *v, struct sv_key *key, u64 last, const u8 **ret_val, u32 *ret_size)
+{
+	struct sv_key end = sv_key(key->obj, key->type, last);
+
+	return next_item(v, &v->fs, key, &end, ret_val, ret_size);
 }
 
 int sv_tree_prepare(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,

@@ -114,9 +114,8 @@ int sv_extent_replace(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 c
 	int err = sv_extent_prepare(v, i, block);
 
 	while (!err) {
-		err = sv_tree_next(v, &v->fs, &key, &val, &size);
-		if (err == -ENOENT ||
-		    (!err && (key.obj != i->attr.obj || key.type != SV_EXTENT || key.off >= end))) {
+		err = sv_item_next(v, &key, end - 1, &val, &size);
+		if (err == -ENOENT) {
 			err = 0;
 			break;
 		}

@@ -297,8 +297,8 @@ int sv_orphans_free(struct secvol *v, u32 *ret_count)
 	for (*ret_count = 0;; *ret_count += !more) {
 		struct sv_key key = sv_key(0, SV_ORPHAN, 0);
 
-		err = sv_tree_next(v, &v->fs, &key, &val, &size);
-		if (err == -ENOENT || (!err && (key.obj || key.type != SV_ORPHAN)))
+		err = sv_item_next(v, &key, UINT64_MAX, &val, &size);
+		if (err == -ENOENT)
 			return 0;
 		if (err)
 			return err;

@@ -179,12 +179,13 @@ int sv_dir_is_empty(struct secvol *v, u64 obj)
 	struct sv_key key = sv_key(obj, SV_DIRENT, 0);
 	const u8 *val;
 	u32 size;
-	int err = sv_tree_next(v, &v->fs, &key, &val, &size);
+	int err = sv_item_next(v, &key, UINT64_MAX, &val, &size);
 
-	if (err == -ENOENT || (!err && (key.obj != obj || key.type != SV_DIRENT)))
+	if (err == -ENOENT)
 		return 0;
 	return err ? err : -ENOTEMPTY;
 }
+
 static void emit(struct secvol_dirent *to, u64 obj, u64 cookie, u8 type, const char *name,
 		 size_t len)
 {
@@ -218,8 +219,8 @@ long secvol_readdir(struct secvol *v, u64 dir, u64 cookie, struct secvol_dirent 
 		struct sv_entry e;
 		u32 at = 0, index = 0;
 
-		err = sv_tree_next(v, &v->fs, &key, &val, &size);
-		if (err || key.obj != dir || key.type != SV_DIRENT)
+		err = sv_item_next(v, &key, UINT64_MAX, &val, &size);
+		if (err)
 			break;
 		while (n < count && (err = entry_next(val, size, &at, &e)) == 0) {
 			u64 here = key.off + 1 + index++;

@@ -106,11 +106,9 @@ int sv_reader_plan(struct secvol *v, struct sv_reader *r, u64 obj, u64 block, u3
 	for (;; key.off = e.block + e.ptr.nblk) {
 		u64 from, to;
 
-		err = sv_tree_next(v, &v->fs, &key, &val, &size);
+		err = sv_item_next(v, &key, block + count - 1, &val, &size);
 		if (err)
 			return err == -ENOENT ? 0 : err;
-		if (key.obj != obj || key.type != SV_EXTENT || key.off >= block + count)
-			return 0;
 		err = sv_extent_decode(v, &key, val, size, &e, &macs);
 		if (err)
 			return err;

@@ -24,10 +24,8 @@ static int run_next(struct secvol *v, u64 obj, u64 block, struct run *r)
 	struct sv_key key = sv_key(obj, SV_RESERVED, block);
 	const u8 *val;
 	u32 size;
-	int err = sv_tree_next(v, &v->fs, &key, &val, &size);
+	int err = sv_item_next(v, &key, UINT64_MAX, &val, &size);
 
-	if (!err && (key.obj != obj || key.type != SV_RESERVED))
-		err = -ENOENT;
 	return err ? err : sv_reserved_decode(&key, val, size, &r->first, &r->last);
 }
 
@@ -124,9 +122,8 @@ static int gap_next(struct secvol *v, u64 obj, u64 *at, u64 end, u64 *ret_end)
 		if (*at >= end)
 			return -ENOENT;
 		for (;; key.off = e.block + e.ptr.nblk) { /* the extent at or behind *at */
-			err = sv_tree_next(v, &v->fs, &key, &val, &size);
-			if (err == -ENOENT ||
-			    (!err && (key.obj != obj || key.type != SV_EXTENT || key.off >= end)))
+			err = sv_item_next(v, &key, end - 1, &val, &size);
+			if (err == -ENOENT)
 				break;
 			if (!err)
 				err = sv_extent_decode(v, &key, val, size, &e, &macs);
@@ -270,9 +267,8 @@ static int is_covered(struct secvol *v, struct sv_inode_mem *i, u64 block)
 			return err;
 	}
 	for (;; key.off = e.block + e.ptr.nblk) {
-		err = sv_tree_next(v, &v->fs, &key, &val, &size);
-		if (err == -ENOENT ||
-		    (!err && (key.obj != i->attr.obj || key.type != SV_EXTENT || key.off > block)))
+		err = sv_item_next(v, &key, block, &val, &size);
+		if (err == -ENOENT)
 			return -ENOSPC;
 		if (!err)
 			err = sv_extent_decode(v, &key, val, size, &e, &macs);

@@ -7,9 +7,9 @@
  *   volume.c   open, format, close        root.c    root slots, choosing the newest
  *   keys.c     key slots, sessions        seal.c    blocks and nodes: nonces, tags, pointers
  *   node.c     one node                   tree.c    lookups, changes, dirty paths, node cache
- *   delta.c    changes since then          alloc.c   allocation groups
- *   commit.c   the checkpoint             log.c     commits between checkpoints
- *   recover.c  reading them back
+ *   delta.c    changes since then          alloc.c   giving blocks out and taking them back
+ *   group.c    allocation groups          commit.c  the checkpoint
+ *   log.c      commits in between         recover.c reading them back
  *   inode.c    objects in memory          dir.c     objects under names
  *   data.c     contents of files          extent.c  where file blocks lie
  *   read.c     plans of reads             page.c    pages and their cache
@@ -37,6 +37,7 @@
 #define SV_MAX_DEPTH   10u
 #define SV_HASH_SIZE   1024u
 #define SV_IO_BLOCKS   64u /* blocks of the transfer buffer */
+#define SV_TRIM_UNIT   64u /* blocks, aligned in their group, that are trimmed together */
 #define SV_SEAL_BATCH  8u  /* blocks sealed or opened within one vector bracket */
 #define SV_SLACK_NODES 16u /* nodes a commit may need beyond the dirty ones */
 
@@ -406,6 +407,9 @@ int __must_check sv_tree_lookup(struct secvol *v, struct sv_tree *t, const struc
  * tree call. -ENOENT at the end. */
 int __must_check sv_tree_next(struct secvol *v, struct sv_tree *t, struct sv_key *key,
 			      const u8 **ret_val, u32 *ret_size);
+/* The same in the fs tree among the items of one object and type, those at offsets up to `last`. */
+int __must_check sv_item_next(struct secvol *v, struct sv_key *key, u64 last, const u8 **ret_val,
+			      u32 *ret_size);
 /* After this, up to `inserts` puts and any number of deletes of extents between lo and hi, within
  * one chunk, cannot fail. */
 int __must_check sv_tree_prepare(struct secvol *v, struct sv_tree *t, const struct sv_key *lo,
@@ -490,6 +494,26 @@ int __must_check sv_child(struct secvol *v, struct sv_tree *t, const struct sv_p
 			  struct sv_node **ret_node);
 void sv_node_drop(struct secvol *v, struct sv_node *n);
 
+/* ---- group.c ---- */
+static inline bool sv_bit_get(const u8 *map, u32 i)
+{
+	return map[i / 8] >> (i % 8) & 1;
+}
+static inline void sv_bit_put(u8 *map, u32 i, bool on)
+{
+	if (on)
+		map[i / 8] |= (u8)(1u << (i % 8));
+	else
+		map[i / 8] &= (u8) ~(1u << (i % 8));
+}
+int __must_check sv_ag_load(struct secvol *v, u32 index, struct sv_ag **ret_ag);
+void sv_ag_unload(struct secvol *v, u32 index);	       /* one without changes */
+int __must_check sv_ag_load_another(struct secvol *v); /* -ENOENT: all are loaded */
+/* A group as it was found out to be, in place of what the store says: bits by block of the volume. */
+int __must_check sv_ag_adopt(struct secvol *v, u32 index, const u8 *cur, const u8 *used, u8 which,
+			     bool written, u32 kid);
+void sv_ag_free(struct secvol *v, struct sv_ag *ag);
+
 /* ---- alloc.c ---- */
 int __must_check sv_alloc_init(struct secvol *v);
 void sv_alloc_fini(struct secvol *v);
@@ -503,10 +527,8 @@ void sv_free_run(struct secvol *v, u64 addr, u32 count);
 int __must_check sv_alloc_claim(struct secvol *v, u64 addr, u32 count, u32 *ret_taken);
 int __must_check sv_runs_reserve(struct secvol *v, struct sv_runs *r, u32 more);
 int __must_check sv_frees_apply(struct secvol *v); /* clears their bits in `cur` */
+/* Older roots than the newest `keep` + 1 are given up; their blocks become free, and are trimmed. */
 void sv_pending_release(struct secvol *v, u32 keep);
-int __must_check sv_ag_load(struct secvol *v, u32 index, struct sv_ag **ret_ag);
-void sv_ag_unload(struct secvol *v, u32 index);	       /* one without changes */
-int __must_check sv_ag_load_another(struct secvol *v); /* -ENOENT: all are loaded */
 static inline u64 sv_ag_blocks(const struct secvol *v)
 {
 	return 1ull << (v->ag_log2 - 12);
@@ -531,9 +553,6 @@ static inline u32 sv_node_room(const struct secvol *v)
 	return sv_copies(v) * v->node_blocks;
 }
 
-/* A group as it was found out to be, in place of what the store says: bits by block of the volume. */
-int __must_check sv_ag_adopt(struct secvol *v, u32 index, const u8 *cur, const u8 *used, u8 which,
-			     bool written, u32 kid);
 /* For a larger volume; the store has room. */
 int __must_check sv_alloc_grow(struct secvol *v, u64 blocks);
 

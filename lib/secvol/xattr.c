@@ -194,8 +194,8 @@ long secvol_listxattr(struct secvol *v, u64 obj, char *names, size_t size)
 	while (!err) {
 		u32 at = 0;
 
-		err = sv_tree_next(v, &v->fs, &key, &val, &item_size);
-		if (err == -ENOENT || (!err && (key.obj != obj || key.type != SV_XATTR))) {
+		err = sv_item_next(v, &key, UINT64_MAX, &val, &item_size);
+		if (err == -ENOENT) {
 			err = 0;
 			break;
 		}
