@@ -13,19 +13,6 @@
 
 #include "abi/errno.h"
 
-static bool bit_get(const u8 *map, u32 i)
-{
-	return map[i / 8] >> (i % 8) & 1;
-}
-
-static void bit_put(u8 *map, u32 i, bool on)
-{
-	if (on)
-		map[i / 8] |= (u8)(1u << (i % 8));
-	else
-		map[i / 8] &= (u8) ~(1u << (i % 8));
-}
-
 /* The bits of the node-sized group that holds block i; the group size divides 8. */
 static u8 quad_bits(const struct secvol *v, const u8 *map, u32 i)
 {
@@ -37,9 +24,9 @@ static void set_used(struct secvol *v, struct sv_ag *ag, u32 i, bool on)
 	bool was_free = quad_bits(v, ag->used, i) == 0;
 	bool is_free;
 
-	if (bit_get(ag->used, i) == on)
+	if (sv_bit_get(ag->used, i) == on)
 		return; /* an older root's, see sv_ag_adopt() */
-	bit_put(ag->used, i, on);
+	sv_bit_put(ag->used, i, on);
 	is_free = quad_bits(v, ag->used, i) == 0;
 	ag->quads += (u32)is_free - (u32)was_free;
 	v->quads += (u64)is_free - (u64)was_free;
@@ -83,7 +70,7 @@ static void last_ag_grow(struct secvol *v, struct sv_ag *ag, u64 blocks)
 	u64 end = MIN(sv_ag_blocks(v), blocks - ag->start);
 
 	for (u32 i = ag->nblocks; i < end; i++) {
-		bit_put(ag->cur, i, false);
+		sv_bit_put(ag->cur, i, false);
 		ag->free++;
 		set_used(v, ag, i, false);
 	}
@@ -121,22 +108,11 @@ int sv_alloc_grow(struct secvol *v, u64 blocks)
 	return 0;
 }
 
-static void ag_free(struct secvol *v, struct sv_ag *ag)
-{
-	u32 size = ag->bm_blocks * SV_BLOCK;
-
-	if (ag->cur)
-		sv_free(v, ag->cur, size);
-	if (ag->used)
-		sv_free(v, ag->used, size);
-	sv_free(v, ag, sizeof(*ag));
-}
-
 void sv_alloc_fini(struct secvol *v)
 {
 	for (u32 i = 0; v->ag && i < v->ag_count; i++) {
 		if (v->ag[i])
-			ag_free(v, v->ag[i]);
+			sv_ag_free(v, v->ag[i]);
 	}
 	if (v->ag)
 		sv_free(v, v->ag, v->ag_count * sizeof(*v->ag));
@@ -150,191 +126,10 @@ void sv_alloc_fini(struct secvol *v)
 	}
 }
 
-static int bitmap_fetch(struct secvol *v, struct sv_ag *ag, u64 addr)
-{
-	int err = 0;
-
-	for (u32 at = 0; !err && at < ag->bm_blocks; at += SV_IO_BLOCKS) {
-		u32 n = MIN(ag->bm_blocks - at, SV_IO_BLOCKS);
-
-		err = bs_read(v->bs, addr + at, n, v->io);
-		if (!err)
-			memcpy(ag->cur + at * SV_BLOCK, v->io, n * SV_BLOCK);
-	}
-	return err;
-}
-
-/* The committed bitmap of a group that was written before. */
-static int ag_read(struct secvol *v, struct sv_ag *ag, const struct sv_ag_item *item)
-{
-	struct sv_key owner = sv_key(0, SV_AG, ag->index);
-	u32 size = ag->bm_blocks * SV_BLOCK;
-	int err = -EUCLEAN;
-
-	ag->which = item->which;
-	ag->written = true;
-	ag->ptr.addr = ag->start + (item->which ? ag->bm_blocks : 0);
-	ag->ptr.nblk = ag->bm_blocks;
-	ag->ptr.birth = le64_get(item->birth);
-	ag->ptr.ctr = sv_hashed(v) ? ag->ptr.addr : le64_get(item->ctr);
-	ag->ptr.kid = le32_get(item->kid);
-	memcpy(ag->ptr.mac, item->mac, 32);
-	if (item->which > 1 || ag->ptr.birth > v->gen)
-		return -EUCLEAN;
-	for (u32 k = 0; k < sv_copies(v); k++) {
-		err = bitmap_fetch(v, ag, ag->ptr.addr + k * 2 * ag->bm_blocks);
-		if (!err)
-			err = sv_open_unit(v, SV_DOM_BITMAP, 0, &owner, ag->cur, size, &ag->ptr);
-		if (!err)
-			break;
-	}
-	return err;
-}
-
-static int ag_count_bits(struct secvol *v, struct sv_ag *ag, u32 expect_free, bool fresh)
-{
-	u32 size = ag->bm_blocks * SV_BLOCK, bits = MIN(ALIGN_UP(ag->nblocks, 8u), size * 8);
-
-	for (u32 i = bits / 8; i < size; i++) { /* most of a small volume's bitmap, so by bytes */
-		if (fresh)
-			ag->cur[i] = 0xff;
-		else if (ag->cur[i] != 0xff)
-			return -EUCLEAN;
-	}
-	for (u32 i = 0; i < bits; i++) {
-		/* The bitmaps themselves and what lies beyond the group are in use for ever. */
-		if (i < sv_ag_head(v) || i >= ag->nblocks) {
-			if (fresh)
-				bit_put(ag->cur, i, true);
-			else if (!bit_get(ag->cur, i))
-				return -EUCLEAN;
-		} else if (!bit_get(ag->cur, i)) {
-			ag->free++;
-		}
-	}
-	memcpy(ag->used, ag->cur, ag->bm_blocks * SV_BLOCK);
-	ag->avail = ag->free;
-	for (u32 i = 0; i < bits; i += v->node_blocks)
-		ag->quads += quad_bits(v, ag->used, i) == 0;
-	return fresh || ag->free == expect_free ? 0 : -EUCLEAN;
-}
-
-int sv_ag_load(struct secvol *v, u32 index, struct sv_ag **ret_ag)
-{
-	struct sv_key key = sv_key(0, SV_AG, index);
-	const struct sv_ag_item *item = NULL;
-	struct sv_ag_item copy;
-	struct sv_ag *ag;
-	const u8 *val;
-	u32 size;
-	int err;
-
-	if (index >= v->ag_count)
-		return -EUCLEAN;
-	if (v->ag[index]) {
-		*ret_ag = v->ag[index];
-		return 0;
-	}
-	err = sv_tree_lookup(v, &v->ags, &key, &val, &size);
-	if (err && err != -ENOENT)
-		return err;
-	if (!err) {
-		if (size != sizeof(copy))
-			return -EUCLEAN;
-		memcpy(&copy, val, sizeof(copy));
-		item = copy.flags & 1 ? NULL : &copy;
-	}
-	ag = sv_zalloc(v, sizeof(*ag));
-	if (!ag)
-		return -ENOMEM;
-	ag->index = index;
-	ag->start = SV_FIRST_AG + index * sv_ag_blocks(v);
-	ag->nblocks = (u32)MIN(sv_ag_blocks(v), v->size_blocks - ag->start);
-	ag->bm_blocks = sv_bm_blocks(v);
-	ag->cur = sv_zalloc(v, ag->bm_blocks * SV_BLOCK);
-	ag->used = sv_zalloc(v, ag->bm_blocks * SV_BLOCK);
-	err = ag->cur && ag->used ? 0 : -ENOMEM;
-	if (!err && item)
-		err = ag_read(v, ag, item);
-	if (!err)
-		err = ag_count_bits(v, ag, item ? le32_get(item->free) : 0, !item);
-	if (err) {
-		ag_free(v, ag);
-		return err;
-	}
-	v->ag[index] = ag;
-	v->quads += ag->quads;
-	v->loaded_ags++;
-	*ret_ag = ag;
-	return 0;
-}
-
-int sv_ag_adopt(struct secvol *v, u32 index, const u8 *cur, const u8 *used, u8 which, bool written,
-		u32 kid)
-{
-	struct sv_ag *ag = sv_zalloc(v, sizeof(*ag));
-	bool any = written;
-
-	if (!ag)
-		return -ENOMEM;
-	ag->index = index;
-	ag->start = SV_FIRST_AG + index * sv_ag_blocks(v);
-	ag->nblocks = (u32)MIN(sv_ag_blocks(v), v->size_blocks - ag->start);
-	ag->bm_blocks = sv_bm_blocks(v);
-	ag->which = which;
-	ag->written = written;
-	ag->ptr.kid = kid;
-	ag->cur = sv_alloc(v, ag->bm_blocks * SV_BLOCK);
-	ag->used = sv_alloc(v, ag->bm_blocks * SV_BLOCK);
-	if (!ag->cur || !ag->used) {
-		ag_free(v, ag);
-		return -ENOMEM;
-	}
-	memset(ag->cur, 0xff, ag->bm_blocks * SV_BLOCK);
-	memset(ag->used, 0xff, ag->bm_blocks * SV_BLOCK);
-	for (u32 i = sv_ag_head(v); i < ag->nblocks; i++) {
-		u64 addr = ag->start + i;
-		bool is_cur = cur[addr / 8] >> (addr % 8) & 1;
-		bool is_used = used[addr / 8] >> (addr % 8) & 1;
-
-		bit_put(ag->cur, i, is_cur);
-		bit_put(ag->used, i, is_cur || is_used);
-		ag->free += !is_cur;
-		ag->avail += !is_cur && !is_used;
-		any |= is_cur;
-	}
-	for (u32 i = 0; i < ALIGN_UP(ag->nblocks, 8u); i += v->node_blocks)
-		ag->quads += quad_bits(v, ag->used, i) == 0;
-	ag->dirty = any;
-	v->ag[index] = ag;
-	v->quads += ag->quads;
-	v->loaded_ags++;
-	return 0;
-}
-
-void sv_ag_unload(struct secvol *v, u32 index)
-{
-	v->quads -= v->ag[index]->quads;
-	v->loaded_ags--;
-	ag_free(v, v->ag[index]);
-	v->ag[index] = NULL;
-}
-
-int sv_ag_load_another(struct secvol *v)
-{
-	struct sv_ag *ag;
-
-	for (u32 i = 0; v->loaded_ags < v->ag_count && i < v->ag_count; i++) {
-		if (!v->ag[i])
-			return sv_ag_load(v, i, &ag);
-	}
-	return -ENOENT;
-}
-
 static void take(struct secvol *v, struct sv_ag *ag, u32 at, u32 count)
 {
 	for (u32 i = at; i < at + count; i++) {
-		bit_put(ag->cur, i, true);
+		sv_bit_put(ag->cur, i, true);
 		set_used(v, ag, i, true);
 	}
 	ag->free -= count;
@@ -373,7 +168,7 @@ int sv_alloc_claim(struct secvol *v, u64 addr, u32 count, u32 *ret_taken)
 	if (err)
 		return err;
 	for (u32 i = at; i < at + count; i++) {
-		if (bit_get(ag->cur, i))
+		if (sv_bit_get(ag->cur, i))
 			continue;
 		take(v, ag, i, 1);
 		++*ret_taken;
@@ -383,7 +178,7 @@ int sv_alloc_claim(struct secvol *v, u64 addr, u32 count, u32 *ret_taken)
 
 static bool is_free(const struct secvol *v, const struct sv_ag *ag, u32 i, bool broken_only)
 {
-	return !bit_get(ag->used, i) && !(broken_only && quad_bits(v, ag->used, i) == 0);
+	return !sv_bit_get(ag->used, i) && !(broken_only && quad_bits(v, ag->used, i) == 0);
 }
 
 /*
@@ -516,7 +311,7 @@ void sv_alloc_undo(struct secvol *v, u64 addr, u32 count)
 	if (locate(v, addr, count, &ag, &at))
 		return; /* cannot be: it was allocated from a loaded group */
 	for (u32 i = at; i < at + count; i++) {
-		bit_put(ag->cur, i, false);
+		sv_bit_put(ag->cur, i, false);
 		set_used(v, ag, i, false);
 	}
 	ag->free += count;
@@ -552,7 +347,7 @@ static void fault_reuse(struct secvol *v, u64 addr, u32 count)
 	if (locate(v, addr, count, &ag, &at))
 		return;
 	for (u32 i = at; i < at + count; i++)
-		if (bit_get(ag->used, i))
+		if (sv_bit_get(ag->used, i))
 			set_used(v, ag, i, false);
 	v->data_ag = ag->index;
 	v->data_hint = at;
@@ -597,10 +392,10 @@ int sv_frees_apply(struct secvol *v)
 			if (err)
 				return err;
 			for (u32 i = at; i < at + n; i++) {
-				if (!bit_get(ag->cur, i))
+				if (!sv_bit_get(ag->cur, i))
 					return -EUCLEAN; /* freed twice */
-				bit_put(ag->cur, i, false);
-				if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE) && bit_get(ag->used, i))
+				sv_bit_put(ag->cur, i, false);
+				if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE) && sv_bit_get(ag->used, i))
 					set_used(v, ag, i, false);
 			}
 			ag->free += n;
@@ -613,23 +408,63 @@ int sv_frees_apply(struct secvol *v)
 	return 0;
 }
 
+/*
+ * What is free for good is told to the store in whole units: a unit when its last block becomes free,
+ * neighbours in one request. Single blocks would cost the host's file system more than they are worth,
+ * and leave holes that the next small writes have to fill again.
+ */
+struct trimmer {
+	struct secvol *v;
+	struct bs_req req; /* gathered */
+	bool wanted;
+};
+
+static void trim_run(struct trimmer *t)
+{
+	if (t->req.count && bs_run(t->v->bs, &t->req, 1))
+		t->wanted = false; /* only a wish */
+	t->req.count = 0;
+}
+
+static void trim_unit(struct trimmer *t, u64 addr)
+{
+	struct bs_req *r = &t->req;
+
+	if (r->count && r->block + r->count == addr && r->count + SV_TRIM_UNIT <= BS_MAX_BLOCKS) {
+		r->count += SV_TRIM_UNIT;
+		return;
+	}
+	trim_run(t);
+	*r = (struct bs_req){.op = BS_TRIM, .block = addr, .count = SV_TRIM_UNIT};
+}
+
+static void release(struct trimmer *t, u64 addr)
+{
+	static const u8 none[SV_TRIM_UNIT / 8];
+	struct sv_ag *ag;
+	u32 at;
+
+	if (locate(t->v, addr, 1, &ag, &at))
+		return;
+	set_used(t->v, ag, at, false);
+	at -= at % SV_TRIM_UNIT;
+	if (t->wanted && memcmp(ag->used + at / 8, none, sizeof(none)) == 0)
+		trim_unit(t, ag->start + at);
+}
+
 /* After commit v->gen is durable: forget what only roots older than gen - keep refer to. */
 void sv_pending_release(struct secvol *v, u32 keep)
 {
+	struct trimmer t = {.v = v, .wanted = v->p.discard && v->bs->caps & BS_CAP_TRIM};
+
 	for (u32 age = keep; age < ARRAY_SIZE(v->pending) && age < v->gen; age++) {
 		struct sv_runs *r = &v->pending[(v->gen - age) % ARRAY_SIZE(v->pending)];
 
 		for (u32 k = 0; k < r->n; k++) {
-			u64 addr = r->run[k].addr;
-
-			for (u32 left = r->run[k].count; left; left--, addr++) {
-				struct sv_ag *ag;
-				u32 at;
-
-				if (locate(v, addr, 1, &ag, &at) == 0)
-					set_used(v, ag, at, false);
-			}
+			for (u32 i = 0; i < r->run[k].count; i++)
+				release(&t, r->run[k].addr + i);
 		}
 		r->n = 0;
 	}
+	trim_run(&t);
 }

@@ -382,24 +382,9 @@ int sv_flush_inodes(struct secvol *v)
 	return err;
 }
 
-static void trim_store(struct secvol *v, const struct sv_runs *r)
-{
-	for (u32 i = 0; i < r->n; i++) {
-		for (u32 at = 0; at < r->run[i].count; at += BS_MAX_BLOCKS) {
-			struct bs_req req = {.op = BS_TRIM,
-					     .block = r->run[i].addr + at,
-					     .count = MIN(BS_MAX_BLOCKS, r->run[i].count - at)};
-
-			if (bs_run(v->bs, &req, 1))
-				return; /* only a wish */
-		}
-	}
-}
-
 static void after_commit(struct secvol *v)
 {
 	struct sv_runs *r;
-	u32 keep = v->keep_roots;
 
 	v->gen++;
 	v->root_reserves = v->promised != 0;
@@ -416,9 +401,7 @@ static void after_commit(struct secvol *v)
 		v->frees.n = 0;
 		v->frees_applied = 0;
 	}
-	if (v->p.discard && (v->bs->caps & BS_CAP_TRIM) && v->gen > keep)
-		trim_store(v, &v->pending[(v->gen - keep) % ARRAY_SIZE(v->pending)]);
-	sv_pending_release(v, keep);
+	sv_pending_release(v, v->keep_roots);
 	for (u32 i = 0; i < v->ag_count; i++) {
 		if (v->ag[i])
 			v->ag[i]->dirty = v->ag[i]->moved = false;

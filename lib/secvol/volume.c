@@ -10,6 +10,7 @@
 
 #define DIRTY_INODES_MAX 4096u
 #define FREES_MAX	 65536u
+#define HELD_BACK_MAX	 16384u /* blocks */
 #define S_IFDIR_	 0040000u
 
 void *sv_alloc(struct secvol *v, size_t size)
@@ -95,10 +96,11 @@ static bool frees_wait(const struct secvol *v)
 	return false;
 }
 
-/* Blocks held back so that unlink, truncate and commit always work. */
+/* Blocks held back so that unlink, truncate and commit always work; what these need does not grow with
+   the volume. */
 u64 sv_held_back(const struct secvol *v)
 {
-	return MAX(MIN((u64)128, v->capacity / 4), v->capacity / 100);
+	return MAX(MIN((u64)128, v->capacity / 4), MIN(v->capacity / 100, (u64)HELD_BACK_MAX));
 }
 
 /* 0; -ENOSPC when a commit is needed first, or there is none to be had. */
