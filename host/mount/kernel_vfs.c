@@ -37,16 +37,35 @@ int uio_copy_in(struct uio *uio, void *to, size_t size)
 
 /* ---- no page cache: straight from the volume ---- */
 
+#define WHOLE_MAX 256u
+
 /* One page that is not read whole. */
 static long read_part(struct vnode *v, struct uio *uio, u64 offset, size_t size, page_fill_fn fill)
 {
 	u8 *page = kmalloc(PAGE_SIZE);
-	int err = page ? fill(v, offset / PAGE_SIZE, 1, page) : -ENOMEM;
+	int err = page ? fill(v, offset / PAGE_SIZE, 1, &page) : -ENOMEM;
 
 	if (!err)
 		err = uio_copy_out(uio, page + offset % PAGE_SIZE, size);
 	kfree(page);
 	return err ? err : (long)size;
+}
+
+/* Whole pages, straight to where they are wanted. */
+static long read_whole(struct vnode *v, struct uio *uio, u64 offset, u32 count, page_fill_fn fill)
+{
+	u8 *to[WHOLE_MAX];
+	int err;
+
+	to[0] = uio->kernel;
+	for (u32 i = 1; i < count; i++)
+		to[i] = to[i - 1] + PAGE_SIZE;
+	err = fill(v, offset / PAGE_SIZE, count, to);
+	if (err) /* a damaged block does not take the others along */
+		return count > 1 ? read_part(v, uio, offset, PAGE_SIZE, fill) : err;
+	uio->kernel = (u8 *)uio->kernel + count * PAGE_SIZE;
+	uio->left -= count * PAGE_SIZE;
+	return count * (long)PAGE_SIZE;
 }
 
 long page_cache_read(struct vnode *v, struct uio *uio, u64 offset, u64 size, page_fill_fn fill)
@@ -58,18 +77,12 @@ long page_cache_read(struct vnode *v, struct uio *uio, u64 offset, u64 size, pag
 	size = MIN(size - offset, (u64)uio->left); /* bytes yet to read */
 	for (; size; size -= (u64)n, offset += (u64)n, done += n) {
 		size_t head = offset % PAGE_SIZE;
-		u32 pages = (u32)MIN(size / PAGE_SIZE, (u64)256);
+		u32 pages = (u32)MIN(size / PAGE_SIZE, (u64)WHOLE_MAX);
 
-		if (head || !pages) {
+		if (head || !pages)
 			n = read_part(v, uio, offset, MIN(size, (u64)(PAGE_SIZE - head)), fill);
-		} else {
-			n = fill(v, offset / PAGE_SIZE, pages, uio->kernel);
-			if (!n) {
-				n = (long)(pages * PAGE_SIZE);
-				uio->kernel = (u8 *)uio->kernel + n;
-				uio->left -= (size_t)n;
-			}
-		}
+		else
+			n = read_whole(v, uio, offset, pages, fill);
 		if (n < 0)
 			return done ? done : n;
 	}

@@ -12,7 +12,7 @@
 #include "kernel/vfs/pagetree.h"
 #include "lib/base/string.h"
 
-#define READ_AHEAD_PAGES 16u /* one fill: 64 KiB */
+#define READ_AHEAD_PAGES 32u /* one fill: 128 KiB */
 
 struct page_cache {
 	struct pagetree tree;
@@ -182,27 +182,59 @@ static u32 claim(struct page_cache *c, u64 index, u32 max, struct cached_page **
 	return n;
 }
 
-/* Hands the filled bytes to the claimed pages, or takes the pages back. */
-static void settle(struct cached_page **pages, u32 count, const u8 *bytes)
-{
-	for (u32 i = 0; i < count; i++) {
-		struct cached_page *p = pages[i];
-		u8 *data = bytes ? kmalloc(PAGE_SIZE) : NULL; /* not zeroed */
+/*
+ * Pages on their way in: the first `claimed` are in the tree, without data until settle(). Whatever becomes of
+ * them there, `bytes` are good until the fetch is over.
+ */
+struct fetch {
+	u32 count, claimed;
+	struct cached_page *pages[READ_AHEAD_PAGES];
+	u8 *bytes[READ_AHEAD_PAGES];
+	bool kept[READ_AHEAD_PAGES]; /* the page in the tree has the bytes */
+};
 
-		if (data)
-			memcpy(data, bytes + i * PAGE_SIZE, PAGE_SIZE);
-		spin_lock(&lock);
-		if (data && !p->stale) {
-			p->data = data;
-			data = NULL;
+/* Memory for up to `want` pages; at least one. */
+static int fetch_begin(struct fetch *f, struct page_cache *c, u64 index, u32 want)
+{
+	f->claimed = 0;
+	for (f->count = 0; f->count < want; f->count++) {
+		f->bytes[f->count] = kmalloc(PAGE_SIZE); /* not zeroed */
+		f->kept[f->count] = false;
+		if (!f->bytes[f->count])
+			break;
+	}
+	if (!f->count)
+		return -ENOMEM;
+	evict(f->count);
+	if (page_limit > f->count)
+		f->claimed = claim(c, index, f->count, f->pages);
+	return 0;
+}
+
+/* Hands the bytes to the claimed pages, or takes the pages back. */
+static void settle(struct fetch *f, bool good)
+{
+	spin_lock(&lock);
+	for (u32 i = 0; i < f->claimed; i++) {
+		struct cached_page *p = f->pages[i];
+
+		if (good && !p->stale) {
+			p->data = f->bytes[i];
+			f->kept[i] = true;
 		} else {
 			page_unlink(p);
 		}
-		spin_unlock(&lock);
-		if (data)
-			kfree(data);
-		page_put(p);
 	}
+	spin_unlock(&lock);
+}
+
+static void fetch_end(struct fetch *f)
+{
+	for (u32 i = 0; i < f->count; i++) {
+		if (!f->kept[i])
+			kfree(f->bytes[i]);
+	}
+	pages_put(f->pages, f->claimed);
 }
 
 /* How many pages to fetch at once: a sequential reader or a long read gets many. */
@@ -218,44 +250,48 @@ static u32 fetch_count(struct page_cache *c, u64 index, u64 last, u64 end)
 }
 
 /*
- * Not in the cache: reads [offset, offset + part) through a bounce buffer and keeps the pages.
- * Returns the bytes copied to the caller.
+ * Not in the cache: reads the page of `offset` and up to want - 1 others, and keeps them. Returns the bytes
+ * copied to the caller.
  */
-static long read_miss(struct vnode *v, struct page_cache *c, struct uio *uio, u64 offset,
-		      u64 file_size, page_fill_fn fill)
+static long read_in(struct vnode *v, struct page_cache *c, struct uio *uio, u64 offset, u64 left,
+		    u32 want, page_fill_fn fill)
 {
-	struct cached_page *pages[READ_AHEAD_PAGES];
 	u64 index = offset / PAGE_SIZE;
-	u64 last = (MIN(offset + uio->left, file_size) - 1) / PAGE_SIZE;
-	u64 end = (file_size + PAGE_SIZE - 1) / PAGE_SIZE;
-	u32 want = fetch_count(c, index, last, end);
-	size_t skip = offset % PAGE_SIZE, part;
-	u32 claimed;
-	u8 *bounce;
-	int err;
+	size_t skip = offset % PAGE_SIZE;
+	struct fetch f;
+	long done = 0;
+	int err = fetch_begin(&f, c, index, want);
 
-	bounce = kmalloc(want * PAGE_SIZE);
-	if (!bounce && want > 1) {
-		want = 1;
-		bounce = kmalloc(PAGE_SIZE);
+	if (err)
+		return err;
+	/* Pages that another thread has follow in the next round. */
+	want = MAX(f.claimed, 1u);
+	err = fill(v, index, want, f.bytes);
+	settle(&f, !err);
+	for (u32 i = 0; !err && i < want && left; i++, skip = 0) {
+		size_t part = MIN(left, (u64)(PAGE_SIZE - skip));
+
+		err = uio_copy_out(uio, f.bytes[i] + skip, part);
+		if (err)
+			break;
+		done += (long)part;
+		left -= part;
 	}
-	if (!bounce)
-		return -ENOMEM;
-	evict(want);
-	claimed = page_limit > want ? claim(c, index, want, pages) : 0;
-	if (claimed)
-		want = claimed; /* pages that another thread has follow in the next round */
-	else
-		want = 1;
+	fetch_end(&f);
 	c->next_index = index + want;
-	err = fill(v, index, want, bounce);
-	settle(pages, claimed, err ? NULL : bounce);
-	if (!err) {
-		part = MIN((u64)uio->left, MIN(want * PAGE_SIZE - skip, file_size - offset));
-		err = uio_copy_out(uio, bounce + skip, part);
-	}
-	kfree(bounce);
-	return err ? err : (long)part;
+	return done ? done : err;
+}
+
+static long read_miss(struct vnode *v, struct page_cache *c, struct uio *uio, u64 offset, u64 size,
+		      page_fill_fn fill)
+{
+	u64 left = MIN((u64)uio->left, size - offset);
+	u32 want = fetch_count(c, offset / PAGE_SIZE, (offset + left - 1) / PAGE_SIZE,
+			       (size + PAGE_SIZE - 1) / PAGE_SIZE);
+	long done = read_in(v, c, uio, offset, left, want, fill);
+
+	/* A damaged block does not take the others along. */
+	return done < 0 && want > 1 ? read_in(v, c, uio, offset, left, 1, fill) : done;
 }
 
 /* Copies what is there of [offset, offset + left) within one run of pages; 0: the first one is not. */

@@ -438,6 +438,33 @@ long secvol_read(struct secvol *v, u64 obj, u64 off, void *buf, size_t size)
 	return done || !err ? (long)done : err;
 }
 
+int secvol_read_pages(struct secvol *v, u64 obj, u64 block, u32 count, u8 *const *pages)
+{
+	struct sv_inode_mem *i;
+	u32 done = 0;
+	int err = sv_begin(v);
+
+	if (err)
+		return err;
+	while (!err && done < count) {
+		u64 at = block + done;
+		u32 k = at % SV_EXTENT_BLOCKS, n;
+
+		err = get_file(v, obj, &i); /* again, where the mutex was given up */
+		if (err)
+			break;
+		n = missing_run(v, obj, at, count - done);
+		if (n)
+			err = read_direct(v, i, at, n, pages + done);
+		else
+			memcpy(pages[done], sv_chunk_find(v, obj, at / SV_EXTENT_BLOCKS)->page[k],
+			       SV_BLOCK);
+		done += n ? n : 1;
+	}
+	sv_end(v);
+	return err;
+}
+
 /* One step of a write: returns the bytes done. */
 static long write_some(struct secvol *v, struct sv_inode_mem *i, u64 off, const u8 *buf,
 		       size_t size)

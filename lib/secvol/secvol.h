@@ -358,8 +358,12 @@ long __must_check secvol_readdir(struct secvol *v, u64 dir, u64 cookie, struct s
 
 /* ---- file contents ------------------------------------------------------------------------- */
 
-/* Bytes read (short at end of file) or a negative errno; holes read as zeros. */
+/* Bytes read (short at end of file, or where a block is damaged) or a negative errno; holes read as zeros. */
 long __must_check secvol_read(struct secvol *v, u64 obj, u64 off, void *buf, size_t size);
+/* Whole blocks from `block` on, each to a page of its own, for those who cache pages themselves: zeros behind
+ * the end. All of them or a negative errno. */
+int __must_check secvol_read_pages(struct secvol *v, u64 obj, u64 block, u32 count,
+				   u8 *const *pages);
 /* All `size` bytes or a negative errno (nothing is written short, except that ENOSPC may return the
  * count that fitted). Extends the file. */
 long __must_check secvol_write(struct secvol *v, u64 obj, u64 off, const void *buf, size_t size);

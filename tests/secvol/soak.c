@@ -439,8 +439,8 @@ int main(void)
 {
 	struct secvol_format_params fmt = {.size_blocks = FIRST, .ag_log2 = 24};
 	static struct secvol_hooks hooks;
-	u64 end = number_of("SOAK_HOURS", 1) * 3600000, at = 0, commit_at = INTERVAL,
-	    crash_at = CRASH_MS;
+	u64 end = number_of("SOAK_HOURS", 1) * 3600000, at = 0, commit_at = INTERVAL, crash_at,
+	    every;
 
 	fmt.dup = number_of("SOAK_SEED", 1) % 2 == 0;
 	seed = number_of("SOAK_SEED", 1) * 0x9e3779b97f4a7c15ull | 1;
@@ -457,6 +457,8 @@ int main(void)
 	f.params.delta_bytes = 256 * 1024; /* so that checkpoints come by themselves, too */
 	f.params.cache_bytes = 1 << 20;
 	hooks.faults = (u32)number_of("SOAK_FAULT", 0);
+	/* A mistake shows in a few of the crashes only: its life has enough of them. */
+	crash_at = every = hooks.faults ? CRASH_MS / 16 : CRASH_MS;
 	f.params.hooks = &hooks;
 	size_blocks = FIRST;
 	state_count = 1;
@@ -467,7 +469,7 @@ int main(void)
 		f.clock = (s64)at;
 		if (at >= crash_at && store.left < 0) { /* somewhere in the next requests */
 			store.left = rnd(rnd(2) ? 12 : 200);
-			crash_at = at + CRASH_MS / 2 + rnd(CRASH_MS);
+			crash_at = at + every / 2 + rnd((u32)every);
 		}
 		operation();
 		if (at >= commit_at || rnd(8) == 0) { /* the timer, or a program's fsync */

@@ -65,6 +65,25 @@ def check_flips(report, instance):
         expect(instance.run("/bin/probe", "exit", "5").returncode == 5, "does not")
 
 
+BLOCKS = [f"block {n} of a long file. ".encode() * 200 for n in range(100, 164)]
+LONG_FILE = b"".join(b[:4096] for b in BLOCKS)
+
+
+def check_long_file(report, instance):
+    """Reads take many blocks at once: a bad one must neither become zeros nor take others along."""
+    path = max(glob.glob(instance.dir + "/build/mount/__ROOT/*"), key=os.path.getsize)
+    with report.case("a changed block in the middle of a file: what is before and behind it reads well, it does not"), \
+            Flipped(path, position(path, b"block 121 of") + 50):
+        done = instance.run("/bin/busybox", "cat", "/long")
+        expect(done.returncode == 1 and b"/output error" in done.stderr, describe(done))
+        expect(done.stdout == LONG_FILE[:21 * 4096], f"{len(done.stdout)} bytes came")
+        done = instance.run("/bin/busybox", "dd", "if=/long", "bs=4096", "skip=22")
+        expect(done.returncode == 0 and done.stdout == LONG_FILE[22 * 4096:], describe(done))
+    with report.case("the same through occlum image cat"), Flipped(path, position(path, b"block 121 of") + 50):
+        done = subprocess.run([instance.occlum, "image", "cat", "/long"], cwd=instance.dir, capture_output=True)
+        expect(done.returncode != 0 and LONG_FILE.startswith(done.stdout) and b"damaged" in done.stderr, describe(done))
+
+
 def check_sealed(report, instance, work):
     expect(instance.run("/bin/probe", "secret", "/root/kept", "abc").returncode == 0, "secret")
     upper = sorted(glob.glob(instance.dir + "/run/mount/__ROOT/*"))
@@ -117,8 +136,11 @@ def main():
     work = scratch()
     try:
         instance = probe_instance(sys.argv[1] if len(sys.argv) > 1 else "build", work)
+        with open(instance.image + "/long", "wb") as f:
+            f.write(LONG_FILE)
         instance.build()
         check_flips(report, instance)
+        check_long_file(report, instance)
         check_sealed(report, instance, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)

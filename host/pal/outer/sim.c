@@ -16,6 +16,7 @@
 #include "host/pal/outer/sgx_driver.h"
 
 #define DIRTY_BYTE 0xcc
+#define HUGE_WORTH MIB(4)
 
 /* A simulation of a processor that has everything; only signatures with DEBUG are for it. */
 static int fill_identity(struct enclave *e, const struct sgx_sigstruct *sig,
@@ -121,6 +122,9 @@ static int sim_add_pages(struct enclave *e, const struct enclave_run *run,
 		if (prot == (PROT_READ | PROT_WRITE))
 			return 0;
 	}
+	/* The kernel's heap: it is touched from its start on, and a fault for each page is dear. */
+	if (!run->measured && size >= HUGE_WORTH)
+		(void)madvise(at, size, MADV_HUGEPAGE); /* only a wish */
 	return allow(at, size, prot, error);
 }
 

@@ -2,7 +2,7 @@
 /*
  * Objects of a volume. The library is told to hold each object that has a vnode, so that an
  * unlinked file lives on while it is open. File contents go through the page cache: reads fill it
- * by up to 64 KiB at once, writes pass to the library first.
+ * by up to 128 KiB at once, writes pass to the library first.
  */
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
@@ -219,15 +219,11 @@ static long sv_readlink(struct vnode *v, char *buf, size_t size)
 
 /* --- contents ------------------------------------------------------------------------------ */
 
-static int fill(struct vnode *v, u64 index, u32 count, void *to)
+static int fill(struct vnode *v, u64 index, u32 count, u8 *const *to)
 {
-	size_t size = count * PAGE_SIZE;
-	long n = secvol_read(volume_of(v)->sv, v->key, index * PAGE_SIZE, to, size);
-
-	if (n < 0)
-		return (int)volume_result(volume_of(v), n);
-	memset((u8 *)to + n, 0, size - n);
-	return 0;
+	static_assert(PAGE_SIZE == BS_BLOCK, "a page is a block");
+	return (int)volume_result(volume_of(v),
+				  secvol_read_pages(volume_of(v)->sv, v->key, index, count, to));
 }
 
 static long sv_read(struct vnode *v, struct uio *uio, u64 offset)
