@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "host/lib/bs_host.h"
-#include "lib/base/overflow.h"
+#include "lib/base/holes.h"
 
 #define ROOM_MIN MIB(256) /* of the disk; below that it is needed for better things */
 
@@ -24,30 +24,24 @@ void bs_fill_forget(struct bs_fill *f, u64 offset, u64 size)
 	}
 }
 
+static s64 seek(s32 fd, u64 at, bool hole)
+{
+	return lseek(fd, (off_t)at, hole ? SEEK_HOLE : SEEK_DATA);
+}
+
+static bool zero(s32 fd, u64 at, size_t size)
+{
+	static const u8 zeros[HOLES_PIECE];
+
+	return bs_host_pwrite(fd, zeros, size, at) == 0;
+}
+
 void bs_fill_chunk_run(int fd, u32 chunk)
 {
-	static const u8 zeros[KIB(64)];
-	off_t at = (off_t)(chunk * (u64)BS_FILL_CHUNK), end = at + (off_t)BS_FILL_CHUNK;
+	static const struct holes_io io = {.seek = seek, .zero = zero};
+	u64 at = chunk * (u64)BS_FILL_CHUNK;
 	struct statvfs s;
 
-	if (fstatvfs(fd, &s) < 0 || (u64)s.f_bavail * s.f_frsize < ROOM_MIN)
-		return;
-	while (at < end) {
-		off_t hole = lseek(fd, at, SEEK_HOLE), data;
-
-		if (hole < 0)
-			hole = at; /* behind the end of the file */
-		if (hole >= end)
-			return;
-		data = lseek(fd, hole, SEEK_DATA);
-		if (data < 0 || data > end)
-			data = end;
-		for (at = hole; at < data;) {
-			size_t n = MIN((size_t)(data - at), sizeof(zeros));
-
-			if (bs_host_pwrite(fd, zeros, n, (u64)at))
-				return;
-			at += (off_t)n;
-		}
-	}
+	if (fstatvfs(fd, &s) == 0 && (u64)s.f_bavail * s.f_frsize >= ROOM_MIN)
+		holes_fill(&io, fd, at, at + BS_FILL_CHUNK);
 }

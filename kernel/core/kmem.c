@@ -27,6 +27,7 @@
 #define NONE	    UINT32_MAX
 #define BIN_COUNT   20
 #define SMALL_MAX   2048u
+#define RUN_TRIES   8u
 #define OBJECT_NONE 0xffffu
 
 enum page_kind {
@@ -143,10 +144,13 @@ static void free_run_remove(u32 first)
 	info->kind = PAGE_UNUSED;
 }
 
-static u32 find_run(u32 count)
+/* Looks at up to `tries` runs of each bin: in all but the first any will do, that one may be long. */
+static u32 find_run(u32 count, u32 tries)
 {
 	for (u32 bin = bin_of(count); bin < BIN_COUNT; bin++) {
-		for (u32 i = bins[bin]; i != NONE; i = pages[i].next) {
+		u32 left = tries;
+
+		for (u32 i = bins[bin]; i != NONE && left--; i = pages[i].next) {
 			if (pages[i].run >= count)
 				return i;
 		}
@@ -171,11 +175,15 @@ static u32 run_alloc(u32 count, bool *ret_is_new)
 	u32 first, run;
 
 	spin_lock(&run_lock);
-	first = find_run(count);
+	first = find_run(count, RUN_TRIES);
 	*ret_is_new = first == NONE;
-	if (first == NONE) {
+	if (first == NONE)
 		first = extend(count);
-	} else {
+	if (first == NONE) {
+		*ret_is_new = false;
+		first = find_run(count, UINT32_MAX);
+	}
+	if (first != NONE && !*ret_is_new) {
 		run = pages[first].run;
 		free_run_remove(first);
 		if (run > count)

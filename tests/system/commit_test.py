@@ -89,6 +89,22 @@ def check_reading(report, instance):
         expect(layer_state(instance) == before, "the layer was written to")
 
 
+def check_room(report, instance):
+    with report.case("the log of commits lies in blocks that the host's file has: no hole around it"):
+        done = instance.run("/bin/busybox", "sh", "-c", "echo x > /root/synced; sync")
+        expect(done.returncode == 0, describe(done))
+        found = 0
+        for name in os.listdir(f"{instance.dir}/{LAYER}"):
+            with open(f"{instance.dir}/{LAYER}/{name}", "rb") as f:
+                at = f.read().find(b"SVLG")
+                if at >= 0:
+                    chunk = at // 2**20 * 2**20
+                    hole = os.lseek(f.fileno(), chunk, os.SEEK_HOLE)
+                    expect(hole >= chunk + 2**20, f"{name}: the log is at {at}, a hole at {hole}")
+                    found += 1
+        expect(found, "no log")
+
+
 def check_locks(report, instance):
     with report.case("a volume that a tool has locked is refused by name"):
         folder = os.open(f"{instance.dir}/{LAYER}", os.O_RDONLY)
@@ -126,6 +142,7 @@ def main():
         check_interval(report, instance)
         check_signals(report, instance)
         check_reading(report, instance)
+        check_room(report, instance)
         check_locks(report, instance)
     finally:
         shutil.rmtree(work, ignore_errors=True)

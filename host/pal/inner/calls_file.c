@@ -8,6 +8,7 @@
 #include "edge/hostcall_dispatch.h"
 #include "host/pal/inner/inner.h"
 #include "host/pal/inner/linux.h"
+#include "lib/base/holes.h"
 
 enum {
 	OPEN_ACCESS = 3,
@@ -29,6 +30,10 @@ enum {
 	LOCK_NB_ = 4,
 	FALLOC_PUNCH_ = 3, /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
 
+	SEEK_DATA_ = 3,
+	SEEK_HOLE_ = 4,
+	FILL_ROOM = MIB(256), /* of the disk; below that it is needed for better things */
+
 	F_DUPFD_CLOEXEC_ = 1030,
 
 	SETFL_ALLOWED = 02000 | 04000, /* O_APPEND, O_NONBLOCK */
@@ -40,6 +45,11 @@ struct linux_flock {
 	s64 start;
 	s64 len;
 	s32 pid;
+};
+
+struct linux_statfs {
+	u64 type, bsize, blocks, bfree, bavail, files, ffree, fsid, namelen, frsize, flags,
+		spare[4];
 };
 
 /* The arena is shared with nobody but the enclave; still, copy before looking. */
@@ -136,6 +146,29 @@ s64 do_file_truncate(struct inner_thread *t, s32 fd, u64 size)
 s64 do_file_punch(struct inner_thread *t, s32 fd, u64 offset, u64 size)
 {
 	return host_syscall(NR_fallocate, fd, FALLOC_PUNCH_, offset, size);
+}
+
+static s64 hole_seek(s32 fd, u64 at, bool hole)
+{
+	return host_syscall(NR_lseek, fd, at, hole ? SEEK_HOLE_ : SEEK_DATA_);
+}
+
+static bool hole_zero(s32 fd, u64 at, size_t size)
+{
+	static const u8 zeros[HOLES_PIECE];
+
+	return host_syscall(NR_pwrite64, fd, zeros, size, at) == (s64)size;
+}
+
+s64 do_file_fill(struct inner_thread *t, s32 fd, u64 offset, u64 size)
+{
+	static const struct holes_io io = {.seek = hole_seek, .zero = hole_zero};
+	struct linux_statfs s;
+
+	if (host_syscall(NR_fstatfs, fd, &s) == 0 && s.bavail * s.frsize >= FILL_ROOM &&
+	    size <= FILL_ROOM && offset <= INT64_MAX - size)
+		holes_fill(&io, fd, offset, offset + size);
+	return 0;
 }
 
 s64 do_file_size(struct inner_thread *t, s32 fd)

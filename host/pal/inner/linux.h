@@ -10,6 +10,7 @@ enum {
 	NR_close = 3,
 	NR_fstat = 5,
 	NR_lseek = 8,
+	NR_fstatfs = 138,
 	NR_mprotect = 10,
 	NR_rt_sigaction = 13,
 	NR_rt_sigprocmask = 14,

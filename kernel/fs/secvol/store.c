@@ -12,6 +12,7 @@
 #include "edge/hostcall_gen.h"
 #include "kernel/core/kmem.h"
 #include "kernel/sync/mutex.h"
+#include "kernel/sync/waitq.h"
 #include "lib/base/fmt.h"
 #include "lib/base/overflow.h"
 #include "lib/base/string.h"
@@ -23,11 +24,15 @@
 #define CALL_MAX    65536u
 #define FILES_MAX   4096u /* 4 TiB */
 #define RETRIES_MAX 64u
+#define FILL_CHUNK  MIB(1)
+#define FILL_SMALL  KIB(32) /* the longest write that is small */
+#define FILL_KNOWN  1024u   /* chunks of a file that are kept track of: of a segment all */
 
 struct store_file {
 	s32 fd; /* -1: not open */
 	bool missing;
 	bool dirty;
+	u64 filled[FILL_KNOWN / 64]; /* chunks without holes */
 };
 
 struct store {
@@ -41,6 +46,9 @@ struct store {
 	bool dir_dirty;		  /* lock: a file was created since the last flush */
 	int failed;		  /* lock: first error of a flush */
 	bool was_full;		  /* atomic */
+	bool is_filling;	  /* atomic, changes under lock: no write may begin */
+	u32 writers;		  /* atomic, likewise */
+	struct waitq settled;	  /* for those two */
 	struct store_fault fault; /* lock */
 	char path[];
 };
@@ -202,14 +210,85 @@ static int read_piece(struct store *s, const struct segment_place *at, u8 *buf)
 	return 0;
 }
 
-static int write_piece(struct store *s, const struct segment_place *at, const u8 *buf)
+/* ---- room before small writes ----------------------------------------------------------------- */
+
+/*
+ * A block that the host's file system has not given to a file yet costs it writes of its own when it
+ * is made durable, several times the block's. A small write is likely to be followed by a flush and by others
+ * beside it: so the whole MiB around it is first written with zeros where it is a hole. Nobody may write there
+ * meanwhile; who finds another fill under way goes without.
+ */
+static bool chunk_is_known(const struct store *s, u32 file, u64 chunk)
+{
+	return chunk >= FILL_KNOWN || s->files[file].filled[chunk / 64] >> chunk % 64 & 1;
+}
+
+static void fill_chunk(struct store *s, u32 file, u64 chunk, s32 fd)
+{
+	mutex_lock(&s->lock);
+	if (chunk_is_known(s, file, chunk) || s->is_filling) {
+		mutex_unlock(&s->lock);
+		return;
+	}
+	__atomic_store_n(&s->is_filling, true, __ATOMIC_SEQ_CST);
+	mutex_unlock(&s->lock);
+	(void)wait_event(&s->settled, !__atomic_load_n(&s->writers, __ATOMIC_SEQ_CST),
+			 DEADLINE_NEVER, false);
+	(void)host_file_fill(fd, chunk * FILL_CHUNK, FILL_CHUNK);
+	mutex_lock(&s->lock);
+	s->files[file].filled[chunk / 64] |= 1ull << chunk % 64;
+	__atomic_store_n(&s->is_filling, false, __ATOMIC_SEQ_CST);
+	mutex_unlock(&s->lock);
+	waitq_wake_all(&s->settled);
+}
+
+static void forget_filled(struct store *s, const struct segment_place *at)
+{
+	u64 chunk = at->offset / FILL_CHUNK;
+	u64 last = (at->offset + at->blocks * (u64)BS_BLOCK - 1) / FILL_CHUNK;
+
+	mutex_lock(&s->lock);
+	for (; chunk <= last && chunk < FILL_KNOWN; chunk++)
+		s->files[at->file].filled[chunk / 64] &= ~(1ull << chunk % 64);
+	mutex_unlock(&s->lock);
+}
+
+static void writer_enter(struct store *s, const struct segment_place *at, s32 fd)
+{
+	u64 size = at->blocks * (u64)BS_BLOCK, chunk = at->offset / FILL_CHUNK;
+	bool is_in = false;
+
+	for (; size <= FILL_SMALL && chunk <= (at->offset + size - 1) / FILL_CHUNK; chunk++)
+		fill_chunk(s, at->file, chunk, fd);
+	while (!is_in) {
+		(void)wait_event(&s->settled, !__atomic_load_n(&s->is_filling, __ATOMIC_SEQ_CST),
+				 DEADLINE_NEVER, false);
+		mutex_lock(&s->lock);
+		is_in = !s->is_filling;
+		s->writers += is_in;
+		mutex_unlock(&s->lock);
+	}
+}
+
+/* The data is in, or lost: a flush in between took the mark away. */
+static void writer_leave(struct store *s, u32 file)
+{
+	bool last;
+
+	mutex_lock(&s->lock);
+	s->files[file].dirty = true;
+	last = --s->writers == 0;
+	mutex_unlock(&s->lock);
+	if (last)
+		waitq_wake_all(&s->settled);
+}
+
+/* ---- transfers --------------------------------------------------------------------------------- */
+
+static int write_to(struct store *s, const struct segment_place *at, s32 fd, const u8 *buf)
 {
 	size_t size = at->blocks * (size_t)BS_BLOCK, done = 0;
-	s32 fd;
-	int err = segment_fd(s, at->file, true, &fd);
 
-	if (err)
-		return err == -ENOMEM ? err : transfer_error(err);
 	while (done < size) {
 		size_t part = MIN(size - done, (size_t)CALL_MAX);
 		long n = RETRY(host_file_pwrite(fd, buf + done, part, at->offset + done));
@@ -222,11 +301,20 @@ static int write_piece(struct store *s, const struct segment_place *at, const u8
 		}
 		done += n;
 	}
-	/* Again, now that the data is in: a flush in between took the mark away. */
-	mutex_lock(&s->lock);
-	s->files[at->file].dirty = true;
-	mutex_unlock(&s->lock);
 	return 0;
+}
+
+static int write_piece(struct store *s, const struct segment_place *at, const u8 *buf)
+{
+	s32 fd;
+	int err = segment_fd(s, at->file, true, &fd);
+
+	if (err)
+		return err == -ENOMEM ? err : transfer_error(err);
+	writer_enter(s, at, fd);
+	err = write_to(s, at, fd, buf);
+	writer_leave(s, at->file);
+	return err;
 }
 
 bool store_was_full(struct bs *bs)
@@ -252,6 +340,7 @@ static int trim_piece(struct store *s, const struct segment_place *at)
 
 	if (err)
 		return err == -ENOENT ? 0 : err;
+	forget_filled(s, at);
 	err = host_file_punch(fd, at->offset, at->blocks * (u64)BS_BLOCK);
 	return err == -EOPNOTSUPP ? 0 : err;
 }
@@ -440,6 +529,7 @@ static int store_new(const char *path, u32 flags, bool is_dir, struct store **re
 	s->is_dir = is_dir;
 	s->lock_fd = -1;
 	mutex_init(&s->lock, LOCK_STORE);
+	waitq_init(&s->settled);
 	*ret = s;
 	return 0;
 }

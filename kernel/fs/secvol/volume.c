@@ -6,6 +6,7 @@
  * configuration permits it.
  */
 #include "abi/errno.h"
+#include "kernel/core/config.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/random.h"
 #include "kernel/core/reason.h"
@@ -18,13 +19,18 @@
 #define LOG_TAG "secvol"
 #include "kernel/core/log.h"
 
-#define CACHE_IMAGE  MIB(1) /* the page cache lies above it */
-#define CACHE_SEALED MIB(4)
+#define CACHE_IMAGE MIB(1) /* the page cache lies above it */
+/* Parts of the heap, which is small by default; the page cache for reads has a quarter. */
+#define HEAP_PART(part, least, most)                                                               \
+	MIN(MAX(kernel_config()->kernel_heap_size / (part), (u64)(least)), (u64)(most))
+#ifndef CACHE_SEALED
+#define CACHE_SEALED HEAP_PART(8, MIB(4), MIB(64))
+#endif
 #ifndef NODE_CACHE
-#define NODE_CACHE MIB(1)
+#define NODE_CACHE HEAP_PART(32, MIB(1), MIB(32))
 #endif
 #ifndef DELTA_SEALED
-#define DELTA_SEALED MIB(2) /* changes between checkpoints; the heap is small by default */
+#define DELTA_SEALED HEAP_PART(48, MIB(2), MIB(16)) /* changes between checkpoints */
 #endif
 #define VOLUME_BLOCKS ((u64)1 << 28) /* 1 TiB, sparse */
 
