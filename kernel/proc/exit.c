@@ -17,6 +17,7 @@
 #include "kernel/ipc/sem.h"
 #include "kernel/ipc/shm.h"
 #include "kernel/mm/turn.h"
+#include "kernel/proc/load.h"
 #include "kernel/proc/proc_priv.h"
 #include "kernel/signal/signal.h"
 #include "kernel/sys/restart.h"
@@ -336,6 +337,7 @@ void thread_exit(s32 status)
 	process_lock(p);
 	list_del(&t->process_node);
 	p->cpu_ns_of_dead_threads += thread_cpu_ns(t);
+	load_keep(t);
 	p->syscalls_of_dead_threads += t->syscalls;
 	p->traps_of_dead_threads += t->traps;
 	p->sigreturn_traps_of_dead_threads += t->sigreturn_traps;

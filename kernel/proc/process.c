@@ -298,6 +298,12 @@ u64 thread_cpu_ns(const struct thread *t)
 	return alive > parked ? alive - parked : 0;
 }
 
+/* The count moves twice when it falls asleep and twice when it wakes. */
+u64 thread_parks(const struct thread *t)
+{
+	return __atomic_load_n(&t->park_count, __ATOMIC_RELAXED) / 4;
+}
+
 u64 process_cpu_ns(struct process *p)
 {
 	struct thread *t;

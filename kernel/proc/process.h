@@ -207,6 +207,7 @@ s32 wait_status(const struct wait_result *result); /* as wait4 returns it */
 /* CPU time used by the process so far, dead threads included; an estimate (thread.h). */
 u64 process_cpu_ns(struct process *p);
 u64 thread_cpu_ns(const struct thread *t);
+u64 thread_parks(const struct thread *t); /* how often it went to sleep */
 
 /* Parts with whom the current process shares its directories, or its descriptors. */
 int __must_check process_unshare(bool fs, bool files);

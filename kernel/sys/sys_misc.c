@@ -5,6 +5,7 @@
 #include "kernel/core/random.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/proc/load.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys/hostname.h"
 #include "kernel/sys/syscalls_gen.h"
@@ -53,6 +54,7 @@ long sys_sysinfo(void __user *info)
 
 	s.uptime = (s64)((clock_monotonic_ns() - clock_boot_ns()) / NS_PER_SEC);
 	mm_system_totals(&s.totalram, &s.freeram);
+	load_averages(s.loads);
 	s.procs = (u16)MIN(thread_total(), (u32)UINT16_MAX);
 	return copy_to_user(info, &s, sizeof(s));
 }

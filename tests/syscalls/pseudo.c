@@ -7,6 +7,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/stat.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/sysinfo.h>
+#include <sys/un.h>
+#include <time.h>
 
 static char text[70000];
 
@@ -201,4 +206,105 @@ static void processor_flags(void)
 	}
 }
 
-CHECK_MAIN(devices, self, writable, instance, processor_flags)
+/* What all did together: sums move with what we do. */
+static unsigned long long number_after(const char *word)
+{
+	char *at = strstr(text, word);
+
+	return at ? strtoull(at + strlen(word), NULL, 10) : 0;
+}
+
+static void totals(void)
+{
+	unsigned long long used, switches;
+	struct timespec until, now, nap = {0, 1000000};
+	struct sysinfo info;
+	double average;
+	char *end;
+
+	CHECK(slurp("/proc/stat") > 0);
+	used = number_after("cpu  ");
+	switches = number_after("ctxt ");
+	CHECK(number_after("btime ") > 1600000000 && number_after("procs_running ") >= 1);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec++;
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while (now.tv_sec < until.tv_sec || now.tv_nsec < until.tv_nsec);
+	for (int i = 0; i < 20; i++)
+		nanosleep(&nap, NULL);
+	CHECK(slurp("/proc/stat") > 0);
+	CHECK(number_after("cpu  ") >= used + 20);
+	CHECK(number_after("ctxt ") >= switches + 20);
+	CHECK(slurp("/proc/loadavg") > 0);
+	average = strtod(text, &end);
+	CHECK(average >= 0 && *end == ' ');
+	CHECK(strtol(strrchr(text, '/') - 1, NULL, 10) >= 1);
+	CHECK_EQ(sysinfo(&info), 0);
+	CHECK(slurp("/proc/self/schedstat") > 0 && strtoull(text, NULL, 10) > 500000000);
+	CHECK(slurp("/proc/self/status") > 0 && number_after("voluntary_ctxt_switches:\t") >= 20);
+	CHECK(slurp("/proc/self/wchan") >= 1 && slurp("/proc/self/personality") == 9);
+	CHECK(slurp("/proc/vmstat") > 0 && strstr(text, "nr_free_pages "));
+	CHECK(slurp("/proc/swaps") > 0 && slurp("/proc/diskstats") >= 0);
+}
+
+static char *line_of(unsigned long long inode)
+{
+	static char found[300];
+	char *line = text;
+
+	for (char *next; line && *line; line = next ? next + 1 : NULL) {
+		char word[30];
+		char *at;
+
+		next = strchr(line, '\n');
+		snprintf(found, sizeof(found), "%.*s ", next ? (int)(next - line) : 0, line);
+		snprintf(word, sizeof(word), " %llu ", inode);
+		at = strstr(found, word);
+		if (at)
+			return found;
+	}
+	return NULL;
+}
+
+static unsigned long long inode_of(int fd)
+{
+	struct stat st = {0};
+
+	fstat(fd, &st);
+	return st.st_ino;
+}
+
+static void sockets(void)
+{
+	int pair[2], named = socket(AF_UNIX, SOCK_STREAM, 0),
+		     server = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_un path = {.sun_family = AF_UNIX};
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(a);
+	char wanted[40], *line;
+
+	snprintf(path.sun_path + 1, 30, "pseudo-%d", getpid());
+	CHECK_EQ(bind(named, (struct sockaddr *)&path, 3 + strlen(path.sun_path + 1)), 0);
+	CHECK_EQ(listen(named, 5), 0);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	CHECK(slurp("/proc/net/unix") > 0);
+	line = line_of(inode_of(named));
+	CHECK(line && strstr(line, path.sun_path + 1) && strstr(line, " 00010000 0001 01 "));
+	line = line_of(inode_of(pair[0]));
+	CHECK(line && strstr(line, " 0002 "));
+	CHECK(line_of(inode_of(pair[1])));
+	CHECK_EQ(bind(server, (struct sockaddr *)&a, sizeof(a)), 0);
+	CHECK_EQ(listen(server, 1), 0);
+	CHECK_EQ(getsockname(server, (struct sockaddr *)&a, &size), 0);
+	CHECK(slurp("/proc/self/net/tcp") > 0);
+	line = line_of(inode_of(server));
+	snprintf(wanted, sizeof(wanted), ": 0100007F:%04X 00000000:0000 0A ", ntohs(a.sin_port));
+	CHECK(line && strstr(line, wanted));
+	CHECK(slurp("/proc/net/tcp6") > 0 && slurp("/proc/net/udp") > 0 &&
+	      slurp("/proc/net/dev") > 0);
+	close(named);
+	close(server);
+}
+
+CHECK_MAIN(devices, self, writable, instance, processor_flags, totals, sockets)

@@ -70,6 +70,7 @@ int proc_render_mounts(struct proc_text *t, struct process *p, struct proc_node 
 int proc_render_mountinfo(struct proc_text *t, struct process *p, struct proc_node *n);
 
 extern const struct proc_entry proc_fd_link, proc_fdinfo_text; /* fd.c: what a descriptor is */
+extern const struct proc_entry proc_net_children[];	       /* net.c */
 /* sysvipc.c: the folder's contents, and limits in /proc/sys/kernel. */
 extern const struct proc_entry proc_sysvipc_children[];
 int proc_render_sem_limits(struct proc_text *t, struct process *p, struct proc_node *n);

@@ -244,7 +244,7 @@ static int render_environ(struct proc_text *t, struct process *p, struct proc_no
 
 struct summary {
 	struct mm_totals mem;
-	u64 utime_ns, stime_ns;
+	u64 utime_ns, stime_ns, parks;
 	s32 ppid, tty, foreground;
 	u32 threads;
 	char state;
@@ -273,6 +273,8 @@ static void summarise(struct process *p, const struct proc_node *n, struct summa
 
 		if (is_meant)
 			s->utime_ns += thread_cpu_ns(t);
+		if (is_meant)
+			s->parks += thread_parks(t);
 		if (is_meant && s->state == 'S' &&
 		    (!thread_is_parked(t) || __atomic_load_n(&t->awaits_turn, __ATOMIC_RELAXED)))
 			s->state = 'R';
@@ -349,7 +351,6 @@ static void add_capabilities(struct proc_text *t, struct process *p)
 	proc_add(t, "CapBnd:\t%016llx\nCapAmb:\t%016llx\nNoNewPrivs:\t%d\nSeccomp:\t0\n",
 		 (unsigned long long)k->bounding, (unsigned long long)k->ambient, p->no_new_privs);
 	proc_add(t, "Cpus_allowed:\t%llx\n", (unsigned long long)((1ull << cpu_count()) - 1));
-	proc_add(t, "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
 }
 
 static int render_status(struct proc_text *t, struct process *p, struct proc_node *n)
@@ -392,6 +393,8 @@ static int render_status(struct proc_text *t, struct process *p, struct proc_nod
 	proc_add(t, "Threads:\t%u\n", s.threads);
 	add_signals(t, p);
 	add_capabilities(t, p);
+	proc_add(t, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t0\n",
+		 (unsigned long long)s.parks);
 	return 0;
 }
 
@@ -497,6 +500,30 @@ static int render_cgroup(struct proc_text *t, struct process *p, struct proc_nod
 	return 0;
 }
 
+/* Time on a CPU, time that it waited for one (which the host knows), turns on it. */
+static int render_schedstat(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	struct summary s;
+
+	summarise(p, n, &s);
+	proc_add(t, "%llu 0 %llu\n", (unsigned long long)s.utime_ns, (unsigned long long)s.parks);
+	return 0;
+}
+
+/* The one persona. */
+static int render_personality(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	proc_add(t, "00000000\n");
+	return 0;
+}
+
+/* As Linux says it where it does not show the place. */
+static int render_wchan(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	proc_add(t, "0");
+	return 0;
+}
+
 static int render_zero(struct proc_text *t, struct process *p, struct proc_node *n)
 {
 	proc_add(t, "0\n");
@@ -526,7 +553,10 @@ static int render_zero(struct proc_text *t, struct process *p, struct proc_node 
 		{"comm", 0644, PROC_TEXT, .render = render_comm, .store = store_comm},             \
 		TEXT("limits", 0444, render_limits), TEXT("mounts", 0444, proc_render_mounts),     \
 		TEXT("mountinfo", 0444, proc_render_mountinfo),                                    \
-		TEXT("cgroup", 0444, render_cgroup), TEXT("oom_score", 0444, render_zero),         \
+		TEXT("schedstat", 0444, render_schedstat), TEXT("wchan", 0444, render_wchan),      \
+		PRIVATE_TEXT("personality", 0400, render_personality),                             \
+		{"net", 0555, PROC_DIR, proc_net_children}, TEXT("cgroup", 0444, render_cgroup),   \
+		TEXT("oom_score", 0444, render_zero),                                              \
 		{"oom_score_adj", 0644, PROC_TEXT, .render = render_oom_score_adj,                 \
 		 .store = store_oom_score_adj},                                                    \
 		{"fd", 0500, PROC_DIR, .numbers = NUMBERS_FDS, .number_entry = &proc_fd_link},     \

@@ -8,6 +8,7 @@
 #include "kernel/fs/secvol/volume.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/turn.h"
+#include "kernel/proc/load.h"
 #include "kernel/sys/cpus.h"
 #include "kernel/sys/hostname.h"
 #include "kernel/time/clock.h"
@@ -199,27 +200,50 @@ static int count_all(struct counts *c)
 
 static int render_loadavg(struct proc_text *t, struct process *p, struct proc_node *n)
 {
+	struct load_totals sum;
 	struct counts c;
+	u64 average[3];
 	int err = count_all(&c);
 
-	proc_add(t, "0.00 0.00 0.00 1/%u %d\n", c.threads, c.last);
+	load_totals(&sum);
+	load_averages(average);
+	for (u32 i = 0; i < 3; i++) {
+		u64 hundredths = (average[i] * 100 + (1 << (LOAD_SHIFT - 1))) >> LOAD_SHIFT;
+
+		proc_add(t, "%llu.%02llu ", (unsigned long long)hundredths / 100,
+			 (unsigned long long)hundredths % 100);
+	}
+	proc_add(t, "%u/%u %d\n", MIN(sum.running, c.threads), c.threads, c.last);
 	return err;
 }
 
 static int render_stat(struct proc_text *t, struct process *p, struct proc_node *n)
 {
 	struct turn_counts turns;
-	u64 up = clock_monotonic_ns() - clock_boot_ns();
+	u64 up = clock_monotonic_ns() - clock_boot_ns(), used, all;
+	u32 cpus = cpu_count();
+	struct load_totals sum;
 	struct counts c;
 	int err = count_all(&c);
 
-	proc_add(t, "cpu  0 0 0 %llu 0 0 0 0 0 0\n",
-		 (unsigned long long)(up / (NSEC / 100) * cpu_count()));
-	for (u32 cpu = 0; cpu < cpu_count(); cpu++)
-		proc_add(t, "cpu%u 0 0 0 %llu 0 0 0 0 0 0\n", cpu,
-			 (unsigned long long)(up / (NSEC / 100)));
-	proc_add(t, "intr 0\nctxt 0\nbtime %llu\nprocesses %d\nprocs_running 1\nprocs_blocked 0\n",
-		 (unsigned long long)((clock_realtime_ns() - up) / NSEC), c.last);
+	/*
+	 * Which CPU of the host ran a thread is the host's affair: each has its share. More than there
+	 * is: threads waited for a CPU outside.
+	 */
+	load_totals(&sum);
+	all = up / (NSEC / 100);
+	used = MIN(sum.cpu_ns / (NSEC / 100) / cpus, all);
+	proc_add(t, "cpu  %llu 0 0 %llu 0 0 0 0 0 0\n", (unsigned long long)used * cpus,
+		 (unsigned long long)(all - used) * cpus);
+	for (u32 cpu = 0; cpu < cpus; cpu++)
+		proc_add(t, "cpu%u %llu 0 0 %llu 0 0 0 0 0 0\n", cpu, (unsigned long long)used,
+			 (unsigned long long)(all - used));
+	proc_add(t,
+		 "intr 0\nctxt %llu\nbtime %llu\nprocesses %d\nprocs_running %u\n"
+		 "procs_blocked 0\n",
+		 (unsigned long long)sum.parks,
+		 (unsigned long long)((clock_realtime_ns() - up) / NSEC), c.last,
+		 MAX(sum.running, 1u));
 	/* docs/fork.md: whose memory was where. */
 	turn_counts(&turns);
 	proc_add(t,
@@ -240,6 +264,28 @@ static int render_filesystems(struct proc_text *t, struct process *p, struct pro
 {
 	proc_add(t, "nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\toverlay\nnodev\tsefs\n"
 		    "nodev\thostfs\n");
+	return 0;
+}
+
+/* There are neither block devices nor places to swap to; what else Linux counts nobody counts here. */
+static int render_vmstat(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	u64 total, free;
+
+	mm_system_totals(&total, &free);
+	proc_add(t, "nr_free_pages %llu\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n",
+		 (unsigned long long)free / PAGE_SIZE);
+	return 0;
+}
+
+static int render_swaps(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	proc_add(t, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+	return 0;
+}
+
+static int render_nothing(struct proc_text *t, struct process *p, struct proc_node *n)
+{
 	return 0;
 }
 
@@ -382,12 +428,22 @@ static long thread_self_link(struct process *p, struct proc_node *n, char *buf, 
 	return len;
 }
 
+static long fixed_link(const char *text, char *buf, size_t size)
+{
+	size_t len = MIN(strlen(text), size);
+
+	memcpy(buf, text, len);
+	return len;
+}
+
 static long mounts_link(struct process *p, struct proc_node *n, char *buf, size_t size)
 {
-	size_t len = MIN(strlen("self/mounts"), size);
+	return fixed_link("self/mounts", buf, size);
+}
 
-	memcpy(buf, "self/mounts", len);
-	return len;
+static long net_link(struct process *p, struct proc_node *n, char *buf, size_t size)
+{
+	return fixed_link("self/net", buf, size);
 }
 
 #define TEXT(name, fn)                                                                             \
@@ -435,6 +491,10 @@ static const struct proc_entry root_children[] = {
 	TEXT("stat", render_stat),
 	TEXT("version", render_version),
 	TEXT("filesystems", render_filesystems),
+	TEXT("vmstat", render_vmstat),
+	TEXT("swaps", render_swaps),
+	TEXT("diskstats", render_nothing),
+	{"net", 0777, PROC_LINK, .read_link = net_link},
 	DIR("fs", proc_fs_children),
 	DIR("sys", sys_children),
 	DIR("sysvipc", proc_sysvipc_children),
