@@ -51,7 +51,8 @@ struct fuzz_volume *fuzz_volume_get(void)
 			abort();
 	if (volume_find(v, "a", &obj) || secvol_setxattr(v, obj, "user.x", "value", 5, 0) ||
 	    secvol_sites_write(v, obj, 0, 1,
-			       &(struct secvol_site){.offset = 77, .kind = 1, .len = 5}, 1))
+			       &(struct secvol_site){.offset = 77, .kind = 1, .len = 5}, 1) ||
+	    secvol_reserve(v, obj, 8192, 40000))
 		abort();
 	if (secvol_close(v))
 		abort();

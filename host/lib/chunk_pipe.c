@@ -5,8 +5,8 @@
  * waits for the slot of the next number. One mutex guards cursor and slot states; reading and
  * hashing happen outside of it.
  *
- * A file is identified anew after each read: what was hashed is what the scan saw, or the build
- * fails with the file's name.
+ * Holes of sparse files are not read. A file is identified anew after each read: what was hashed is what
+ * the scan saw, or the build fails with the file's name.
  */
 #define _GNU_SOURCE
 #include "host/lib/chunk_pipe.h"
@@ -86,6 +86,33 @@ static int file_read(int fd, u8 *buf, u64 size, u64 offset)
 	return 0;
 }
 
+/*
+ * The same, without reading where the file has holes. *ret_hole: there is nothing else, and only the first
+ * block of `buf` was set.
+ */
+static int sparse_read(int fd, u8 *buf, u64 size, u64 offset, bool *ret_hole)
+{
+	u64 at = offset, end = offset + size;
+	off_t data = lseek(fd, (off_t)at, SEEK_DATA), hole;
+	int err = 0;
+
+	*ret_hole = data < 0 ? errno == ENXIO : (u64)data >= end;
+	if (*ret_hole)
+		memset(buf, 0, MIN(size, (u64)BS_BLOCK));
+	else if (data < 0) /* its file system does not know */
+		err = file_read(fd, buf, size, offset);
+	while (!err && data >= 0 && (u64)data < end) {
+		memset(buf + (at - offset), 0, (u64)data - at);
+		hole = lseek(fd, data, SEEK_HOLE);
+		at = hole < 0 ? end : MIN((u64)hole, end);
+		err = file_read(fd, buf + ((u64)data - offset), at - (u64)data, (u64)data);
+		data = lseek(fd, (off_t)at, SEEK_DATA);
+	}
+	if (!err && !*ret_hole && at > offset && at < end)
+		memset(buf + (at - offset), 0, end - at);
+	return err;
+}
+
 static void blocks_hash(struct slot *s)
 {
 	struct chunk *c = &s->chunk;
@@ -133,12 +160,15 @@ static int chunk_fill(struct chunk_pipe *p, struct slot *s, int fd, const struct
 	u64 offset = c->block * BS_BLOCK;
 	u64 size = MIN((u64)c->count * BS_BLOCK, e->id.size - offset);
 	struct tree_identity now;
-	int err = file_read(fd, c->bytes, size, offset);
+	bool is_hole;
+	int err = sparse_read(fd, c->bytes, size, offset, &is_hole);
 
 	if (err)
 		return err;
 	memset(c->bytes + size, 0, (size_t)c->count * BS_BLOCK - size);
-	if (known) {
+	if (is_hole) {
+		memset(s->zero, true, c->count * sizeof(*s->zero));
+	} else if (known) {
 		memcpy(s->digests, known + c->block, (size_t)c->count * 32);
 		for (u32 i = 0; i < c->count; i++)
 			s->zero[i] = mem_is_zero(s->digests[i], 32);

@@ -41,6 +41,10 @@ static int enter(void **state)
 	run("head -c 3000000 /bin/bash > t/big; ln t/big t/d/same; ln -s ../bin/hello t/d/e/link");
 	run("cp /lib/x86_64-linux-gnu/libc.so.6 t/bin/libc");
 	run("truncate -s 5000000 t/sparse; printf end >> t/sparse");
+	run("truncate -s 20M t/holes; printf middle | dd of=t/holes conv=notrunc oflag=seek_bytes "
+	    "seek=1572964 status=none");
+	run("head -c 10000 /bin/bash | dd of=t/holes conv=notrunc oflag=seek_bytes seek=7335032 "
+	    "iflag=fullblock status=none");
 	run("chmod 700 t/root; chmod 1777 t/empty");
 	run("i=0; while [ $i -lt 600 ]; do echo $i > t/d/file-number-$i; i=$((i+1)); done");
 	run("find t -exec touch -h -d '2020-01-01' {} +");
@@ -192,6 +196,9 @@ static void image_holds_the_tree(const char *path, const u8 *image_key)
 	same_content(&i, "sparse");
 	find(&i, "sparse", &a);
 	assert_int_equal(a.blocks, 1); /* holes stay holes */
+	same_content(&i, "holes");
+	find(&i, "holes", &a);
+	assert_int_equal(a.blocks, 5);
 	assert_int_equal(find(&i, "big", &a), find(&i, "d/same", &b));
 	assert_int_equal(a.nlink, 2);
 	assert_true(a.mtime.sec == 0 && a.uid == 0 && a.gid == 0);

@@ -86,6 +86,10 @@ static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 co
 			queue_data(v, ext.addr, n);
 		else if (!to)
 			err = bs_write(v->bs, ext.addr, n, v->io);
+		if (err == -ENOSPC) { /* the store's disk is full; nothing refers to the blocks */
+			sv_alloc_undo(v, ext.addr, n);
+			return err;
+		}
 		sv_unflushed_add(v, ext.addr, n);
 		if (!err)
 			err = sv_extent_replace(v, i, block, n, &ext, v->val[2]);

@@ -120,6 +120,7 @@ struct failing {
 	long writes_left; /* then writes fail; -1: never */
 	bool flush_fails;
 	u32 flushes_fail; /* that many, then they work again */
+	bool is_full;	  /* the disk below has no room */
 };
 
 static int failing_submit(struct bs *bs, struct bs_batch *batch)
@@ -138,6 +139,8 @@ static int failing_submit(struct bs *bs, struct bs_batch *batch)
 			batch->reqs[i].result = -5;
 			x->writes_left = 0;
 		}
+		if (batch->reqs[i].op == BS_WRITE && x->is_full)
+			batch->reqs[i].result = -ENOSPC;
 	}
 	return err;
 }
@@ -209,6 +212,46 @@ static void a_failed_flush_is_made_good(void **state)
 	memset(buf, 0, sizeof(buf));
 }
 
+/* The host's disk is full, not the volume. */
+static void a_store_without_room_is_named(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 4096};
+	struct failing x = {.bs = {.ops = &failing_ops, .max_blocks = BS_MAX_BLOCKS},
+			    .writes_left = -1};
+	struct secvol_attr a;
+
+	assert_int_equal(fixture_init(&f, 4096), 0);
+	x.below = f.bs;
+	f.params.bs = &x.bs;
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
+	assert_int_equal(secvol_commit(v), 0);
+	/* A large write is refused, as often as it is tried, and goes once there is room again. */
+	x.is_full = true;
+	for (u32 i = 0; i < 3; i++)
+		assert_int_equal(secvol_write(v, a.obj, 0, buf, 100000), -ENOSPC);
+	x.is_full = false;
+	assert_int_equal(secvol_write(v, a.obj, 0, buf, 100000), 100000);
+	assert_int_equal(secvol_commit(v), 0);
+	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
+	/* A commit that is refused was the last one; it goes on saying why. */
+	assert_int_equal(secvol_write(v, a.obj, 0, "x", 1), 1);
+	x.is_full = true;
+	for (u32 i = 0; i < 2; i++)
+		assert_int_equal(secvol_commit(v), -ENOSPC);
+	assert_int_equal(secvol_write(v, a.obj, 0, "x", 1), -ENOSPC);
+	assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, "a", 1, false), -ENOSPC);
+	secvol_abandon(v);
+	x.is_full = false;
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
+	assert_int_equal(secvol_close(v), 0);
+	f.params.bs = f.bs;
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+}
+
 static void failing_stores_make_it_read_only(void **state)
 {
 	struct secvol_format_params fmt = {.size_blocks = 4096};
@@ -264,4 +307,5 @@ static void failing_stores_make_it_read_only(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
-UNIT_TESTS(full_volumes_work_on, a_failed_flush_is_made_good, failing_stores_make_it_read_only)
+UNIT_TESTS(full_volumes_work_on, a_failed_flush_is_made_good, a_store_without_room_is_named,
+	   failing_stores_make_it_read_only)

@@ -67,7 +67,7 @@ void sv_now(struct secvol *v, struct secvol_time *t)
 int sv_fail(struct secvol *v, int err)
 {
 	if (!v->failed)
-		v->failed = err == -ENOSPC || err == -ENOMEM ? -EIO : err;
+		v->failed = err == -ENOMEM ? -EIO : err;
 	return err;
 }
 
@@ -173,7 +173,7 @@ int sv_open_commit(struct secvol *v)
 static int check_writable(const struct secvol *v)
 {
 	if (v->rw && v->failed)
-		return v->failed == -EIO ? -EIO : -EROFS;
+		return v->failed == -EIO || v->failed == -ENOSPC ? v->failed : -EROFS;
 	return v->rw ? 0 : -EROFS;
 }
 
@@ -588,6 +588,8 @@ static int commit(struct secvol *v, bool checkpoint)
 		err = v->open_commit_due ? sv_open_commit(v) : sv_commit(v, false);
 	else if (v->rw && v->dirty)
 		err = sv_log_commit(v);
+	if (err && v->failed)
+		err = v->failed;
 	sv_end(v);
 	sv_commit_unlock(v);
 	return err;
