@@ -209,8 +209,8 @@ static int make_present(struct secvol *v, const struct secvol *newest, const str
 	int err = sv_root_read(v, &report);
 
 	if (!err && (memcmp(v->uuid, newest->uuid, 16) != 0 || v->ag_log2 != newest->ag_log2 ||
-		     v->dup != newest->dup))
-		err = -EUCLEAN; /* not the same volume's */
+		     v->dup != newest->dup || v->size_blocks > newest->size_blocks))
+		err = -EUCLEAN; /* not the same volume's, or larger: none ever shrinks */
 	if (!err && (v->epoch < newest->epoch || v->epoch < v->p.min_epoch))
 		err = -EKEYREJECTED;
 	if (!err)
