@@ -43,6 +43,17 @@ struct node *server_node(fuse_req_t req, fuse_ino_t ino);
 /* Errors of the project's own become what a program can understand. */
 void server_reply_error(fuse_req_t req, int err);
 
+/* An entry of the kernel's caches; the lookup's count is the caller's business. 0 or a negative errno. */
+int __must_check server_fill_entry(fuse_req_t req, struct fuse_entry_param *e, struct node *n);
+
+/* fuse_list.c */
+void server_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void server_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void server_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi);
+void server_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+			struct fuse_file_info *fi);
+
 /* fuse_ops.c; the session's user data is the struct server. */
 extern const struct fuse_lowlevel_ops server_ops;
 
