@@ -19,6 +19,7 @@
 #include "kernel/mm/turn.h"
 #include "kernel/proc/load.h"
 #include "kernel/proc/proc_priv.h"
+#include "kernel/proc/tty.h"
 #include "kernel/signal/signal.h"
 #include "kernel/sys/restart.h"
 #include "kernel/time/timer.h"
@@ -211,12 +212,16 @@ static void notify(struct process *parent, struct process *p, int code, int stat
 void process_notify_parent(struct process *p, int code, int status)
 {
 	struct process *parent;
+	bool is_job;
 
 	spin_lock(&process_tree_lock);
 	parent = p->parent ? process_get(p->parent) : NULL;
+	/* SIGSTOP away from the terminal: somebody inside may well mean to continue it. */
+	is_job = p->has_host_shell && code == CLD_STOPPED &&
+		 (status != SIGSTOP || (p->tty && p->tty->is_host));
 	spin_unlock(&process_tree_lock);
 	if (!parent) {
-		if (p->has_host_shell && code == CLD_STOPPED)
+		if (is_job)
 			host_job_stopped((u32)status);
 		return;
 	}

@@ -223,15 +223,16 @@ static void read_setting(struct process_timers *all, struct process_timer *pt,
 	spin_unlock(&all->lock);
 }
 
-/* Mutex held. `value` is relative ns, 0 disarms. */
-static int arm(struct process_timers *all, struct process_timer *pt, u64 value, u64 interval)
+/* Mutex held. `value` is relative ns, 0 disarms. `missed`: periods that have passed already. */
+static int arm(struct process_timers *all, struct process_timer *pt, u64 value, u64 interval,
+	       u64 missed)
 {
 	u64 deadline = 0;
 
 	timer_cancel_sync(&pt->timer);
 	spin_lock(&all->lock);
 	pt->interval = interval;
-	pt->overrun = 0;
+	pt->overrun = (int)MIN(missed, (u64)INT_MAX);
 	pt->last_overrun = 0;
 	pt->next = 0;
 	spin_unlock(&all->lock);
@@ -257,7 +258,7 @@ int timers_limit_cpu(void)
 	mutex_lock(&all->mutex);
 	used = process_cpu_ns(p);
 	at = MAX(soft, 1ull) * NS_PER_SEC; /* as on Linux 0 means a second */
-	err = arm(all, &all->cpu_limit, !is_limited ? 0 : at > used ? at - used : 1, 0);
+	err = arm(all, &all->cpu_limit, !is_limited ? 0 : at > used ? at - used : 1, 0, 0);
 	mutex_unlock(&all->mutex);
 	return err;
 }
@@ -289,7 +290,7 @@ int itimer_set(int which, const struct timer_setting *setting, struct timer_sett
 		return -ENOMEM;
 	mutex_lock(&all->mutex);
 	read_setting(all, &all->itimers[which], ret_old);
-	err = arm(all, &all->itimers[which], setting->value, setting->interval);
+	err = arm(all, &all->itimers[which], setting->value, setting->interval, 0);
 	mutex_unlock(&all->mutex);
 	return err;
 }
@@ -375,7 +376,7 @@ int posix_timer_set(int id, bool absolute, const struct timer_setting *setting,
 {
 	struct process_timers *all;
 	struct process_timer *pt = lock_posix(id, &all);
-	u64 value = setting->value, now;
+	u64 value = setting->value, now, missed = 0;
 	int err = 0;
 
 	if (!pt)
@@ -383,10 +384,13 @@ int posix_timer_set(int id, bool absolute, const struct timer_setting *setting,
 	read_setting(all, pt, ret_old);
 	if (absolute && value) {
 		err = clock_get(pt->clock, &now);
+		/* What lies in the past comes at once, with the periods since then as overrun. */
+		if (!err && value <= now && setting->interval)
+			missed = (now - value) / setting->interval;
 		value = value > now ? value - now : 1;
 	}
 	if (!err)
-		err = arm(all, pt, value, setting->interval);
+		err = arm(all, pt, value, setting->interval, missed);
 	mutex_unlock(&all->mutex);
 	return err;
 }

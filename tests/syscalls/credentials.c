@@ -494,6 +494,18 @@ static void user_ids(void)
 	CHECK_ERRNO(setgid(1), EPERM);
 }
 
+/* A descriptor of others gives no right to give its file a name. */
+static void passed_file(void)
+{
+	int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(linkat(fd, "", AT_FDCWD, "/tmp/of-root", AT_EMPTY_PATH), 0);
+	CHECK_EQ(unlink("/tmp/of-root"), 0);
+	CHECK_EQ(setresuid(1000, 1000, 1000), 0);
+	CHECK_ERRNO(linkat(fd, "", AT_FDCWD, "/tmp/of-another", AT_EMPTY_PATH), ENOENT);
+}
+
 static void sessions(void)
 {
 	CHECK_ERRNO(setpgid(-1, 0), EINVAL);
@@ -524,6 +536,7 @@ int main(int argc, char **argv)
 	capability_sets();
 	in_child(other_users);
 	in_child(shared_folders);
+	in_child(passed_file);
 	group_ids();
 	user_ids();
 	sessions();

@@ -111,4 +111,31 @@ static void stopped(void)
 	CHECK_ERRNO(syscall(SYS_timer_getoverrun, 77), EINVAL);
 }
 
-CHECK_MAIN(ended, left_alone, with_a_mask, stopped)
+/* A first expiry in the past: the periods since then are its overrun. */
+static void begun_in_the_past(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct itimerspec setting = {{0, 100000000}, {0}};
+	const struct timespec moment = {10, 0};
+	sigset_t only;
+	siginfo_t info;
+	timer_t timer;
+
+	sigemptyset(&only);
+	sigaddset(&only, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &only, NULL);
+	REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+	clock_gettime(CLOCK_MONOTONIC, &setting.it_value);
+	setting.it_value.tv_sec--;
+	CHECK_EQ(timer_settime(timer, TIMER_ABSTIME, &setting, NULL), 0);
+	CHECK_EQ(sigtimedwait(&only, &info, &moment), SIGUSR1);
+	CHECK(info.si_overrun >= 9 && info.si_overrun < 1000);
+	CHECK(timer_getoverrun(timer) >= 9);
+	setting = (struct itimerspec){{0, 1}, {0, 1}};
+	CHECK_EQ(timer_settime(timer, TIMER_ABSTIME, &setting, NULL), 0);
+	CHECK_EQ(sigtimedwait(&only, &info, &moment), SIGUSR1);
+	CHECK_EQ(timer_getoverrun(timer), 0x7fffffff);
+	CHECK_EQ(timer_delete(timer), 0);
+}
+
+CHECK_MAIN(ended, left_alone, with_a_mask, stopped, begun_in_the_past)
