@@ -94,14 +94,15 @@ ALONE = [(b"%s " + SLEEP + b"\n", rb"ready"), (b"\x1a", STOPPED + rb"outer> "),
          (b"echo $?\n", rb"130.*outer> ")]
 # The same with one that handles the key, and stops itself then.
 HANDLER = [(b"%s /bin/bash -c 'trap \"echo ask\"ed\"; kill -STOP \\$\\$; echo back\" TSTP; "
-            b"echo read\"\"y; while true; do /bin/busybox sleep 0.05; done'\n", rb"ready\r"),
+            b"echo read\"\"y; while :; do :; done'\n", rb"ready\r"),
            (b"\x1a", rb"asked.*Stopped.*outer> "), (b"fg\n", rb"back\r"), (b"\x03", rb"outer> ")]
 # A shell inside does job control of its own; its prompt does not mind the key, and it can be stopped as a whole.
 INNER = [(b"%s /bin/bash --norc --noprofile -i\n", rb"bash-[\d.]+[#$] "), (b"PS1=inn''er'> '\n", rb"inner> "),
          (SLEEP + b"\n", rb"ready"), (b"\x1a", STOPPED + rb"inner> "), (b"\x1a", rb""), (b"jobs\n", STOPPED + rb"inner> "),
          (b"bg\n", rb"\[1\]\+ .*sleep 1000' &.*inner> "), (b"jobs\n", rb"Running.*inner> "),
          (b"fg\n", rb"sleep 1000'\r"), (b"\x1a", STOPPED + rb"inner> "), (b"suspend\n", STOPPED + rb"outer> "),
-         (b"fg\n", rb"\r\n"), (b"\n", rb"inner> "), (b"kill -KILL %1; wait; echo en''ded\n", rb"ended.*inner> "),
+         (b"fg\n", rb"\r\n"), (b"\n", rb"inner> "),
+         (b"kill -KILL %1; until [ -z \"$(jobs -s)\" ]; do /bin/busybox sleep 0.1; done; echo en''ded\n", rb"ended.*inner> "),
          (b"exit\n", rb"outer> ")]
 # In the background of the host's terminal a reader is stopped at once, and a change of the settings too.
 UNTIL_STOPPED = (b"until [ -n \"$(jobs -s)\" ]; do sleep 0.1; done; jobs\n", STOPPED + rb"outer> ")
