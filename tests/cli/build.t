@@ -231,5 +231,5 @@ build/lib/libocclum-libos.signed.so
 Building libOS...
 Signing the enclave...
 
-# What is not given is as in the template, but for the variable that it lets in as an example.
-$ occlum new $SCRATCH/defaults >/dev/null && cd $SCRATCH/defaults && occlum build --sgx-mode SIM >/dev/null && occlum print mrenclave > ../m && echo '{"env": {"untrusted": ["EXAMPLE"]}}' > Occlum.json && occlum build --sgx-mode SIM >/dev/null && occlum print mrenclave | cmp - ../m
+# What is not given is as in the template, but for the variables that it lets in.
+$ occlum new $SCRATCH/defaults >/dev/null && cd $SCRATCH/defaults && occlum build --sgx-mode SIM >/dev/null && occlum print mrenclave > ../m && echo '{"env": {"untrusted": ["EXAMPLE", "TERM"]}}' > Occlum.json && occlum build --sgx-mode SIM >/dev/null && occlum print mrenclave | cmp - ../m
