@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * File contents. Small writes gather in the page cache (page.c) so that blocks are allocated in long
- * runs and sealed in batches, and small sequential reads read ahead into it. Large aligned reads and writes go past it, straight between the caller's memory and the
- * sealed blocks.
+ * File contents. Small writes gather in the page cache (page.c) so that blocks are allocated in
+ * long runs and sealed in batches, and small sequential reads read ahead into it. Large aligned
+ * reads and writes go past it, straight between the caller's memory and the sealed blocks.
  *
  * Bytes of the last block beyond the file's size are always zero, in pages and on the store.
  * Files of up to 2 KiB without blocks live in an INLINE item; block 0 is never in both.
@@ -51,10 +51,14 @@ static void queue_data(struct secvol *v, u64 addr, u32 count)
 	q->blocks += count;
 }
 
-/* Seals and writes `count` blocks of one chunk from src pages, and refers to them. */
+/*
+ * Seals and writes `count` blocks of one chunk from src pages, and refers to them. *ret_done: to how
+ * many, which after an error may be some, as where free space is in pieces.
+ */
 static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
-		     const u8 *const *src)
+		     const u8 *const *src, u32 *ret_done)
 {
+	*ret_done = 0;
 	while (count) {
 		struct sv_ptr ext = {.birth = v->gen + 1};
 		bool queued;
@@ -98,6 +102,7 @@ static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 co
 		if (err)
 			return sv_fail(v, err);
 		sv_session_live(v, ext.kid, n);
+		*ret_done += n;
 		block += n;
 		src += n;
 		count -= n;
@@ -108,7 +113,9 @@ static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 co
 int sv_data_rewrite(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
 		    const u8 *const *src)
 {
-	return write_run(v, i, block, count, src);
+	u32 done; /* what is written again is the same: a part does no harm */
+
+	return write_run(v, i, block, count, src, &done);
 }
 
 static int write_inline(struct secvol *v, struct sv_inode_mem *i, struct sv_chunk *c)
@@ -138,7 +145,7 @@ static int flush_chunk(struct secvol *v, struct sv_chunk *c)
 	if (c->index == 0 && c->dirty & 1 && i->attr.blocks == 0 && i->attr.size <= SV_INLINE_MAX)
 		err = write_inline(v, i, c);
 	for (u32 k = 0; !err && k < SV_EXTENT_BLOCKS;) {
-		u32 n = 0;
+		u32 n = 0, done; /* those of a part stay dirty with the others */
 
 		while (k + n < SV_EXTENT_BLOCKS && c->dirty >> (k + n) & 1)
 			n++;
@@ -147,7 +154,7 @@ static int flush_chunk(struct secvol *v, struct sv_chunk *c)
 			continue;
 		}
 		err = write_run(v, i, c->index * SV_EXTENT_BLOCKS + k, n,
-				(const u8 *const *)c->page + k);
+				(const u8 *const *)c->page + k, &done);
 		c->stamp = v->queue.stamp;
 		for (u32 e = k + n; !err && k < e; k++)
 			sv_page_clean(v, i, c, k);
@@ -469,9 +476,9 @@ int secvol_read_pages(struct secvol *v, u64 obj, u64 block, u32 count, u8 *const
 	return err;
 }
 
-/* One step of a write: returns the bytes done. */
-static long write_some(struct secvol *v, struct sv_inode_mem *i, u64 off, const u8 *buf,
-		       size_t size)
+/* One step of a write. *ret_done: the bytes that are in the file, after an error as well. */
+static int write_some(struct secvol *v, struct sv_inode_mem *i, u64 off, const u8 *buf, size_t size,
+		      size_t *ret_done)
 {
 	u64 block = off / SV_BLOCK;
 	u32 in = off % SV_BLOCK, k = block % SV_EXTENT_BLOCKS;
@@ -480,14 +487,18 @@ static long write_some(struct secvol *v, struct sv_inode_mem *i, u64 off, const 
 	struct sv_chunk *c;
 	int err;
 
+	*ret_done = 0;
 	if (in == 0 && n >= DIRECT_WRITE) {
+		u32 done;
+
 		for (u32 j = 0; j < n; j++)
 			src[j] = buf + (size_t)j * SV_BLOCK;
+		err = write_run(v, i, block, n, src, &done);
 		c = sv_chunk_find(v, i->attr.obj, block / SV_EXTENT_BLOCKS);
-		err = write_run(v, i, block, n, src);
-		if (!err && c)
-			sv_chunk_drop(v, i, c, block, block + n);
-		return err ? err : (long)n * SV_BLOCK;
+		if (c)
+			sv_chunk_drop(v, i, c, block, block + done);
+		*ret_done = (size_t)done * SV_BLOCK;
+		return err;
 	}
 	n = (u32)MIN(size, (size_t)(SV_BLOCK - in));
 	err = page_get(v, i, block, n == SV_BLOCK, &c);
@@ -495,17 +506,20 @@ static long write_some(struct secvol *v, struct sv_inode_mem *i, u64 off, const 
 		return err;
 	memcpy(c->page[k] + in, buf, n);
 	sv_page_dirty(v, i, c, k);
-	return n;
+	*ret_done = n;
+	return 0;
 }
 
-static long write_slice(struct secvol *v, u64 obj, u64 off, const u8 *buf, size_t size)
+/* Part of a write, of at most WRITE_SLICE; *ret_done as above. Without an error it may be less. */
+static int write_slice(struct secvol *v, u64 obj, u64 off, const u8 *buf, size_t size,
+		       size_t *ret_done)
 {
 	u64 blocks = size / SV_BLOCK + 2;
 	struct sv_inode_mem *i;
-	size_t done = 0;
-	long n;
+	size_t done = 0, n;
 	int err = sv_begin_write(v, blocks, (u32)(blocks / SV_EXTENT_BLOCKS) + 4, false);
 
+	*ret_done = 0;
 	if (err == -ENOSPC) { /* little by little, where its space is its own */
 		size = MIN(size, (size_t)COVERED_WRITE - off % SV_BLOCK);
 		err = sv_begin_covered(v, obj, off / SV_BLOCK,
@@ -515,39 +529,36 @@ static long write_slice(struct secvol *v, u64 obj, u64 off, const u8 *buf, size_
 		return err;
 	err = get_file(v, obj, &i);
 	while (!err && done < size) {
-		n = write_some(v, i, off + done, buf + done, size - done);
-		if (n < 0) {
-			err = (int)n;
-			break;
-		}
-		done += (size_t)n;
-		i->attr.size = MAX(i->attr.size, off + done);
-		if (v->dirty_pages > v->max_pages / 2)
+		err = write_some(v, i, off + done, buf + done, size - done, &n);
+		done += n;
+		if (n)
+			i->attr.size = MAX(i->attr.size, off + done);
+		if (!err && v->dirty_pages > v->max_pages / 2)
 			err = flush_gathered(v, v->max_pages / 4);
 		sv_chunks_trim(v);
 	}
 	if (done)
 		sv_inode_touch(v, i, true);
 	sv_end(v);
-	return done ? (long)done : err;
+	*ret_done = done;
+	return err;
 }
 
 long secvol_write(struct secvol *v, u64 obj, u64 off, const void *buf, size_t size)
 {
-	size_t done = 0;
+	size_t done = 0, n;
+	int err = 0;
 
 	size = MIN(size, (size_t)INT32_MAX & ~4095ul);
 	if (off > INT64_MAX - size)
 		return -EFBIG;
-	while (done < size) {
+	while (!err && done < size) {
 		u64 slice = MIN((u64)(size - done), WRITE_SLICE - (off + done) % WRITE_SLICE);
-		long n = write_slice(v, obj, off + done, (const u8 *)buf + done, slice);
 
-		if (n < 0)
-			return done ? (long)done : n;
-		done += (size_t)n;
+		err = write_slice(v, obj, off + done, (const u8 *)buf + done, slice, &n);
+		done += n;
 	}
-	return (long)done;
+	return done ? (long)done : err;
 }
 
 /* Zeroes [from, to) of one block, if there is anything but zeros. */

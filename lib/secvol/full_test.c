@@ -121,6 +121,7 @@ struct failing {
 	bool flush_fails;
 	u32 flushes_fail; /* that many, then they work again */
 	bool is_full;	  /* the disk below has no room */
+	u32 full_after;	  /* has none after that many writes; 0: has */
 };
 
 static int failing_submit(struct bs *bs, struct bs_batch *batch)
@@ -139,6 +140,8 @@ static int failing_submit(struct bs *bs, struct bs_batch *batch)
 			batch->reqs[i].result = -5;
 			x->writes_left = 0;
 		}
+		if (batch->reqs[i].op == BS_WRITE && x->full_after && --x->full_after == 0)
+			x->is_full = true;
 		if (batch->reqs[i].op == BS_WRITE && x->is_full)
 			batch->reqs[i].result = -ENOSPC;
 	}
@@ -252,6 +255,106 @@ static void a_store_without_room_is_named(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
+enum { OLD = 8, LARGE = 60 }; /* blocks */
+
+static void assert_blocks(u64 obj, u32 from, u32 to, u8 byte)
+{
+	static u8 got[BS_BLOCK];
+
+	for (u32 i = from; i < to; i++) {
+		assert_int_equal(secvol_read(v, obj, i * (u64)BS_BLOCK, got, BS_BLOCK), BS_BLOCK);
+		for (u32 k = 0; k < BS_BLOCK; k++)
+			assert_int_equal(got[k], byte);
+	}
+}
+
+/* Leaves room in pieces of 16 blocks only, so that a large write goes to several places. */
+static void fragment(void)
+{
+	struct secvol_attr x, y;
+	long n = 65536;
+	u64 off;
+
+	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "x", 1, 0100644, 0, 0, 0, false, &x), 0);
+	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "y", 1, 0100644, 0, 0, 0, false, &y), 0);
+	for (off = 0; n == 65536; off += 65536) {
+		n = secvol_write(v, x.obj, off, buf, 65536);
+		if (n == 65536)
+			n = secvol_write(v, y.obj, off, buf, 65536);
+	}
+	assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, "y", 1, false), 0);
+	for (u32 i = 0; i < 10; i++) { /* what older roots refer to becomes free */
+		assert_int_equal(secvol_write(v, x.obj, 0, "a", 1), 1);
+		assert_int_equal(secvol_commit(v), 0);
+	}
+}
+
+/*
+ * The disk is full in the middle of a large write: it is a short one, and what was not written is
+ * neither seen now nor after an open, nor when the file becomes longer.
+ */
+static void a_write_that_fits_in_part_is_short(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 4096};
+	struct failing x = {.bs = {.ops = &failing_ops, .max_blocks = BS_MAX_BLOCKS},
+			    .writes_left = -1};
+	struct secvol_attr a, w;
+	u32 done = 0;
+	long n;
+
+	assert_int_equal(fixture_init(&f, 4096), 0);
+	x.below = f.bs;
+	f.params.bs = &x.bs;
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
+	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "w", 1, 0100644, 0, 0, 0, false, &w), 0);
+	fragment();
+	/* Takes up what there is in one piece: until a second write has to be made. */
+	for (u32 i = 0; i < 12 && !done; i++) {
+		x.full_after = 2;
+		n = secvol_write(v, w.obj, i * (u64)LARGE * BS_BLOCK, buf, LARGE * BS_BLOCK);
+		done = n < LARGE * BS_BLOCK;
+		x.full_after = 0;
+		x.is_full = false;
+	}
+	assert_int_equal(done, 1);
+	memset(buf, 'o', OLD * BS_BLOCK);
+	assert_int_equal(secvol_write(v, a.obj, 0, buf, OLD * BS_BLOCK), OLD * BS_BLOCK);
+	assert_int_equal(secvol_commit(v), 0);
+	assert_blocks(a.obj, 0, OLD, 'o'); /* cached from here on */
+
+	memset(buf, 'S', LARGE * BS_BLOCK);
+	x.full_after = 2;
+	n = secvol_write(v, a.obj, 0, buf, LARGE * BS_BLOCK);
+	x.full_after = 0;
+	assert_true(n > 0 && n < LARGE * BS_BLOCK && n % BS_BLOCK == 0);
+	done = (u32)(n / BS_BLOCK);
+	assert_int_equal(secvol_write(v, a.obj, n, buf, LARGE * BS_BLOCK), -ENOSPC);
+	x.is_full = false;
+	for (u32 opened = 0; opened < 2; opened++) {
+		assert_int_equal(secvol_getattr(v, a.obj, &a), 0);
+		assert_int_equal(a.size, MAX(done, (u32)OLD) * BS_BLOCK);
+		assert_int_equal(a.blocks, MAX(done, (u32)OLD));
+		assert_blocks(a.obj, 0, done, 'S');
+		assert_blocks(a.obj, done, MAX(done, (u32)OLD), 'o');
+		assert_int_equal(secvol_commit(v), 0);
+		assert_int_equal(secvol_check(v, report_damage, NULL), 0);
+		assert_int_equal(secvol_close(v), 0);
+		assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	}
+	assert_int_equal(secvol_truncate(v, a.obj, (LARGE + 4) * BS_BLOCK), 0);
+	assert_blocks(a.obj, MAX(done, (u32)OLD), LARGE + 4, 0);
+	assert_int_equal(secvol_write(v, a.obj, 0, buf, LARGE * BS_BLOCK), LARGE * BS_BLOCK);
+	assert_blocks(a.obj, 0, LARGE, 'S');
+	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
+	assert_int_equal(secvol_close(v), 0);
+	f.params.bs = f.bs;
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+	memset(buf, 0, sizeof(buf));
+}
+
 static void failing_stores_make_it_read_only(void **state)
 {
 	struct secvol_format_params fmt = {.size_blocks = 4096};
@@ -308,4 +411,4 @@ static void failing_stores_make_it_read_only(void **state)
 }
 
 UNIT_TESTS(full_volumes_work_on, a_failed_flush_is_made_good, a_store_without_room_is_named,
-	   failing_stores_make_it_read_only)
+	   a_write_that_fits_in_part_is_short, failing_stores_make_it_read_only)

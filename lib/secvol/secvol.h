@@ -358,21 +358,24 @@ long __must_check secvol_readdir(struct secvol *v, u64 dir, u64 cookie, struct s
 
 /* ---- file contents ------------------------------------------------------------------------- */
 
-/* Bytes read (short at end of file, or where a block is damaged) or a negative errno; holes read as zeros. */
+/* Bytes read (short at end of file, or where a block is damaged) or a negative errno; holes read as
+ * zeros. */
 long __must_check secvol_read(struct secvol *v, u64 obj, u64 off, void *buf, size_t size);
-/* Whole blocks from `block` on, each to a page of its own, for those who cache pages themselves: zeros behind
- * the end. All of them or a negative errno. */
+/* Whole blocks from `block` on, each to a page of its own, for those who cache pages themselves:
+ * zeros behind the end. All of them or a negative errno. */
 int __must_check secvol_read_pages(struct secvol *v, u64 obj, u64 block, u32 count,
 				   u8 *const *pages);
-/* All `size` bytes or a negative errno (nothing is written short, except that ENOSPC may return the
- * count that fitted). Extends the file. */
+/* All `size` bytes; or as many as went in before an error (ENOSPC above all), which is an ordinary
+ * short write: the file holds them and is that long; or a negative errno, and nothing changed.
+ * Extends the file. */
 long __must_check secvol_write(struct secvol *v, u64 obj, u64 off, const void *buf, size_t size);
 int __must_check secvol_truncate(struct secvol *v, u64 obj, u64 size);
 /* Makes [off, off + len) a hole, within the present size. */
 int __must_check secvol_punch(struct secvol *v, u64 obj, u64 off, u64 len);
-/* Writes into [off, off + len) cannot meet ENOSPC from now on: blocks that have no place yet are promised
- * one, and what is there is written over in place of itself. Truncating, punching and unlinking give it
- * back; a snapshot that is made later may need the same space. The size stays. -ENOSPC, -EFBIG. */
+/* Writes into [off, off + len) cannot meet ENOSPC from now on: blocks that have no place yet are
+ * promised one, and what is there is written over in place of itself. Truncating, punching and
+ * unlinking give it back; a snapshot that is made later may need the same space. The size stays.
+ * -ENOSPC, -EFBIG. */
 int __must_check secvol_reserve(struct secvol *v, u64 obj, u64 off, u64 len);
 /* SEEK_DATA / SEEK_HOLE: -ENXIO beyond the end. */
 int __must_check secvol_seek(struct secvol *v, u64 obj, u64 off, bool hole, u64 *ret_off);

@@ -244,6 +244,8 @@ static long write_from(struct vnode *v, u64 offset, const void *from, size_t siz
 
 	if (n > 0)
 		page_cache_write(v, offset, from, n);
+	if (n < (long)size) /* nobody knows how far it came where it was refused */
+		page_cache_discard(v, offset + MAX(n, 0), offset + size);
 	return n;
 }
 
@@ -309,7 +311,10 @@ static int sv_truncate(struct vnode *v, u64 size)
 	return changed(v, err);
 }
 
-/* Blocks without data get the promise of a place; where they are zeroed, those before lose theirs first. */
+/*
+ * Blocks without data get the promise of a place; where they are zeroed, those before lose theirs
+ * first.
+ */
 static int sv_fallocate(struct vnode *v, u32 mode, u64 offset, u64 len)
 {
 	struct secvol *sv = volume_of(v)->sv;
