@@ -8,7 +8,8 @@
  * file dirty *after* the data went in: a mark taken by a concurrent FLUSH before that would be
  * lost. A failed flush is remembered for ever (see bs_file.c).
  *
- * With BS_HOST_FILL holes are filled before small writes (bs_fill.h): `filling` keeps all writers out while that lasts.
+ * With BS_HOST_FILL holes are filled before small writes (bs_fill.h): `filling` keeps all writers
+ * out while that lasts.
  */
 #define _GNU_SOURCE
 #include "host/lib/bs_host.h"
@@ -23,6 +24,7 @@
 
 #include "host/lib/bs_fill.h"
 #include "lib/base/overflow.h"
+#include "lib/secvol/fill_map.h"
 #include "lib/secvol/segment.h"
 
 enum { OPEN_MAX_FILES = 64 };
@@ -33,7 +35,7 @@ struct dir_file {
 	u32 users;
 	bool dirty;
 	bool absent; /* known not to exist: reads are zeros until a write creates it */
-	struct bs_fill fill;
+	struct fill_map fill;
 };
 
 struct bs_dir {
@@ -100,6 +102,8 @@ static int file_open(struct bs_dir *d, u32 index, bool create)
 	if (d->open_count >= OPEN_MAX_FILES)
 		evict_one(d);
 	fd = openat(d->dir_fd, name, flags);
+	if (fd >= 0)
+		fill_map_opened(&d->files[index].fill);
 	if (fd < 0 && errno == ENOENT && create) {
 		fd = openat(d->dir_fd, name, flags | O_CREAT | O_EXCL, 0600);
 		d->dir_dirty |= fd >= 0;
@@ -168,6 +172,7 @@ static int flush_run(struct bs_dir *d)
 	int err;
 
 	for (u32 i = 0;; i++) {
+		u32 writes = 0;
 		bool dirty;
 
 		pthread_mutex_lock(&d->lock);
@@ -175,8 +180,10 @@ static int flush_run(struct bs_dir *d)
 		while (i < d->file_count && !d->files[i].dirty)
 			i++;
 		dirty = !err && i < d->file_count;
-		if (dirty)
+		if (dirty) {
 			d->files[i].dirty = false;
+			writes = d->files[i].fill.writes;
+		}
 		pthread_mutex_unlock(&d->lock);
 		if (err)
 			return err;
@@ -185,6 +192,9 @@ static int flush_run(struct bs_dir *d)
 		err = flush_file(d, i);
 		if (err)
 			goto remember;
+		pthread_mutex_lock(&d->lock);
+		fill_map_flushed(&d->files[i].fill, writes);
+		pthread_mutex_unlock(&d->lock);
 	}
 	pthread_mutex_lock(&d->lock);
 	if (d->dir_dirty) {
@@ -202,23 +212,23 @@ remember:
 	return err;
 }
 
-static bool is_filled(struct bs_dir *d, u32 file, u32 chunk)
+static bool wants_fill(struct bs_dir *d, u32 file, u64 chunk)
 {
-	bool known;
+	bool wants;
 
 	pthread_mutex_lock(&d->lock);
-	known = bs_fill_is_known(&d->files[file].fill, chunk);
+	wants = fill_map_wants(&d->files[file].fill, chunk);
 	pthread_mutex_unlock(&d->lock);
-	return known;
+	return wants;
 }
 
-static void fill(struct bs_dir *d, u32 file, int fd, u32 chunk)
+static void fill(struct bs_dir *d, u32 file, int fd, u64 chunk)
 {
 	pthread_rwlock_wrlock(&d->filling);
-	if (!is_filled(d, file, chunk)) {
+	if (wants_fill(d, file, chunk)) {
 		bs_fill_chunk_run(fd, chunk);
 		pthread_mutex_lock(&d->lock);
-		bs_fill_know(&d->files[file].fill, chunk);
+		fill_map_filled(&d->files[file].fill, chunk);
 		pthread_mutex_unlock(&d->lock);
 	}
 	pthread_rwlock_unlock(&d->filling);
@@ -230,19 +240,23 @@ static void fill_before(struct bs_dir *d, const struct segment_place *p, int fd)
 
 	if (!d->fills || size > BS_FILL_SMALL)
 		return;
-	for (u32 c = bs_fill_chunk(p->offset); c <= bs_fill_chunk(p->offset + size - 1); c++) {
-		if (!is_filled(d, p->file, c))
+	for (u64 c = p->offset / FILL_CHUNK; c <= (p->offset + size - 1) / FILL_CHUNK; c++) {
+		if (wants_fill(d, p->file, c))
 			fill(d, p->file, fd, c);
 	}
 }
 
 static int write_part(struct bs_dir *d, const struct segment_place *p, int fd, const void *buf)
 {
+	size_t size = (size_t)p->blocks * BS_BLOCK;
 	int err;
 
 	fill_before(d, p, fd);
 	pthread_rwlock_rdlock(&d->filling);
-	err = bs_host_pwrite(fd, buf, (size_t)p->blocks * BS_BLOCK, p->offset);
+	err = bs_host_pwrite(fd, buf, size, p->offset);
+	pthread_mutex_lock(&d->lock);
+	fill_map_wrote(&d->files[p->file].fill, p->offset, size);
+	pthread_mutex_unlock(&d->lock);
 	pthread_rwlock_unlock(&d->filling);
 	return err;
 }
@@ -252,7 +266,7 @@ static int trim_part(struct bs_dir *d, const struct segment_place *p, int fd)
 	u64 size = (u64)p->blocks * BS_BLOCK;
 
 	pthread_mutex_lock(&d->lock);
-	bs_fill_forget(&d->files[p->file].fill, p->offset, size);
+	fill_map_punched(&d->files[p->file].fill, p->offset, size);
 	pthread_mutex_unlock(&d->lock);
 	return bs_host_punch(fd, p->offset, size);
 }

@@ -7,22 +7,9 @@
 
 #include "host/lib/bs_host.h"
 #include "lib/base/holes.h"
+#include "lib/secvol/fill_map.h"
 
 #define ROOM_MIN MIB(256) /* of the disk; below that it is needed for better things */
-
-void bs_fill_know(struct bs_fill *f, u32 chunk)
-{
-	if (chunk < 8 * sizeof(f->known))
-		f->known[chunk / 8] |= (u8)(1u << chunk % 8);
-}
-
-void bs_fill_forget(struct bs_fill *f, u64 offset, u64 size)
-{
-	for (u64 c = bs_fill_chunk(offset); c * BS_FILL_CHUNK < offset + size; c++) {
-		if (c < 8 * sizeof(f->known))
-			f->known[c / 8] &= (u8) ~(1u << c % 8);
-	}
-}
 
 static s64 seek(s32 fd, u64 at, bool hole)
 {
@@ -36,12 +23,12 @@ static bool zero(s32 fd, u64 at, size_t size)
 	return bs_host_pwrite(fd, zeros, size, at) == 0;
 }
 
-void bs_fill_chunk_run(int fd, u32 chunk)
+void bs_fill_chunk_run(int fd, u64 chunk)
 {
 	static const struct holes_io io = {.seek = seek, .zero = zero};
-	u64 at = chunk * (u64)BS_FILL_CHUNK;
+	u64 at = chunk * FILL_CHUNK;
 	struct statvfs s;
 
 	if (fstatvfs(fd, &s) == 0 && (u64)s.f_bavail * s.f_frsize >= ROOM_MIN)
-		holes_fill(&io, fd, at, at + BS_FILL_CHUNK);
+		holes_fill(&io, fd, at, at + FILL_CHUNK);
 }

@@ -5,8 +5,8 @@
  * waits for the slot of the next number. One mutex guards cursor and slot states; reading and
  * hashing happen outside of it.
  *
- * Holes of sparse files are not read. A file is identified anew after each read: what was hashed is what
- * the scan saw, or the build fails with the file's name.
+ * Holes of sparse files are not read. A file is identified anew after each read: what was hashed is
+ * what the scan saw, or the build fails with the file's name.
  */
 #define _GNU_SOURCE
 #include "host/lib/chunk_pipe.h"
@@ -87,8 +87,8 @@ static int file_read(int fd, u8 *buf, u64 size, u64 offset)
 }
 
 /*
- * The same, without reading where the file has holes. *ret_hole: there is nothing else, and only the first
- * block of `buf` was set.
+ * The same, without reading where the file has holes. *ret_hole: there is nothing else, and only the
+ * first block of `buf` was set.
  */
 static int sparse_read(int fd, u8 *buf, u64 size, u64 offset, bool *ret_hole)
 {
@@ -106,7 +106,9 @@ static int sparse_read(int fd, u8 *buf, u64 size, u64 offset, bool *ret_hole)
 		hole = lseek(fd, data, SEEK_HOLE);
 		at = hole < 0 ? end : MIN((u64)hole, end);
 		err = file_read(fd, buf + ((u64)data - offset), at - (u64)data, (u64)data);
-		data = lseek(fd, (off_t)at, SEEK_DATA);
+		data = err ? -1 : lseek(fd, (off_t)at, SEEK_DATA);
+		if (!err && data < 0 && errno != ENXIO) /* only then is the rest a hole */
+			err = -errno;
 	}
 	if (!err && !*ret_hole && at > offset && at < end)
 		memset(buf + (at - offset), 0, end - at);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Zeros into the holes of a sparse file, through functions of the caller: the tools have libc's, the inner
- * side of the PAL its raw calls.
+ * Zeros into the holes of a sparse file, through functions of the caller: the tools have libc's,
+ * the inner side of the PAL its raw calls.
  */
 #pragma once
 
@@ -17,7 +17,10 @@ struct holes_io {
 	bool (*zero)(s32 fd, u64 at, size_t size);
 };
 
-/* [at, end); nobody may write there meanwhile. Stops quietly where something fails: it is only a wish. */
+/*
+ * [at, end); nobody may write there meanwhile, nor have written since the last flush: see
+ * lib/secvol/fill_map.h. Stops quietly where something fails: it is only a wish.
+ */
 static inline void holes_fill(const struct holes_io *io, s32 fd, u64 at, u64 end)
 {
 	while (at < end) {

@@ -16,6 +16,7 @@
 #include "lib/base/fmt.h"
 #include "lib/base/overflow.h"
 #include "lib/base/string.h"
+#include "lib/secvol/fill_map.h"
 #include "lib/secvol/segment.h"
 
 #define LOG_TAG "secvol"
@@ -24,15 +25,13 @@
 #define CALL_MAX    65536u
 #define FILES_MAX   4096u /* 4 TiB */
 #define RETRIES_MAX 64u
-#define FILL_CHUNK  MIB(1)
 #define FILL_SMALL  KIB(32) /* the longest write that is small */
-#define FILL_KNOWN  1024u   /* chunks of a file that are kept track of: of a segment all */
 
 struct store_file {
 	s32 fd; /* -1: not open */
 	bool missing;
 	bool dirty;
-	u64 filled[FILL_KNOWN / 64]; /* chunks without holes */
+	struct fill_map fill;
 };
 
 struct store {
@@ -161,6 +160,8 @@ static int segment_fd(struct store *s, u32 index, bool create, s32 *ret_fd)
 		err = -ENOENT;
 	} else if (f->fd < 0) {
 		err = open_path(s, index, flags, &f->fd);
+		if (!err)
+			fill_map_opened(&f->fill);
 		if (err == -ENOENT && create) {
 			err = open_path(s, index, flags | O_CREAT | O_EXCL, &f->fd);
 			s->dir_dirty |= !err;
@@ -210,23 +211,18 @@ static int read_piece(struct store *s, const struct segment_place *at, u8 *buf)
 	return 0;
 }
 
-/* ---- room before small writes ----------------------------------------------------------------- */
+/* ---- room before small writes ---------------------------------------------------------------- */
 
 /*
- * A block that the host's file system has not given to a file yet costs it writes of its own when it
- * is made durable, several times the block's. A small write is likely to be followed by a flush and by others
- * beside it: so the whole MiB around it is first written with zeros where it is a hole. Nobody may write there
- * meanwhile; who finds another fill under way goes without.
+ * See fill_map.h. Nobody may write meanwhile; who finds another fill under way goes without. Those
+ * who are still writing when it is wanted may be writing to the same chunk: so it is asked again.
  */
-static bool chunk_is_known(const struct store *s, u32 file, u64 chunk)
-{
-	return chunk >= FILL_KNOWN || s->files[file].filled[chunk / 64] >> chunk % 64 & 1;
-}
-
 static void fill_chunk(struct store *s, u32 file, u64 chunk, s32 fd)
 {
+	bool wanted;
+
 	mutex_lock(&s->lock);
-	if (chunk_is_known(s, file, chunk) || s->is_filling) {
+	if (!fill_map_wants(&s->files[file].fill, chunk) || s->is_filling) {
 		mutex_unlock(&s->lock);
 		return;
 	}
@@ -234,9 +230,14 @@ static void fill_chunk(struct store *s, u32 file, u64 chunk, s32 fd)
 	mutex_unlock(&s->lock);
 	(void)wait_event(&s->settled, !__atomic_load_n(&s->writers, __ATOMIC_SEQ_CST),
 			 DEADLINE_NEVER, false);
-	(void)host_file_fill(fd, chunk * FILL_CHUNK, FILL_CHUNK);
 	mutex_lock(&s->lock);
-	s->files[file].filled[chunk / 64] |= 1ull << chunk % 64;
+	wanted = fill_map_wants(&s->files[file].fill, chunk);
+	mutex_unlock(&s->lock);
+	if (wanted)
+		(void)host_file_fill(fd, chunk * FILL_CHUNK, FILL_CHUNK);
+	mutex_lock(&s->lock);
+	if (wanted)
+		fill_map_filled(&s->files[file].fill, chunk);
 	__atomic_store_n(&s->is_filling, false, __ATOMIC_SEQ_CST);
 	mutex_unlock(&s->lock);
 	waitq_wake_all(&s->settled);
@@ -244,12 +245,8 @@ static void fill_chunk(struct store *s, u32 file, u64 chunk, s32 fd)
 
 static void forget_filled(struct store *s, const struct segment_place *at)
 {
-	u64 chunk = at->offset / FILL_CHUNK;
-	u64 last = (at->offset + at->blocks * (u64)BS_BLOCK - 1) / FILL_CHUNK;
-
 	mutex_lock(&s->lock);
-	for (; chunk <= last && chunk < FILL_KNOWN; chunk++)
-		s->files[at->file].filled[chunk / 64] &= ~(1ull << chunk % 64);
+	fill_map_punched(&s->files[at->file].fill, at->offset, at->blocks * (u64)BS_BLOCK);
 	mutex_unlock(&s->lock);
 }
 
@@ -271,19 +268,20 @@ static void writer_enter(struct store *s, const struct segment_place *at, s32 fd
 }
 
 /* The data is in, or lost: a flush in between took the mark away. */
-static void writer_leave(struct store *s, u32 file)
+static void writer_leave(struct store *s, const struct segment_place *at)
 {
 	bool last;
 
 	mutex_lock(&s->lock);
-	s->files[file].dirty = true;
+	s->files[at->file].dirty = true;
+	fill_map_wrote(&s->files[at->file].fill, at->offset, at->blocks * (u64)BS_BLOCK);
 	last = --s->writers == 0;
 	mutex_unlock(&s->lock);
 	if (last)
 		waitq_wake_all(&s->settled);
 }
 
-/* ---- transfers --------------------------------------------------------------------------------- */
+/* ---- transfers ------------------------------------------------------------------------------- */
 
 static int write_to(struct store *s, const struct segment_place *at, s32 fd, const u8 *buf)
 {
@@ -313,7 +311,7 @@ static int write_piece(struct store *s, const struct segment_place *at, const u8
 		return err == -ENOMEM ? err : transfer_error(err);
 	writer_enter(s, at, fd);
 	err = write_to(s, at, fd, buf);
-	writer_leave(s, at->file);
+	writer_leave(s, at);
 	return err;
 }
 
@@ -381,6 +379,7 @@ static int flush(struct store *s)
 	count = s->file_count;
 	for (u32 i = 0; i < count && !err; i++) {
 		struct store_file *f = &s->files[i];
+		u32 writes = f->fill.writes;
 		s32 fd = f->fd;
 
 		if (!f->dirty || fd < 0)
@@ -391,6 +390,8 @@ static int flush(struct store *s)
 		if (err)
 			err = transfer_error(err);
 		mutex_lock(&s->lock);
+		if (!err) /* the table may have moved */
+			fill_map_flushed(&s->files[i].fill, writes);
 	}
 	if (!err && s->dir_dirty) {
 		s->dir_dirty = false;
