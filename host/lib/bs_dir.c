@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,6 +91,15 @@ static void evict_one(struct bs_dir *d)
 		}
 }
 
+/* The same file past the page cache: by name it could be another by now. */
+static int direct_open(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
 static int file_open(struct bs_dir *d, u32 index, bool create)
 {
 	int flags =
@@ -116,8 +126,7 @@ static int file_open(struct bs_dir *d, u32 index, bool create)
 	}
 	d->files[index].fd = fd;
 	if (d->reads_directly)
-		d->files[index].direct =
-			openat(d->dir_fd, name, (flags & ~O_ACCMODE) | O_RDONLY | O_DIRECT);
+		d->files[index].direct = direct_open(fd);
 	d->files[index].absent = false;
 	d->open_count++;
 	return 0;
