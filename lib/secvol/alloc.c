@@ -248,13 +248,13 @@ int sv_alloc_blocks(struct secvol *v, u32 want, u64 *ret_addr, u32 *ret_count)
 	int err;
 
 	/*
-	 * What is short in the loaded groups may be there in others. They are asked before data goes elsewhere: what
-	 * is written together shall lie together, and be flushed with one file.
+	 * What is short in the loaded groups may be there in others. They are asked before data
+	 * goes elsewhere: what is written together shall lie together, and be flushed with one
+	 * file. It is a wish: where one cannot be loaded the others decide.
 	 */
 	while (v->quads <= groups_kept(v, false) + whole && v->loaded_ags < v->ag_count) {
-		err = sv_ag_load_another(v);
-		if (err)
-			return err;
+		if (sv_ag_load_another(v))
+			break;
 	}
 	for (u32 tries = 0; tries < 2 * v->ag_count; tries++) {
 		err = sv_ag_load(v, v->data_ag, &ag);
@@ -409,9 +409,9 @@ int sv_frees_apply(struct secvol *v)
 }
 
 /*
- * What is free for good is told to the store in whole units: a unit when its last block becomes free,
- * neighbours in one request. Single blocks would cost the host's file system more than they are worth,
- * and leave holes that the next small writes have to fill again.
+ * What is free for good is told to the store in whole units: a unit when its last block becomes
+ * free, neighbours in one request. Single blocks would cost the host's file system more than they
+ * are worth, and leave holes that the next small writes have to fill again.
  */
 struct trimmer {
 	struct secvol *v;

@@ -521,7 +521,10 @@ static void a_big_file_goes_in_slices(void **state)
 	fixture_fini(&f);
 }
 
-/* In a volume of many groups, of which more than one has to be loaded to know that there is room for nodes. */
+/*
+ * In a volume of many groups, of which more than one has to be loaded to know that there is room
+ * for nodes.
+ */
 static void log_and_data_lie_together(void **state)
 {
 	struct secvol_format_params fmt = {.size_blocks = 1u << 28};
@@ -549,8 +552,41 @@ static void log_and_data_lie_together(void **state)
 	fixture_fini(&f);
 }
 
+/* Where little is free in the loaded groups others are asked; they need not answer. */
+static void a_group_that_cannot_be_loaded_is_not_needed(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 1u << 15, .ag_log2 = 21};
+	static u8 data[3 * SV_BLOCK];
+	struct secvol_attr a;
+	struct fixture f;
+	struct secvol *vol;
+	u64 addr;
+	u32 n;
+
+	assert_int_equal(fixture_init(&f, fmt.size_blocks), 0);
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	assert_int_equal(secvol_open(&f.params, &vol, NULL), 0);
+	assert_int_equal(secvol_create(vol, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a),
+			 0);
+	assert_int_equal(secvol_write(vol, a.obj, 0, data, sizeof(data)), sizeof(data));
+	assert_int_equal(secvol_commit(vol), 0);
+	for (u32 i = 0; i < vol->ag_count; i++) {
+		if (vol->ag[i] && i != vol->data_ag)
+			sv_ag_unload(vol, i);
+	}
+	f.fail_alloc_after = 0;
+	assert_int_equal(sv_alloc_blocks(vol, 8, &addr, &n), 0);
+	assert_int_equal(f.fail_alloc_after, -1); /* one was asked */
+	assert_int_equal((addr - SV_FIRST_AG) / sv_ag_blocks(vol), vol->data_ag);
+	assert_true(n > 0);
+	secvol_abandon(vol);
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+}
+
 UNIT_TESTS(a_big_file_goes_in_slices, an_empty_volume_opens, reading_writes_nothing,
 	   names_come_and_go, renames, contents_survive, holes_are_found,
 	   unlinked_files_live_while_held, large_directories_list_each_name_once,
 	   attributes_and_sites, wrong_keys_and_roles_are_refused, a_full_volume_still_unlinks,
-	   wiped_keys_are_gone, log_and_data_lie_together)
+	   wiped_keys_are_gone, log_and_data_lie_together,
+	   a_group_that_cannot_be_loaded_is_not_needed)
