@@ -183,8 +183,8 @@ static u32 claim(struct page_cache *c, u64 index, u32 max, struct cached_page **
 }
 
 /*
- * Pages on their way in: the first `claimed` are in the tree, without data until settle(). Whatever becomes of
- * them there, `bytes` are good until the fetch is over.
+ * Pages on their way in: the first `claimed` are in the tree, without data until settle(). Whatever
+ * becomes of them there, `bytes` are good until the fetch is over.
  */
 struct fetch {
 	u32 count, claimed;
@@ -250,8 +250,8 @@ static u32 fetch_count(struct page_cache *c, u64 index, u64 last, u64 end)
 }
 
 /*
- * Not in the cache: reads the page of `offset` and up to want - 1 others, and keeps them. Returns the bytes
- * copied to the caller.
+ * Not in the cache: reads the page of `offset` and up to want - 1 others, and keeps them. Returns the
+ * bytes copied to the caller.
  */
 static long read_in(struct vnode *v, struct page_cache *c, struct uio *uio, u64 offset, u64 left,
 		    u32 want, page_fill_fn fill)
@@ -294,7 +294,9 @@ static long read_miss(struct vnode *v, struct page_cache *c, struct uio *uio, u6
 	return done < 0 && want > 1 ? read_in(v, c, uio, offset, left, 1, fill) : done;
 }
 
-/* Copies what is there of [offset, offset + left) within one run of pages; 0: the first one is not. */
+/*
+ * Copies what is there of [offset, offset + left) within one run of pages; 0: the first one is not.
+ */
 static long read_hit(struct page_cache *c, struct uio *uio, u64 offset, u64 size)
 {
 	struct cached_page *pages[READ_AHEAD_PAGES];

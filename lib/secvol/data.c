@@ -174,8 +174,8 @@ static int flush_some(struct secvol *v, u32 keep)
 }
 
 /*
- * The same with the writes gathered, so that blocks which became neighbours on the store go out together.
- * Nobody else may be using the queue: a commit that fills it sends it by itself.
+ * The same with the writes gathered, so that blocks which became neighbours on the store go out
+ * together. Nobody else may be using the queue: a commit that fills it sends it by itself.
  */
 static int flush_gathered(struct secvol *v, u32 keep)
 {
