@@ -166,6 +166,64 @@ static void measure_futex(void)
 	pthread_join(t, NULL);
 }
 
+static _Atomic int taken;
+
+static void on_usr2(int signal)
+{
+	(void)signal;
+	atomic_store(&taken, 1);
+}
+
+static void *spinner(void *arg)
+{
+	while (!atomic_load((_Atomic int *)arg))
+		;
+	return NULL;
+}
+
+/* To a thread that never calls the kernel, and to a process that does not either. */
+static void measure_signals(void)
+{
+	double samples[SAMPLES], begin;
+	_Atomic int stop = 0;
+	pthread_t t;
+	int ends[2];
+	char byte;
+	pid_t pid;
+
+	pthread_create(&t, NULL, spinner, &stop);
+	for (int s = 0; s < SAMPLES; s++) {
+		usleep(1000);
+		atomic_store(&taken, 0);
+		begin = now_ns();
+		pthread_kill(t, SIGUSR2);
+		while (!atomic_load(&taken))
+			sched_yield();
+		samples[s] = now_ns() - begin;
+	}
+	atomic_store(&stop, 1);
+	pthread_join(t, NULL);
+	print_median("signal_to_spinning_thread", samples);
+
+	if (pipe(ends) || (pid = fork()) < 0)
+		abort();
+	for (atomic_store(&taken, 0); !pid;) {
+		if (atomic_exchange(&taken, 0) && write(ends[1], "", 1) != 1)
+			_exit(1);
+	}
+	for (int s = 0; s < SAMPLES; s++) {
+		usleep(1000);
+		begin = now_ns();
+		kill(pid, SIGUSR2);
+		if (read(ends[0], &byte, 1) != 1)
+			abort();
+		samples[s] = now_ns() - begin;
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	print_median("signal_to_spinning_child", samples);
+}
+
 /* A program beside this one, which does nothing. */
 static char spawned[300];
 
@@ -231,6 +289,8 @@ int main(void)
 	struct sigaction action = {.sa_handler = on_signal};
 
 	sigaction(SIGUSR1, &action, NULL);
+	action.sa_handler = on_usr2;
+	sigaction(SIGUSR2, &action, NULL);
 	action.sa_handler = on_fault;
 	sigaction(SIGSEGV, &action, NULL);
 	zero_fd = open("/dev/zero", O_RDONLY);
@@ -252,6 +312,7 @@ int main(void)
 	measure("raise_handler", op_raise, 5000);
 	measure("segv_caught", op_fault, 2000);
 	measure_futex();
+	measure_signals();
 	measure_spawn();
 	measure_file();
 	unlink(path);

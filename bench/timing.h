@@ -23,6 +23,13 @@ static inline int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static inline void print_median(const char *name, double samples[SAMPLES])
+{
+	qsort(samples, SAMPLES, sizeof(samples[0]), by_value);
+	printf("%s %.1f ns\n", name, samples[SAMPLES / 2]);
+	fflush(stdout);
+}
+
 static inline void measure(const char *name, void (*operation)(void), int count)
 {
 	double samples[SAMPLES];
@@ -36,7 +43,5 @@ static inline void measure(const char *name, void (*operation)(void), int count)
 			operation();
 		samples[s] = (now_ns() - begin) / count;
 	}
-	qsort(samples, SAMPLES, sizeof(samples[0]), by_value);
-	printf("%s %.1f ns\n", name, samples[SAMPLES / 2]);
-	fflush(stdout);
+	print_median(name, samples);
 }
