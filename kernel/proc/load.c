@@ -74,7 +74,7 @@ void load_averages(u64 ret[3])
 	if (steps) {
 		/* A thread that ends while others are counted may be missed, or count twice. */
 		cpu = sum.cpu_ns > asked_cpu_ns ? sum.cpu_ns - asked_cpu_ns : 0;
-		active = (cpu << LOAD_SHIFT) / (now - begin);
+		active = cpu / ((now - begin) >> LOAD_SHIFT); /* of five seconds at least */
 		for (u64 i = 0; i < MIN(steps, (u64)STEPS_MAX); i++)
 			step(active);
 		asked_ns = now;

@@ -24,6 +24,7 @@ enum lock_nesting {
 	X(LOCK_EPOLL, "all epoll sets", LOCK_ALONE)                                                  \
 	X(LOCK_VFS_RENAME, "renames between folders", LOCK_ALONE)                                    \
 	X(LOCK_FILE_POSITION, "an open file's position", LOCK_ALONE)                                 \
+	X(LOCK_PROC_TEXT, "the text of an open file of /proc", LOCK_ALONE)                           \
 	/* Parent before child, two parents by address; a unionfs before its layers. */              \
 	X(LOCK_VNODE_UNION, "vnode.lock of a unionfs", LOCK_NESTS)                                   \
 	X(LOCK_UNION_COPY, "copying up in one unionfs", LOCK_ALONE)                                  \

@@ -220,6 +220,7 @@ static void totals(void)
 	struct timespec until, now, nap = {0, 1000000};
 	struct sysinfo info;
 	double average;
+	long running;
 	char *end;
 
 	CHECK(slurp("/proc/stat") > 0);
@@ -240,7 +241,7 @@ static void totals(void)
 	CHECK(slurp("/proc/loadavg") > 0);
 	average = strtod(text, &end);
 	CHECK(average >= 0 && *end == ' ');
-	CHECK(strtol(strrchr(text, '/') - 1, NULL, 10) >= 1);
+	CHECK(sscanf(text, "%*s %*s %*s %ld/", &running) == 1 && running >= 1);
 	CHECK_EQ(sysinfo(&info), 0);
 	CHECK(slurp("/proc/self/schedstat") > 0 && strtoull(text, NULL, 10) > 500000000);
 	CHECK(slurp("/proc/self/status") > 0 && number_after("voluntary_ctxt_switches:\t") >= 20);
@@ -308,4 +309,41 @@ static void sockets(void)
 	close(server);
 }
 
-CHECK_MAIN(devices, self, writable, instance, processor_flags, totals, sockets)
+/* One open file, several readers at places of their own: each sees a text, or the end of one. */
+static int shared_fd;
+static volatile int readers_stop;
+
+static void *reads_at(void *offset)
+{
+	long odd = 0;
+
+	while (!readers_stop) {
+		char part[64] = "";
+		ssize_t n = pread(shared_fd, part, sizeof(part) - 1, (long)offset);
+
+		odd += n < 0 ||
+		       (n > 0 && strncmp(part, &"processor"[(long)offset], 9 - (long)offset) != 0);
+	}
+	return (void *)odd;
+}
+
+static void shared_readers(void)
+{
+	const struct timespec while_they_read = {.tv_nsec = 300000000};
+	pthread_t readers[4];
+	void *odd;
+
+	shared_fd = open("/proc/cpuinfo", O_RDONLY);
+	CHECK(shared_fd >= 0);
+	for (long i = 0; i < 4; i++)
+		CHECK_EQ(pthread_create(&readers[i], NULL, reads_at, (void *)(i / 2)), 0);
+	nanosleep(&while_they_read, NULL);
+	readers_stop = 1;
+	for (int i = 0; i < 4; i++) {
+		pthread_join(readers[i], &odd);
+		CHECK(odd == NULL);
+	}
+	close(shared_fd);
+}
+
+CHECK_MAIN(devices, self, writable, instance, processor_flags, totals, sockets, shared_readers)

@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -306,6 +307,34 @@ static int yes(char **args)
 	}
 }
 
+static void *fill_stdout(void *is_full)
+{
+	static const char block[1 << 16];
+
+	while (write(1, block, sizeof(block)) > 0)
+		*(volatile int *)is_full = 1;
+	return NULL;
+}
+
+/* A barrier for a thread that waits in a host call: nobody reads what it writes. */
+static int barrier(char **args)
+{
+	enum { PRIVATE_EXPEDITED = 8, REGISTER = 16 };
+	volatile int is_full = 0;
+	pthread_t writer;
+
+	if (syscall(SYS_membarrier, REGISTER, 0, 0) ||
+	    pthread_create(&writer, NULL, fill_stdout, (void *)&is_full))
+		return fail("membarrier");
+	while (!is_full)
+		;
+	usleep(100000);
+	if (syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0))
+		return fail("membarrier");
+	fprintf(stderr, "passed\n");
+	_exit(0);
+}
+
 static int limits(char **args)
 {
 	struct rlimit r;
@@ -351,6 +380,7 @@ static const struct {
 	{"wait-signal", 1, wait_signal},
 	{"spin", 0, spin},
 	{"yes", 0, yes},
+	{"barrier", 0, barrier},
 	{"limits", 0, limits},
 	{"env", 0, environment},
 };

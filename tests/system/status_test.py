@@ -80,6 +80,13 @@ def check_name(report, instance):
 
 
 def check_pipes(report, instance):
+    with report.case("membarrier does not wait for a thread that waits for a reader"):
+        p = start(instance, "/bin/probe", "barrier")
+        try:
+            expect(p.wait(timeout=60) == 0, f"status {p.returncode}")
+        finally:
+            p.kill()
+        expect(b"passed" in p.stderr.read(), "the end was not reached")
     with report.case("standard input and output are pipes, nothing else on standard output"):
         done = instance.run("/bin/busybox", "cat", stdin=b"through the enclave\n")
         expect(done.stdout == b"through the enclave\n" and done.returncode == 0, describe(done))

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Texts of /proc. A text is made when its file is first read and stays with the open file, so that
- * a reader in small steps sees one state; reading from the start again makes a new one.
+ * a reader in small steps sees one state; reading from the start again makes a new one. Several may
+ * read one open file at a time, at places of their own.
  */
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
 #include "kernel/fs/procfs/proc_priv.h"
+#include "kernel/sync/mutex.h"
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
+
+struct open_text {
+	struct mutex lock;
+	struct proc_text text; /* lock */
+};
 
 void proc_add_bytes(struct proc_text *t, const void *bytes, size_t size)
 {
@@ -54,27 +61,56 @@ static int make_text(struct file *f, struct proc_text *t)
 	return !err && t->failed ? -ENOMEM : err;
 }
 
+/* Made without the lock, since it looks at all kinds of things. `only_first`: if there is none yet. */
+static int renew_text(struct file *f, struct open_text *o, bool only_first)
+{
+	struct proc_text fresh = {0};
+	char *unused;
+	int err = make_text(f, &fresh);
+
+	if (err) {
+		kfree(fresh.bytes);
+		return err;
+	}
+	mutex_lock(&o->lock);
+	if (only_first && o->text.bytes) {
+		unused = fresh.bytes;
+	} else {
+		unused = o->text.bytes;
+		o->text = fresh;
+	}
+	mutex_unlock(&o->lock);
+	kfree(unused);
+	return 0;
+}
+
+static long copy_text(struct open_text *o, struct uio *uio, u64 offset)
+{
+	const struct proc_text *t = &o->text;
+	long ret = 0;
+
+	mutex_lock(&o->lock);
+	if (offset < t->len) {
+		ret = (long)MIN(uio->left, t->len - offset);
+		if (uio_copy_out(uio, t->bytes + offset, (size_t)ret))
+			ret = -EFAULT;
+	}
+	mutex_unlock(&o->lock);
+	return ret;
+}
+
 static long text_read(struct file *f, struct uio *uio, u64 offset)
 {
-	struct proc_text *t = f->priv;
-	size_t part;
-	int err;
+	struct open_text *o = f->priv;
+	bool is_there;
+	int err = 0;
 
-	if (!offset || !t->bytes) {
-		struct proc_text fresh = {0};
-
-		err = make_text(f, &fresh);
-		if (err) {
-			kfree(fresh.bytes);
-			return err;
-		}
-		kfree(t->bytes);
-		*t = fresh;
-	}
-	if (offset >= t->len)
-		return 0;
-	part = MIN(uio->left, t->len - offset);
-	return uio_copy_out(uio, t->bytes + offset, part) ? -EFAULT : (long)part;
+	mutex_lock(&o->lock);
+	is_there = o->text.bytes;
+	mutex_unlock(&o->lock);
+	if (!offset || !is_there)
+		err = renew_text(f, o, offset);
+	return err ? err : copy_text(o, uio, offset);
 }
 
 #define STORE_MAX 128
@@ -100,10 +136,10 @@ static long text_write(struct file *f, struct uio *uio, u64 *offset)
 
 static void text_release(struct file *f)
 {
-	struct proc_text *t = f->priv;
+	struct open_text *o = f->priv;
 
-	kfree(t->bytes);
-	kfree(t);
+	kfree(o->text.bytes);
+	kfree(o);
 }
 
 static int text_sync(struct file *f, bool data_only)
@@ -137,15 +173,18 @@ static int check_private(const struct proc_node *n)
 int proc_text_open(struct file *f)
 {
 	const struct proc_node *n = proc_of(f->vnode);
+	struct open_text *o;
 	int err = n->entry->is_private ? check_private(n) : 0;
 
 	if (err)
 		return err;
 	if (file_can_write(f) && !n->entry->store)
 		return -EACCES;
-	f->priv = kzalloc(sizeof(struct proc_text));
-	if (!f->priv)
+	o = kzalloc(sizeof(*o));
+	if (!o)
 		return -ENOMEM;
+	mutex_init(&o->lock, LOCK_PROC_TEXT);
+	f->priv = o;
 	f->ops = &text_ops;
 	return 0;
 }

@@ -76,6 +76,8 @@ static long host_read(struct file *f, struct uio *uio, u64 offset)
 			n = wait_ready(f, POLLIN);
 		if (!n)
 			n = host_fd_read(host_of(f)->fd, buf, want);
+		if (n == -EINTR && thread_was_kicked(current_thread()))
+			n = -ERESTARTSYS;
 		/* EAGAIN: another process took the bytes, or the descriptor does not block. */
 	} while (n == -EINTR || (n == -EAGAIN && !file_is_nonblocking(f)));
 	if (n > 0 && uio_copy_out(uio, buf, n))
@@ -99,7 +101,7 @@ static long write_chunk(struct file *f, const u8 *buf, size_t size)
 		if (n == -EAGAIN && !file_is_nonblocking(f))
 			n = wait_ready(f, POLLOUT);
 		else if (n == -EINTR)
-			n = thread_has_work(current_thread()) ? -ERESTARTSYS : 0;
+			n = thread_was_kicked(current_thread()) ? -ERESTARTSYS : 0;
 		if (n < 0)
 			break;
 	}

@@ -25,7 +25,7 @@ static s64 ask_host(s32 fd, u32 command, u8 *buf, size_t size)
 
 	do {
 		ret = host_fd_ioctl(fd, command, buf, size);
-	} while (ret == -EINTR && !thread_has_work(current_thread()));
+	} while (ret == -EINTR && !thread_was_kicked(current_thread()));
 	return ret == -EINTR ? -ERESTARTSYS : ret;
 }
 
