@@ -365,6 +365,18 @@ long node_read(struct node *n, void *buf, size_t size, u64 offset)
 	return vnode_read(v_of(n), &uio, offset);
 }
 
+long node_read_whole(struct node *n, void *buf, size_t size, u64 offset)
+{
+	size_t done = 0;
+	long part;
+
+	do {
+		part = node_read(n, (u8 *)buf + done, size - done, offset + done);
+		done += part > 0 ? (size_t)part : 0;
+	} while (part > 0 && done < size);
+	return part < 0 ? part : (long)done;
+}
+
 long node_write(struct node *n, const void *buf, size_t size, u64 offset)
 {
 	struct uio uio = uio_kernel((void *)buf, size);

@@ -77,6 +77,11 @@ int node_rename(struct node *dir, const char *name, struct node *to_dir, const c
 long node_readlink(struct node *n, char *buf, size_t size);
 
 long node_read(struct node *n, void *buf, size_t size, u64 offset);
+/*
+ * Short only at the end of the file, as FUSE wants it: the host's kernel fills up a short answer with
+ * zeros. After an error it asks again for the pages one by one.
+ */
+long node_read_whole(struct node *n, void *buf, size_t size, u64 offset);
 long node_write(struct node *n, const void *buf, size_t size, u64 offset);
 int node_fallocate(struct node *n, u32 mode, u64 offset, u64 len);
 int node_seek(struct node *n, u64 offset, bool hole, u64 *ret);

@@ -377,7 +377,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		server_reply_error(req, -ENOMEM);
 		return;
 	}
-	n = node_read(server_node(req, ino), buf, MIN(size, (size_t)SERVER_READ_MAX), (u64)offset);
+	n = node_read_whole(server_node(req, ino), buf, MIN(size, (size_t)SERVER_READ_MAX),
+			    (u64)offset);
 	if (n < 0)
 		server_reply_error(req, (int)n);
 	else

@@ -347,7 +347,22 @@ def check_keys(report, instance, point, work, other_key):
             untouched(*command, "--sign-tool", copier, words=["sign"])
 
 
-def check_damage(report, instance):
+def check_damage(report, instance, point):
+    with report.case("a damaged block in the middle of a file: EIO and no zeros, the rest can be read on the mount"):
+        segment = instance.dir + "/build/mount/__ROOT/seg.00000000"
+        data = read(segment)
+        at = data.find(b"to be damaged" * 10)
+        with open(segment, "r+b") as f:
+            f.seek(at + 5000)
+            f.write(b"X")
+        with mounted(instance, point):
+            raises(errno.EIO, read, point + "/etc/damaged")
+            fd = os.open(point + "/etc/damaged", os.O_RDONLY)
+            raises(errno.EIO, os.pread, fd, 100, 6000)
+            for where, size in ((0, 4096), (8192, 4096), (12288, 1000)):
+                expect(os.pread(fd, size, where) == (b"to be damaged" * 1000)[where:where + size], f"at {where}")
+            os.close(fd)
+        write(segment, data)
     with report.case("a damaged image: the file is named, the rest can be read"):
         segment = instance.dir + "/build/mount/__ROOT/seg.00000000"
         data = read(segment)
@@ -479,7 +494,7 @@ def run_all(report, build, work, fuse):
         expect(not json.loads(good(occlum(instance, "image", "info", "--json")))["written"], "info")
     instance.run("/bin/busybox", "tee", "/root/x", stdin=b"x")
     check_keys(report, instance, point, work, other_key)
-    check_damage(report, instance)
+    check_damage(report, instance, point)
     check_extract(report, instance, work)
     check_snapshots(report, instance, point, fuse)
     check_care(report, instance, work)
