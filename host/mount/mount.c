@@ -5,6 +5,7 @@
  * to the background if it shall, and only then are keys derived and volumes opened; no process is
  * forked after that but by libfuse for unmounting, and it inherits no key.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -108,6 +109,19 @@ static int check_helper(void)
 			"the package fuse3");
 }
 
+/* What cannot be looked into is the mount's affair. */
+static bool holds_something(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e = NULL;
+
+	while (d && (e = readdir(d)) && (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")))
+		;
+	if (d)
+		closedir(d);
+	return e;
+}
+
 static int check_point(const char *path, char real[PATH_MAX])
 {
 	struct stat st;
@@ -120,6 +134,10 @@ static int check_point(const char *path, char real[PATH_MAX])
 		return complain_errno(errno, "cannot mount at '%s'", path);
 	if (!S_ISDIR(st.st_mode))
 		return complain("cannot mount at '%s': it is not a directory", path);
+	if (holds_something(real))
+		return complain("cannot mount at '%s': it is not empty, and the mount would hide "
+				"what it holds; name an empty directory",
+				path);
 	if (geteuid() != 0 && access(real, W_OK) < 0)
 		return complain_errno(errno, "cannot mount at '%s'", path);
 	return 0;

@@ -145,6 +145,7 @@ static int explain(const struct config_volume *c, const struct view_options *o, 
 		return complain("'%s' lies on a read-only file system; --read-only shows it as it "
 				"is",
 				c->source);
+	case ECANCELED: return 1; /* whoever worked on it says why */
 	default: return complain_errno(err, "cannot open '%s'", c->source);
 	}
 }

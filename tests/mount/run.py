@@ -347,7 +347,7 @@ def check_keys(report, instance, point, work, other_key):
             untouched(*command, "--sign-tool", copier, words=["sign"])
 
 
-def check_damage(report, instance, point):
+def check_mounted_damage(report, instance, point):
     with report.case("a damaged block in the middle of a file: EIO and no zeros, the rest can be read on the mount"):
         segment = instance.dir + "/build/mount/__ROOT/seg.00000000"
         data = read(segment)
@@ -363,6 +363,14 @@ def check_damage(report, instance, point):
                 expect(os.pread(fd, size, where) == (b"to be damaged" * 1000)[where:where + size], f"at {where}")
             os.close(fd)
         write(segment, data)
+
+
+def check_point(report, instance):
+    with report.case("a directory that holds something is not hidden"):
+        refused(occlum(instance, "mount", instance.image), instance.image, "not empty")
+
+
+def check_damage(report, instance):
     with report.case("a damaged image: the file is named, the rest can be read"):
         segment = instance.dir + "/build/mount/__ROOT/seg.00000000"
         data = read(segment)
@@ -438,7 +446,9 @@ def check_care(report, instance, work):
         old = generation()
         instance.run("/bin/busybox", "tee", "/root/cared", stdin=b"changed")
         new = generation()
-        refused(occlum(instance, "image", "to-root", str(new)), "no older one")
+        done = occlum(instance, "image", "to-root", str(new))
+        refused(done, "no older one")
+        expect(done.stderr.count(b"\n") == 1, describe(done))
         refused(occlum(instance, "image", "to-root", "one"), "is no generation")
         told = json.loads(good(occlum(instance, "image", "to-root", "--json", str(old))))
         expect(told["given_up"] == new and told["went_to"] == old and told["generation"] == new + 1, told)
@@ -494,7 +504,7 @@ def run_all(report, build, work, fuse):
         expect(not json.loads(good(occlum(instance, "image", "info", "--json")))["written"], "info")
     instance.run("/bin/busybox", "tee", "/root/x", stdin=b"x")
     check_keys(report, instance, point, work, other_key)
-    check_damage(report, instance, point)
+    check_damage(report, instance)
     check_extract(report, instance, work)
     check_snapshots(report, instance, point, fuse)
     check_care(report, instance, work)
@@ -505,6 +515,8 @@ def run_all(report, build, work, fuse):
     check_no_device(report, instance, point)
     check_ordinary_user(report, instance, work)
     check_stale(report, build, work, point)
+    check_point(report, instance)
+    check_mounted_damage(report, instance, point)
     check_both_ways(report, instance, point, "autokey")
     check_ends(report, instance, point)
     check_exclusion(report, instance, point, work)
