@@ -167,10 +167,12 @@ static void measure_futex(void)
 }
 
 static _Atomic int taken;
+static double taken_at;
 
 static void on_usr2(int signal)
 {
 	(void)signal;
+	taken_at = now_ns();
 	atomic_store(&taken, 1);
 }
 
@@ -188,7 +190,6 @@ static void measure_signals(void)
 	_Atomic int stop = 0;
 	pthread_t t;
 	int ends[2];
-	char byte;
 	pid_t pid;
 
 	pthread_create(&t, NULL, spinner, &stop);
@@ -199,7 +200,7 @@ static void measure_signals(void)
 		pthread_kill(t, SIGUSR2);
 		while (!atomic_load(&taken))
 			sched_yield();
-		samples[s] = now_ns() - begin;
+		samples[s] = taken_at - begin;
 	}
 	atomic_store(&stop, 1);
 	pthread_join(t, NULL);
@@ -208,16 +209,17 @@ static void measure_signals(void)
 	if (pipe(ends) || (pid = fork()) < 0)
 		abort();
 	for (atomic_store(&taken, 0); !pid;) {
-		if (atomic_exchange(&taken, 0) && write(ends[1], "", 1) != 1)
+		if (atomic_exchange(&taken, 0) &&
+		    write(ends[1], &taken_at, sizeof(taken_at)) != sizeof(taken_at))
 			_exit(1);
 	}
 	for (int s = 0; s < SAMPLES; s++) {
 		usleep(1000);
 		begin = now_ns();
 		kill(pid, SIGUSR2);
-		if (read(ends[0], &byte, 1) != 1)
+		if (read(ends[0], &taken_at, sizeof(taken_at)) != sizeof(taken_at))
 			abort();
-		samples[s] = now_ns() - begin;
+		samples[s] = taken_at - begin;
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
