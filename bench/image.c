@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * How fast an image is built from files in the page cache, and how much of that is the machine's load:
- * wall time and CPU time, medians, as `name value unit` lines.
+ * How fast an image is built from files in the page cache, and how much of that is the machine's
+ * load: wall time and CPU time, medians, as `name value unit` lines.
  */
 #define _GNU_SOURCE
 #include <stdio.h>

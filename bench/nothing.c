@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Does nothing: what starting and ending a program costs. LARGE: of 14 MB, with addresses in half a MB
- * of data that the loader has to relocate, as in programs of that size.
+ * Does nothing: what starting and ending a program costs. LARGE: of 14 MB, with addresses in half a
+ * MB of data that the loader has to relocate, as in programs of that size.
  */
 #ifdef LARGE
 __asm__(".section .rodata\n.fill 13500000, 1, 0x5a\n.previous");

@@ -204,7 +204,9 @@ static double sync_cost(u64 blocks, double *ret_flushes)
 	return kib;
 }
 
-/* B7: bytes written per byte, random 4 KiB writes without fsync (a 1 GiB set: 1/10 of the bar's). */
+/*
+ * B7: bytes written per byte, random 4 KiB writes without fsync (a 1 GiB set: 1/10 of the bar's).
+ */
 static double amplification(bool random, double *ret_overhead)
 {
 	static u8 block[65536];

@@ -49,8 +49,8 @@ enum enclave_mode {
 };
 
 /*
- * Section .occlum.measured of the kernel image: one page, zero but for magic, version and mode until
- * the signer fills it. The loader builds the enclave by it, MRENCLAVE covers it, the kernel
+ * Section .occlum.measured of the kernel image: one page, zero but for magic, version and mode
+ * until the signer fills it. The loader builds the enclave by it, MRENCLAVE covers it, the kernel
  * believes it. Offsets are from BASE. All values little endian, all sizes multiples of a page.
  */
 struct measured_params {
@@ -71,9 +71,9 @@ struct measured_params {
 	u64 heap_size;
 	u64 interface; /* EDGE_INTERFACE of the kernel; the loader must have the same */
 	/*
-	 * Of the image file with the segments' content and the SIGSTRUCT as zeros: what is not loaded
-	 * is not measured, and is compared with this before the enclave is built. The kernel makes
-	 * no use of it.
+	 * Of the image file with the segments' content and the SIGSTRUCT as zeros: what is not
+	 * loaded is not measured, and is compared with this before the enclave is built. The kernel
+	 * makes no use of it.
 	 */
 	u8 unloaded_sha256[32];
 };
@@ -205,6 +205,9 @@ struct new_process {
 };
 
 enum new_process_flag {
-	/* A shell of the host does job control for it: what stops is continued (host_job_stopped()). */
+	/*
+	 * A shell of the host does job control for it: what stops is continued
+	 * (host_job_stopped()).
+	 */
 	NEW_PROCESS_HAS_SHELL = 1 << 0,
 };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The program loader on a hostile file, which is also its own interpreter: nothing may be left over. */
+/*
+ * The program loader on a hostile file, which is also its own interpreter: nothing may be left
+ * over.
+ */
 #include <stdlib.h>
 
 #include "abi/errno.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Anchors as a local file and as a command. Both check what they are told by a MAC before they believe
- * any of it; a reply that does not fit is an error of the anchor, never "nothing known".
+ * Anchors as a local file and as a command. Both check what they are told by a MAC before they
+ * believe any of it; a reply that does not fit is an error of the anchor, never "nothing known".
  */
 #define _GNU_SOURCE
 #include "host/lib/anchor.h"

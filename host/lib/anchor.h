@@ -2,8 +2,8 @@
 /*
  * Freshness anchors for host tools and tests (lib/secvol/secvol.h, struct secvol_anchor).
  *
- * The file anchor keeps an authenticated record in a local file. It is as good as the disk it lies on:
- * who can put the file back together with the volume is not stopped.
+ * The file anchor keeps an authenticated record in a local file. It is as good as the disk it lies
+ * on: who can put the file back together with the volume is not stopped.
  *
  * The command hook asks a program (host/lib/anchor_ask.h).
  */

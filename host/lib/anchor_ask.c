@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Runs an anchor's program once. It belongs to the host, as this process does: how long it takes and how
- * much it says are bounded here, what it says is checked by who asked.
+ * Runs an anchor's program once. It belongs to the host, as this process does: how long it takes
+ * and how much it says are bounded here, what it says is checked by who asked.
  */
 #define _GNU_SOURCE
 #include "host/lib/anchor_ask.h"

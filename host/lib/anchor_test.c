@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Anchors as file and as command under real volumes: work goes on over many opens, a volume put back is
- * refused, and so is an anchor that was changed, belongs to another key, or repeats an old answer.
+ * Anchors as file and as command under real volumes: work goes on over many opens, a volume put
+ * back is refused, and so is an anchor that was changed, belongs to another key, or repeats an old
+ * answer.
  */
 #define _GNU_SOURCE
 #include "tests/unit.h"

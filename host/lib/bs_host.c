@@ -53,10 +53,10 @@ static bool is_cold(int fd, size_t size, u64 offset)
 }
 
 /*
- * Who reads much of a volume at once caches what it opened, if anybody does: the ciphertext need not
- * stay in the page cache as well. That saves the memory, and the time that fresh pages take. Several readers
- * keep a disk busy by themselves and get what is not cached from it without a copy; a single one needs the
- * kernel to read ahead.
+ * Who reads much of a volume at once caches what it opened, if anybody does: the ciphertext need
+ * not stay in the page cache as well. That saves the memory, and the time that fresh pages take.
+ * Several readers keep a disk busy by themselves and get what is not cached from it without a copy;
+ * a single one needs the kernel to read ahead.
  */
 static ssize_t read_past_cache(int fd, int direct, void *buf, size_t size, u64 offset)
 {

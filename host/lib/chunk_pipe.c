@@ -87,8 +87,8 @@ static int file_read(int fd, u8 *buf, u64 size, u64 offset)
 }
 
 /*
- * The same, without reading where the file has holes. *ret_hole: there is nothing else, and only the
- * first block of `buf` was set.
+ * The same, without reading where the file has holes. *ret_hole: there is nothing else, and only
+ * the first block of `buf` was set.
  */
 static int sparse_read(int fd, u8 *buf, u64 size, u64 offset, bool *ret_hole)
 {

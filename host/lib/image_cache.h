@@ -3,8 +3,8 @@
  * What the image builder remembers between builds, in a file beside the image: the digests of each
  * file's blocks and its call sites, by path and identity, and a fingerprint of the whole tree. It
  * only saves work. A file counts as unchanged as for make, but also by inode and change time;
- * one that changed just before it was read is not remembered, because a second change within the same
- * tick of the clock could not be seen.
+ * one that changed just before it was read is not remembered, because a second change within the
+ * same tick of the clock could not be seen.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The image builder. Scan the tree, compare it with what the last build remembered, stream the files'
- * chunks through the image writer in the order of their objects, put the result in place.
+ * The image builder. Scan the tree, compare it with what the last build remembered, stream the
+ * files' chunks through the image writer in the order of their objects, put the result in place.
  *
  * The place: OUTPUT.new is built, then exchanged with OUTPUT (or renamed), then the digest file is
  * replaced. Whoever is interrupted in between leaves either the old pair, or a new image beside an

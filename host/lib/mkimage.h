@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Directory tree to secvol image (`occlum build`). The image is a `dir` block store and a function of
- * the tree's names, modes, links and bytes and of the parameters below, of nothing else. It is built
- * beside its place and moved there when complete: an interrupted build leaves the old one as it was.
+ * Directory tree to secvol image (`occlum build`). The image is a `dir` block store and a function
+ * of the tree's names, modes, links and bytes and of the parameters below, of nothing else. It is
+ * built beside its place and moved there when complete: an interrupted build leaves the old one as
+ * it was.
  */
 #pragma once
 

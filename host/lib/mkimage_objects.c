@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The objects of an image: directories, links and files in the order of their numbers. Files come as
- * chunks, hashed and decoded by other threads; what they are made of is remembered for the next build.
+ * The objects of an image: directories, links and files in the order of their numbers. Files come
+ * as chunks, hashed and decoded by other threads; what they are made of is remembered for the next
+ * build.
  */
 #define _GNU_SOURCE
 #include "host/lib/mkimage_priv.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What an image depends on, in numbers: the builder's options, the tree by the identity of its files,
- * the files of the image in place. Equal numbers mean that nothing has to be built.
+ * What an image depends on, in numbers: the builder's options, the tree by the identity of its
+ * files, the files of the image in place. Equal numbers mean that nothing has to be built.
  */
 #define _GNU_SOURCE
 #include "host/lib/mkimage_priv.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The image builder: what it makes opens and holds the tree; the same tree gives the same bytes whatever
- * the surroundings; errors name what and why and leave the old image alone.
+ * The image builder: what it makes opens and holds the tree; the same tree gives the same bytes
+ * whatever the surroundings; errors name what and why and leave the old image alone.
  */
 #define _GNU_SOURCE
 #include "tests/unit.h"

@@ -16,7 +16,7 @@
 #define PERMISSIONS (SGX_SECINFO_R | SGX_SECINFO_W | SGX_SECINFO_X)
 #define PAGES_MAX   (1u << 24) /* 64 GiB added one by one */
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void write_piece(void *arg, const void *bytes, size_t size)
 {
@@ -48,7 +48,7 @@ int sgxs_write(const struct enclave_image *image, FILE *to, struct enclave_error
 	return err;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static int add_row(struct sgxs_info *info, const struct sgxs_pages *p)
 {
@@ -103,7 +103,7 @@ void sgxs_info_fini(struct sgxs_info *info)
 	*info = (struct sgxs_info){0};
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct page {
 	u64 offset;

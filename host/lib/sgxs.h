@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The measured stream of an enclave as a file (.sgxs): one record for ECREATE, for each EADD and for
- * each EEXTEND, the latter with its 256 bytes. SHA-256 of the file is MRENCLAVE, so `sha256sum` and
- * the tools of others can check what is signed.
+ * The measured stream of an enclave as a file (.sgxs): one record for ECREATE, for each EADD and
+ * for each EEXTEND, the latter with its 256 bytes. SHA-256 of the file is MRENCLAVE, so `sha256sum`
+ * and the tools of others can check what is signed.
  */
 #pragma once
 

@@ -41,8 +41,8 @@ void sigstruct_digest(const struct sgx_sigstruct *sig, u8 digest[SGX_HASH_SIZE])
 void sigstruct_message(const struct sgx_sigstruct *sig, u8 message[SGX_RSA_SIZE]);
 
 /*
- * Recomputed with OpenSSL, apart from lib/sgx: S^3 mod M and both quotients, little endian. -EBADMSG
- * when M has fewer than 3072 bits or S is not below it.
+ * Recomputed with OpenSSL, apart from lib/sgx: S^3 mod M and both quotients, little endian.
+ * -EBADMSG when M has fewer than 3072 bits or S is not below it.
  */
 struct sigstruct_arithmetic {
 	u8 cube[SGX_RSA_SIZE];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What reviewers read. The arithmetic of the signature is done twice, by lib/sgx as EINIT does it and
- * by OpenSSL, so that a mistake in one of them shows.
+ * What reviewers read. The arithmetic of the signature is done twice, by lib/sgx as EINIT does it
+ * and by OpenSSL, so that a mistake in one of them shows.
  */
 #include "host/lib/sigstruct_text.h"
 
@@ -11,7 +11,7 @@
 #include "lib/base/string.h"
 #include "lib/sgx/rsa.h"
 
-/* ---- bits ------------------------------------------------------------------------------------- */
+/* ---- bits ------------------------------------------------------------------------------------ */
 
 struct bit_name {
 	u64 bits;
@@ -69,7 +69,7 @@ static void print_mask_line(FILE *to, const char *name, u64 mask, const struct b
 	fputc('\n', to);
 }
 
-/* ---- the fields ------------------------------------------------------------------------------- */
+/* ---- the fields ------------------------------------------------------------------------------ */
 
 static void print_bytes(FILE *to, const char *name, const void *bytes, size_t size)
 {
@@ -156,7 +156,7 @@ void sgxs_print(const struct sgxs_info *info, FILE *to)
 	}
 }
 
-/* ---- the review ------------------------------------------------------------------------------- */
+/* ---- the review ------------------------------------------------------------------------------ */
 
 struct review {
 	FILE *to;

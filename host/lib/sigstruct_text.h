@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SIGSTRUCT and enclave layout as text for reviewers: every field by name, every check by what it means. */
+/*
+ * SIGSTRUCT and enclave layout as text for reviewers: every field by name, every check by what it
+ * means.
+ */
 #pragma once
 
 #include "host/lib/sgxs.h"
@@ -13,6 +16,7 @@ void sgxs_print(const struct sgxs_info *info, FILE *to);
 
 /*
  * One line for each check, "ok" or "WRONG", then notes on what the signature allows. `mrenclave` is
- * what the enclave measures, NULL when there is only the SIGSTRUCT. Returns the number of wrong ones.
+ * what the enclave measures, NULL when there is only the SIGSTRUCT. Returns the number of wrong
+ * ones.
  */
 int __must_check sigstruct_review(const struct sgx_sigstruct *sig, const u8 *mrenclave, FILE *to);

@@ -310,8 +310,8 @@ static void damaged_files_never_hurt(void **state)
 }
 
 /*
- * glibc's __restore_rt: its unwind entry begins a byte early, in the middle of padding, and decoding
- * from there had made a patch of the trampoline's second half.
+ * glibc's __restore_rt: its unwind entry begins a byte early, in the middle of padding, and
+ * decoding from there had made a patch of the trampoline's second half.
  */
 static void signal_trampolines_stay_as_they_are(void **state)
 {

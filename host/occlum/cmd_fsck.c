@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * `occlum fsck`: checks a volume or image offline and changes nothing. Damaged files are named by their
- * paths; --salvage copies out what opens, block by block; --root looks at an older root that is still
- * kept; --dump lists the items of the tree. There is no repair that invents data: --to-root alone writes, and
- * what it makes the present is a state that was.
+ * `occlum fsck`: checks a volume or image offline and changes nothing. Damaged files are named by
+ * their paths; --salvage copies out what opens, block by block; --root looks at an older root that
+ * is still kept; --dump lists the items of the tree. There is no repair that invents data:
+ * --to-root alone writes, and what it makes the present is a state that was.
  *
- * Mode, cipher and role are taken from the volume itself: this is its owner looking at it, and nothing
- * is concluded from them. What a key holder wrote is still foreign: names come from there, so files are
- * made beneath directory handles, new ones only, without following links.
+ * Mode, cipher and role are taken from the volume itself: this is its owner looking at it, and
+ * nothing is concluded from them. What a key holder wrote is still foreign: names come from there,
+ * so files are made beneath directory handles, new ones only, without following links.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -265,7 +265,10 @@ static int remove_at(int at, const char *name, int depth)
 	if (depth > TREE_DEPTH_MAX)
 		return -ELOOP;
 	dir = open_dir(at, name);
-	/* It goes, so that it may not be read or written is no reason; where this fails, the next step says why. */
+	/*
+	 * It goes, so that it may not be read or written is no reason; where this fails, the next
+	 * step says why.
+	 */
 	if (!dir && errno == EACCES && fchmodat(at, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
 		dir = open_dir(at, name);
 	if (!dir)

@@ -40,11 +40,14 @@ int __must_check tree_link(const char *from, const char *to);
 int __must_check file_copy_tree(const char *from, const char *to);
 
 /*
- * Says which files a tree is made of without reading them: SHA-256 over names, inodes, types, modes,
- * owners, sizes and times, in sorted order. Any change changes it. A tree that is not there has a digest
- * too. `ret_where` (PATH_MAX bytes, or NULL) gets the path of what could not be looked at.
+ * Says which files a tree is made of without reading them: SHA-256 over names, inodes, types,
+ * modes, owners, sizes and times, in sorted order. Any change changes it. A tree that is not there
+ * has a digest too. `ret_where` (PATH_MAX bytes, or NULL) gets the path of what could not be looked
+ * at.
  */
 int __must_check tree_digest(const char *path, u8 digest[32], char *ret_where);
 
-/* Likewise, but a faithful copy (cp -a, rsync -a) looks the same: no inodes, owners, change times. */
+/*
+ * Likewise, but a faithful copy (cp -a, rsync -a) looks the same: no inodes, owners, change times.
+ */
 int __must_check tree_look(const char *path, u8 digest[32]);

@@ -29,7 +29,10 @@
 
 extern char **environ;
 
-/* As far as the host knows it is not the program that is missing. Links stay inside image/, as in the enclave. */
+/*
+ * As far as the host knows it is not the program that is missing. Links stay inside image/, as in
+ * the enclave.
+ */
 static bool is_in_image(const char *path)
 {
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
@@ -44,8 +47,8 @@ static bool is_in_image(const char *path)
 }
 
 /*
- * Why the enclave would not start the program. It has explained EPERM itself, with its settings, and
- * which file system was changed or is damaged.
+ * Why the enclave would not start the program. It has explained EPERM itself, with its settings,
+ * and which file system was changed or is damaged.
  */
 static void explain(int error, const char *path)
 {

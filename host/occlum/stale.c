@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Says when the enclave is not made of what lies in the instance now. That takes a look at every file
- * of image/, since a file written in place leaves no trace in its folder: tens of milliseconds for
- * ten thousand files, seconds where the disk has to be asked. So a thread looks, and the enclave
- * starts meanwhile. Nothing but the warning hangs on it: the enclave itself knows what it is made of.
+ * Says when the enclave is not made of what lies in the instance now. That takes a look at every
+ * file of image/, since a file written in place leaves no trace in its folder: tens of milliseconds
+ * for ten thousand files, seconds where the disk has to be asked. So a thread looks, and the
+ * enclave starts meanwhile. Nothing but the warning hangs on it: the enclave itself knows what it
+ * is made of.
  */
 #include "host/occlum/stale.h"
 

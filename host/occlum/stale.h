@@ -3,9 +3,9 @@
 #pragma once
 
 /*
- * Looks at Occlum.json, image/ and initfs/ of the current directory and warns when they have changed
- * since the last build. Trees that are looked at in no time are done when it returns; for others a
- * thread goes on beside the start of the enclave.
+ * Looks at Occlum.json, image/ and initfs/ of the current directory and warns when they have
+ * changed since the last build. Trees that are looked at in no time are done when it returns; for
+ * others a thread goes on beside the start of the enclave.
  */
 void stale_watch(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dump, check, measure and sgxs: nothing is believed that can be computed. They take images of ours,
- * and streams and SIGSTRUCTs of any enclave, so that others' tools can be compared with them.
+ * dump, check, measure and sgxs: nothing is believed that can be computed. They take images of
+ * ours, and streams and SIGSTRUCTs of any enclave, so that others' tools can be compared with them.
  */
 #include "host/sign/review.h"
 

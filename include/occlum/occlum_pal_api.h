@@ -33,9 +33,10 @@ struct occlum_pal_attr {
 /*
  * Loads the instance's enclave, boots its kernel and runs its init process. EINVAL: attr or its
  * folder is NULL; EEXIST: called before; EBUSY: another process builds or runs the instance, which
- * from now on belongs to this one until occlum_pal_destroy(); ENOEXEC, EBADMSG: the instance's files are damaged or do
- * not belong together. One line on stderr says what is wrong. Standard streams that are closed get
- * /dev/null, for the wrong direction: programs find them as good as closed.
+ * from now on belongs to this one until occlum_pal_destroy(); ENOEXEC, EBADMSG: the instance's
+ * files are damaged or do not belong together. One line on stderr says what is wrong. Standard
+ * streams that are closed get /dev/null, for the wrong direction: programs find them as good as
+ * closed.
  */
 int occlum_pal_init(const struct occlum_pal_attr *attr);
 

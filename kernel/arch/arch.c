@@ -91,8 +91,8 @@ void arch_return_to_host(s64 result)
 }
 
 /*
- * Without a cookie no slot is one of ours, and boot, which would make a new one, happens once: every
- * entry is refused from now on, returns from host calls and exceptions included.
+ * Without a cookie no slot is one of ours, and boot, which would make a new one, happens once:
+ * every entry is refused from now on, returns from host calls and exceptions included.
  */
 void arch_die(void)
 {

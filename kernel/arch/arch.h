@@ -67,9 +67,10 @@ int __must_check arch_egetkey(const void *key_request, u8 ret_key[16]);
 int __must_check arch_ereport(const void *target_info, const void *report_data, void *ret_report);
 
 /*
- * The only instructions that may fault in the kernel (kernel/arch/user_access.S); kernel/mm/uaccess.c
- * alone calls them. A #PF or #GP with rip in [user_access_start, user_access_end) resumes at
- * user_access_fault with all other registers as they were. Result: bytes left over, 0 when done.
+ * The only instructions that may fault in the kernel (kernel/arch/user_access.S);
+ * kernel/mm/uaccess.c alone calls them. A #PF or #GP with rip in [user_access_start,
+ * user_access_end) resumes at user_access_fault with all other registers as they were. Result:
+ * bytes left over, 0 when done.
  */
 size_t arch_user_copy(void *to, const void *from, size_t size);
 size_t arch_user_zero(void *to, size_t size);

@@ -161,7 +161,8 @@ ecall_return:	/* RSI = result; the kernel stack is given up */
 
 	/*
 	 * The first entry of the instance or of this slot. Nothing in the slot can be believed, but
-	 * RBX is the TCS and what lies around it is this slot's: the stack ends where the slot does.
+	 * RBX is the TCS and what lies around it is this slot's: the stack ends where the slot
+	 * does.
 	 */
 .Lfresh_slot:
 	movq	%rsp, %r12
@@ -483,8 +484,8 @@ kernel_fault_entry:
 	ud2
 
 	/*
-	 * For XRSTOR: every component in its initial state (XSTATE_BV is 0). MXCSR is taken from here
-	 * all the same, 0x1f80; the initial x87 control word is 0x37f.
+	 * For XRSTOR: every component in its initial state (XSTATE_BV is 0). MXCSR is taken from
+	 * here all the same, 0x1f80; the initial x87 control word is 0x37f.
 	 */
 	.section .rodata
 	.balign 64

@@ -297,8 +297,8 @@ static void patch_site_with_stub(const struct patch_site *s, u64 at, u64 area)
 }
 
 /*
- * The same text without stubs, at its fixed addresses in another program: one entry is enough, which
- * stays as long as anybody has text there. Lock held.
+ * The same text without stubs, at its fixed addresses in another program: one entry is enough,
+ * which stays as long as anybody has text there. Lock held.
  */
 static bool is_known(const struct patch_area *a)
 {

@@ -21,7 +21,7 @@ int __must_check identity_report(const struct sgx_targetinfo *target,
 int __must_check identity_verify(const struct sgx_report *report);
 
 /*
- * EGETKEY for a program: 0, -EPERM (a key that the enclave has no attribute for), -EINVAL (a version
- * that is newer than this one, or a request that the CPU does not know).
+ * EGETKEY for a program: 0, -EPERM (a key that the enclave has no attribute for), -EINVAL (a
+ * version that is newer than this one, or a request that the CPU does not know).
  */
 int __must_check identity_key(const struct sgx_keyrequest *request, u8 ret_key[SGX_KEY_SIZE]);

@@ -14,8 +14,8 @@ struct thread;
 long futex_wake(u64 address, u32 count, bool is_private, u32 bitset);
 
 /*
- * Sleeps while the word holds `value`. 0 (woken), -EAGAIN (it did not), -ETIMEDOUT, -EINTR, -EFAULT.
- * `deadline`: monotonic ns or DEADLINE_NEVER.
+ * Sleeps while the word holds `value`. 0 (woken), -EAGAIN (it did not), -ETIMEDOUT, -EINTR,
+ * -EFAULT. `deadline`: monotonic ns or DEADLINE_NEVER.
  */
 long futex_wait(u64 address, u32 value, bool is_private, u32 bitset, u64 deadline);
 

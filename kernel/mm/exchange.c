@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The turn moves: the pages in place become those of another member. What both have is compared and,
- * where it differs, exchanged with its copy; what only one has is saved or put back, or stays where
- * nobody else wants the address. An exchange turns the chunks of the new resident into those of
- * the old one. Nobody is inside the family meanwhile.
+ * The turn moves: the pages in place become those of another member. What both have is compared
+ * and, where it differs, exchanged with its copy; what only one has is saved or put back, or stays
+ * where nobody else wants the address. An exchange turns the chunks of the new resident into those
+ * of the old one. Nobody is inside the family meanwhile.
  *
  * A member that ends gives its pages straight to the next, where that is known: most are the same,
  * and none has to be taken out of reach and back.

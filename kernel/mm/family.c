@@ -273,7 +273,9 @@ void mm_retire_member(struct mm *mm)
 			BUG_ON(mm_unmap_locked(mm, zone_start(), zone_end(), false));
 		mm_release_heap(mm);
 		leave(f, mm);
-		/* Before files are closed, which may wait: what lies in place is not ours any more. */
+		/*
+		 * Before files are closed, which may wait: what lies in place is not ours any more.
+		 */
 		turn_give_up(mm, heir);
 		mm_unlock(mm);
 		return;

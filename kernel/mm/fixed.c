@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Programs linked at fixed addresses. Nearly all of them begin at 4 MiB, so two that run at the same
- * time want the same addresses. They are one family, whether they overlap or not, and take turns
- * as a program and what it forks do (docs/fork.md): a program joins before its image is mapped,
- * maps it in its own turn, over pages of others that are saved first, and leaves when it ends.
+ * Programs linked at fixed addresses. Nearly all of them begin at 4 MiB, so two that run at the
+ * same time want the same addresses. They are one family, whether they overlap or not, and take
+ * turns as a program and what it forks do (docs/fork.md): a program joins before its image is
+ * mapped, maps it in its own turn, over pages of others that are saved first, and leaves when it
+ * ends.
  *
- * There is one such family, so that no two ever have to become one. It stays when it has no members;
- * alone in it, a program pays a spinlock per parking of a thread.
+ * There is one such family, so that no two ever have to become one. It stays when it has no
+ * members; alone in it, a program pays a spinlock per parking of a thread.
  */
 #include "abi/errno.h"
 #include "kernel/mm/family_priv.h"

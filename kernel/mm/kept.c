@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Starting a program is mostly mapping the same few files again: the program, its loader, its
- * libraries. When a process unmaps such an image (usually by ending), it is not taken apart: it goes
- * to a pool as it lies, with its addresses, its text patched and executable, its constants
- * read-only. Who maps the same file in the same way next gets it whole. Only its writable parts
- * are filled anew, from the file, and its bss is zeroed. No protection changes, no site is
- * patched again, no page faults.
+ * libraries. When a process unmaps such an image (usually by ending), it is not taken apart: it
+ * goes to a pool as it lies, with its addresses, its text patched and executable, its constants
+ * read-only. Who maps the same file in the same way next gets it whole. Only its writable parts are
+ * filled anew, from the file, and its bss is zeroed. No protection changes, no site is patched
+ * again, no page faults.
  *
  *	process A					pool	      process B
  *	mmap of the whole (kept_begin)
@@ -113,8 +113,8 @@ static bool cover_is_file(const struct kept *k)
 }
 
 /*
- * The pieces of an image in order, the cover between the parts among them. False: there are no more.
- * Start with *at = 0 and *index = 0. *ret_part is NULL for the cover.
+ * The pieces of an image in order, the cover between the parts among them. False: there are no
+ * more. Start with *at = 0 and *index = 0. *ret_part is NULL for the cover.
  */
 static bool next_piece(const struct kept *k, u64 *at, u32 *index, const struct part **ret_part,
 		       u64 *ret_start, u64 *ret_end)
@@ -187,7 +187,10 @@ static bool lies_in(const struct kept *k, u64 start, u64 end)
 	return false;
 }
 
-/* Takes the image that was used least recently among those in the range, once more than `spare` is kept. */
+/*
+ * Takes the image that was used least recently among those in the range, once more than `spare` is
+ * kept.
+ */
 static struct kept *pick_victim(u64 start, u64 end, u64 spare)
 {
 	struct kept *k, *victim = NULL;

@@ -171,8 +171,8 @@ static u64 movable_bytes(void)
 }
 
 /*
- * A program linked at fixed addresses, which end at `near`, has its heap in reach of 32 bits like its
- * image if possible. Not right behind it: there it would lie over the images of larger
+ * A program linked at fixed addresses, which end at `near`, has its heap in reach of 32 bits like
+ * its image if possible. Not right behind it: there it would lie over the images of larger
  * programs, and be exchanged with them whenever the turn moves. (Linux too leaves a gap.)
  */
 static int reserve_heap(struct mm *mm, u64 near, u64 size)

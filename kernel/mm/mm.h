@@ -62,12 +62,16 @@ long mm_reserve_image(struct mm *mm, struct file *file, u64 address, u64 size, u
 bool mm_has_addresses(u64 start, u64 end);
 /*
  * Before a program is mapped at fixed addresses: from now on it shares them with others that want
- * the same, and they take turns. By the only thread of mm, attached to it (turn.h). -ENOMEM, -EAGAIN.
+ * the same, and they take turns. By the only thread of mm, attached to it (turn.h). -ENOMEM,
+ * -EAGAIN.
  */
 int __must_check mm_join_fixed(struct mm *mm);
 /* The first stack, with a guard below. Its end (exclusive) or -errno. */
 long mm_map_stack(struct mm *mm, u64 size, u32 prot);
-/* Writes memory of any process that it could write itself; from NULL: zeroes. 0, -EFAULT, -ENOMEM, -EIO. */
+/*
+ * Writes memory of any process that it could write itself; from NULL: zeroes. 0, -EFAULT, -ENOMEM,
+ * -EIO.
+ */
 int __must_check mm_write_foreign(struct mm *mm, u64 address, const void *from, size_t size);
 
 /*

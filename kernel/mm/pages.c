@@ -11,8 +11,8 @@
  * when a lot is cached.
  *
  * Locks: none here. Bytes belong to the owner of the address; leaves appear by compare-and-swap
- * and stay; counters are atomic. The two mutexes are waited for inside: callers are in the middle of
- * a change of mappings that relatives must not see (docs/fork.md).
+ * and stay; counters are atomic. The two mutexes are waited for inside: callers are in the middle
+ * of a change of mappings that relatives must not see (docs/fork.md).
  */
 #include "kernel/mm/pages.h"
 
@@ -35,7 +35,9 @@
 #define FREE_BIG      MIB(1)  /* freed ranges from this size on may go back to the host */
 #define WINDOW_SIZE   KIB(64) /* where pages are filled that must appear at once */
 
-/* What a page loses with its bytes: where they are the CPU's to give, also that it can be reached. */
+/*
+ * What a page loses with its bytes: where they are the CPU's to give, also that it can be reached.
+ */
 #define DISCARD_TAKES (COMMIT_IS_HARDWARE ? PAGE_PROT | PAGE_UNKNOWN : 0)
 
 struct pages_index pages_index;

@@ -77,7 +77,9 @@ u64 pages_run(u64 start, u64 end, u8 mask, u8 *ret_bits);
  * may touch them while this runs they must be unreachable and clean (pages_clean()).
  */
 int __must_check pages_commit(u64 start, u64 end, u32 prot);
-/* Makes the pages, none of which is present, show `bytes`. `atomic`: others see all of it or fault. */
+/*
+ * Makes the pages, none of which is present, show `bytes`. `atomic`: others see all of it or fault.
+ */
 int __must_check pages_fill(u64 start, u64 end, const void *bytes, u32 prot, bool atomic);
 /*
  * For pages that nobody can know of yet: paid for and writable, contents arbitrary; then present
@@ -86,8 +88,9 @@ int __must_check pages_fill(u64 start, u64 end, const void *bytes, u32 prot, boo
 int __must_check pages_open(u64 start, u64 end);
 int __must_check pages_close(u64 start, u64 end, u32 prot);
 /*
- * Absent pages become writable by the kernel, nothing else. Each of them then becomes present with its
- * bytes, and is paid for even beyond the limit: for pages that were paid for elsewhere until now.
+ * Absent pages become writable by the kernel, nothing else. Each of them then becomes present with
+ * its bytes, and is paid for even beyond the limit: for pages that were paid for elsewhere until
+ * now.
  */
 int __must_check pages_expect_back(u64 start, u64 end);
 void pages_put_back(u64 at, const void *bytes);
@@ -122,7 +125,9 @@ bool pages_can_never_pay(u64 size);
 /* The line that names the limit of memory or addresses; once until usage falls well below it. */
 void pages_log_exhaustion(bool of_addresses);
 
-/* Bytes that live mappings pay for, those of free pages that the host keeps for us, and the limit. */
+/*
+ * Bytes that live mappings pay for, those of free pages that the host keeps for us, and the limit.
+ */
 u64 pages_charged(void);
 u64 pages_cached(void);
 u64 pages_limit(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state of pages over the CPU's bookkeeping (kernel/arch/commit_hw.c), when the host refuses at
- * any step with any part of it done. What is reachable then and paid for by nobody counts as used, so
- * that what a stray pointer leaves there is not found by the next owner.
+ * any step with any part of it done. What is reachable then and paid for by nobody counts as used,
+ * so that what a stray pointer leaves there is not found by the next owner.
  */
 #include "kernel/mm/pages.h"
 

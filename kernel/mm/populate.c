@@ -282,9 +282,9 @@ int mm_handle_fault(struct mm *mm, u64 address, u32 access)
 		return err;
 	}
 	/*
-	 * Another thread was faster, or the host took away what is ours. Not the host when mappings changed
-	 * since the last time: threads that take away and give back again, as collectors of garbage do,
-	 * meet each other at one address as often as they like.
+	 * Another thread was faster, or the host took away what is ours. Not the host when mappings
+	 * changed since the last time: threads that take away and give back again, as collectors of
+	 * garbage do, meet each other at one address as often as they like.
 	 */
 	generation = __atomic_load_n(&mm->generation, __ATOMIC_SEQ_CST);
 	if (t->spurious_address != address || t->spurious_generation != generation) {

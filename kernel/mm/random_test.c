@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Address spaces: a random run against an array of pages, with real protections: a page that the model
- * calls readable is read, and the processor is the judge.
+ * Address spaces: a random run against an array of pages, with real protections: a page that the
+ * model calls readable is read, and the processor is the judge.
  */
 #include "tests/fakes/space.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Whose turn it is in a family of address spaces. The turn is never held while waiting for anything:
- * thread_park() gives it up, whatever locks its caller holds, and takes it back as the last thing
- * before it returns, so all code of the kernel runs with the pages of its own process in place
- * and needs to know nothing of families. Waiting for the turn needs nothing of those who wait for
- * something else, hence no deadlock (docs/fork.md).
+ * Whose turn it is in a family of address spaces. The turn is never held while waiting for
+ * anything: thread_park() gives it up, whatever locks its caller holds, and takes it back as the
+ * last thing before it returns, so all code of the kernel runs with the pages of its own process in
+ * place and needs to know nothing of families. Waiting for the turn needs nothing of those who wait
+ * for something else, hence no deadlock (docs/fork.md).
  *
  * A member that waits takes the turn when nobody is inside the resident any more, at the latest a
  * slice after the turn moved (15 ms, longer where moving it takes milliseconds itself): then it
@@ -379,8 +379,8 @@ bool turn_borrow(struct mm *mm, struct mm **ret_own)
 {
 	*ret_own = current_thread()->turn_mm;
 	/*
-	 * Without a family it may come to one at any moment: whoever forks waits only for those that
-	 * count. Not so where nobody runs yet, as in the memory that exec fills, or any more.
+	 * Without a family it may come to one at any moment: whoever forks waits only for those
+	 * that count. Not so where nobody runs yet, as in the memory that exec fills, or any more.
 	 */
 	if (*ret_own == mm || (!mm_is_entered(mm) && !family_of(mm)))
 		return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Copies between the kernel and programs: where they end, all sizes, siblings that change the mappings
- * meanwhile, a host that takes pages away.
+ * Copies between the kernel and programs: where they end, all sizes, siblings that change the
+ * mappings meanwhile, a host that takes pages away.
  */
 #include "tests/fakes/space.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of AF_UNIX sockets: made, connected, accepted, shut, closed. connect() makes the server's
- * end at once and queues it at the listener, so that data can be sent before accept().
+ * The life of AF_UNIX sockets: made, connected, accepted, shut, closed. connect() makes the
+ * server's end at once and queues it at the listener, so that data can be sent before accept().
  */
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"

@@ -141,7 +141,9 @@ long unix_channel_put(struct unix_channel *c, struct net_message *m, u32 limit);
 long unix_channel_get(struct unix_channel *c, struct net_message *m, bool *ret_wake);
 /* Queues a packet (consumed on success). -EAGAIN when full, -EPIPE when shut. */
 int unix_channel_post(struct unix_channel *c, struct unix_packet *p, u32 limit);
-/* The first packet, or a copy of it. -EAGAIN, -ENOMEM; 0 with *ret NULL at the end. Wakes senders. */
+/*
+ * The first packet, or a copy of it. -EAGAIN, -ENOMEM; 0 with *ret NULL at the end. Wakes senders.
+ */
 int unix_channel_take(struct unix_channel *c, bool peek, struct unix_packet **ret, bool *ret_wake);
 struct unix_packet *unix_packet_new(size_t size) __must_check;
 void unix_packet_free(struct unix_packet *p);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * membarrier(): whatever the threads of a process did before it is seen by the caller afterwards, and
- * the other way round. A thread in user mode is kicked into the kernel, where it takes the mark
- * WORK_BARRIER off by a locked instruction; one in a host call that may last for ever comes back with
- * EINTR and does so in thread_was_kicked(); one that sleeps has passed such an instruction on its way, and passes another before
- * it runs again. Nothing rests on the host: it can delay the kick.
+ * membarrier(): whatever the threads of a process did before it is seen by the caller afterwards,
+ * and the other way round. A thread in user mode is kicked into the kernel, where it takes the mark
+ * WORK_BARRIER off by a locked instruction; one in a host call that may last for ever comes back
+ * with EINTR and does so in thread_was_kicked(); one that sleeps has passed such an instruction on
+ * its way, and passes another before it runs again. Nothing rests on the host: it can delay the
+ * kick.
  */
 #include "kernel/proc/barrier.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sums over threads, and the load averages. Nobody samples at intervals: when somebody asks, the CPU
- * time since the last question says how many threads ran in that time on average, and the
+ * Sums over threads, and the load averages. Nobody samples at intervals: when somebody asks, the
+ * CPU time since the last question says how many threads ran in that time on average, and the
  * averages move towards that number in steps of five seconds, as Linux moves them.
  */
 #include "kernel/proc/load.h"

@@ -120,8 +120,8 @@ int process_for_each(int (*visit)(struct process *p, void *arg), void *arg);
 
 /*
  * The first program of a session: loads `path` with args, stdio on the host descriptors, to run as
- * `cred`. With `opened` (borrowed, or NULL) that file is loaded, whatever the path leads to by now. Returns the
- * new process (counted, not yet running) through ret_process. process_start() runs it.
+ * `cred`. With `opened` (borrowed, or NULL) that file is loaded, whatever the path leads to by now.
+ * Returns the new process (counted, not yet running) through ret_process. process_start() runs it.
  */
 int __must_check process_create(const char *path, struct file *opened, struct exec_args *args,
 				const struct credentials *cred, const s32 stdio[3],
@@ -220,8 +220,8 @@ bool process_may_inspect_by_files(
 	const struct process *p);		 /* by the ids that files are opened with */
 bool process_may_limit(const struct process *p); /* prlimit() */
 /*
- * After a call of p changed its ids from *old: whoever has the new ones now may still not look at what p
- * has from before, and its parent's death is no business of its any more.
+ * After a call of p changed its ids from *old: whoever has the new ones now may still not look at
+ * what p has from before, and its parent's death is no business of its any more.
  */
 void process_changed_ids(struct process *p, const struct credentials *old);
 

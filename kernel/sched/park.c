@@ -103,7 +103,9 @@ int thread_park(u64 deadline, bool interruptible)
 	int ret;
 
 	if (mm && turn_is_shared(mm)) {
-		/* Whoever is to wake us may first need the turn, which is not given up for nothing. */
+		/*
+		 * Whoever is to wake us may first need the turn, which is not given up for nothing.
+		 */
 		if (take_token(t))
 			return 0;
 	} else if (look_may_begin(t) && look(t, deadline, interruptible)) {
@@ -176,9 +178,9 @@ void thread_yield(void)
 }
 
 /*
- * A parked thread, or one that looks for its token, wakes by it and looks at its work. Any other gets a signal of the host:
- * in the program it enters the kernel, in a blocking host call it returns EINTR, elsewhere it
- * does nothing, for the way out looks anyway.
+ * A parked thread, or one that looks for its token, wakes by it and looks at its work. Any other
+ * gets a signal of the host: in the program it enters the kernel, in a blocking host call it
+ * returns EINTR, elsewhere it does nothing, for the way out looks anyway.
  */
 void thread_kick(struct thread *t)
 {

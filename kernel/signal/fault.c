@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Faults of programs: the signal is forced, so that a program that blocks or ignores it dies of
- * it. Of a death that Linux would dump a core for, by a fault or not, one line says where: registers,
- * and the module and offset, which is what addr2line needs. Only debuggable instances log that:
- * registers may hold secrets.
+ * it. Of a death that Linux would dump a core for, by a fault or not, one line says where:
+ * registers, and the module and offset, which is what addr2line needs. Only debuggable instances
+ * log that: registers may hold secrets.
  */
 #include "abi/errno.h"
 #include "abi/signal.h"

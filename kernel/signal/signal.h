@@ -59,7 +59,8 @@ int signal_dequeue(sigset_k set, struct signal_info *ret);
 sigset_k signal_pending(void);
 
 /*
- * All processes of a group that the current one may send to (the kernel: code > 0, to all); 0 when one took it, -ESRCH without any, else an error.
+ * All processes of a group that the current one may send to (the kernel: code > 0, to all); 0 when
+ * one took it, -ESRCH without any, else an error.
  */
 int signal_send_group(s32 pgid, const struct signal_info *info);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * User and group ids, capabilities. Programs run as root of their instance; ids and capabilities can
- * be dropped and are then checked as Linux checks them, which is all they mean: one instance is one
- * security zone.
+ * User and group ids, capabilities. Programs run as root of their instance; ids and capabilities
+ * can be dropped and are then checked as Linux checks them, which is all they mean: one instance is
+ * one security zone.
  */
 #include "abi/errno.h"
 #include "abi/process.h"

@@ -86,7 +86,8 @@ long sys_mincore(u64 address, u64 size, void __user *vec)
 /*
  * Locking. Whether a page is resident is the host's decision. The usual purpose, that secrets reach
  * no disk, is what the enclave does on hardware anyway: what leaves the EPC is encrypted. So the
- * calls change nothing, and only what Linux checks is checked. What was locked before is not counted.
+ * calls change nothing, and only what Linux checks is checked. What was locked before is not
+ * counted.
  */
 static int may_lock(u64 size)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What threads and processes are: numbers, groups, names, limits, usage. Their making and ending: sys_child.c. */
+/*
+ * What threads and processes are: numbers, groups, names, limits, usage. Their making and ending:
+ * sys_child.c.
+ */
 #include "abi/errno.h"
 #include "abi/process.h"
 #include "abi/resource.h"

@@ -3,8 +3,8 @@
  * The timer queue: a tree by deadline and one kernel thread that sleeps until the first. The
  * thread is started with the first timer, so an instance without timers has none.
  *
- * A callback runs without the queue's lock, so it may start timers and send signals. `running` names
- * the timer whose callback runs: timer_cancel_sync() waits for it to change.
+ * A callback runs without the queue's lock, so it may start timers and send signals. `running`
+ * names the timer whose callback runs: timer_cancel_sync() waits for it to change.
  */
 #include "kernel/time/timer.h"
 

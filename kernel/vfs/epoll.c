@@ -226,8 +226,9 @@ static void ask_hosts(struct epoll *ep)
 }
 
 /*
- * Is anything in the instance ready, ask_hosts() done? Only what was woken is asked, and leaves the list when it
- * is not: however many instances watch each other, a look costs what has happened since the last.
+ * Is anything in the instance ready, ask_hosts() done? Only what was woken is asked, and leaves the
+ * list when it is not: however many instances watch each other, a look costs what has happened
+ * since the last.
  */
 static bool has_ready(struct epoll *ep)
 {

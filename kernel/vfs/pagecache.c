@@ -250,8 +250,8 @@ static u32 fetch_count(struct page_cache *c, u64 index, u64 last, u64 end)
 }
 
 /*
- * Not in the cache: reads the page of `offset` and up to want - 1 others, and keeps them. Returns the
- * bytes copied to the caller.
+ * Not in the cache: reads the page of `offset` and up to want - 1 others, and keeps them. Returns
+ * the bytes copied to the caller.
  */
 static long read_in(struct vnode *v, struct page_cache *c, struct uio *uio, u64 offset, u64 left,
 		    u32 want, page_fill_fn fill)

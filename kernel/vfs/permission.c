@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who may do what. Programs run as root unless they change their ids or give up capabilities; then
- * owner, group and other bits decide as on Linux. The kernel itself (no current process yet) is root; when it
- * starts a program for the host, it opens the file as the user that the program will be.
+ * owner, group and other bits decide as on Linux. The kernel itself (no current process yet) is
+ * root; when it starts a program for the host, it opens the file as the user that the program will
+ * be.
  */
 #include "abi/errno.h"
 #include "kernel/proc/process.h"

@@ -12,8 +12,8 @@
 #include "kernel/vfs/file_ops.h"
 
 /*
- * A queue may end while who watches it is about to leave it: a signalfd's queue is that of a process,
- * which ends when it likes. So w->queue changes, and is followed, under one lock for all.
+ * A queue may end while who watches it is about to leave it: a signalfd's queue is that of a
+ * process, which ends when it likes. So w->queue changes, and is followed, under one lock for all.
  */
 static struct spinlock detach_lock = SPINLOCK_INIT(LOCK_POLL_DETACH);
 

@@ -51,7 +51,10 @@ enum config_image_type {
 	CONFIG_IMAGE_ENCRYPTED = 2, /* under the image key that init hands to system call 363 */
 };
 
-/* How much of a volume's freshness an anchor outside of it watches; the numbers of secvol's policies. */
+/*
+ * How much of a volume's freshness an anchor outside of it watches; the numbers of secvol's
+ * policies.
+ */
 enum config_anchor_policy {
 	CONFIG_ANCHOR_NONE = 0,
 	CONFIG_ANCHOR_MOUNT = 1,  /* at the open and the clean close */
@@ -161,8 +164,8 @@ static inline bool config_role_is_pinned(enum config_role role)
 }
 
 /*
- * Reads `size` bytes of a canonical configuration. On failure *ret is all zero. -EUCLEAN when the bytes are
- * not a canonical configuration of this version (a second encoding of the same settings
+ * Reads `size` bytes of a canonical configuration. On failure *ret is all zero. -EUCLEAN when the
+ * bytes are not a canonical configuration of this version (a second encoding of the same settings
  * is refused too), -E2BIG when larger than CONFIG_SIZE_MAX.
  */
 int __must_check config_decode(struct occlum_config *ret, const void *bytes, size_t size);

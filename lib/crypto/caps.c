@@ -22,7 +22,9 @@ enum {
 	LEAF7_EBX_BMI2 = 1 << 8,
 	LEAF7_EBX_SHA = 1 << 29,
 	LEAF7_EBX_USED = LEAF7_EBX_BMI1 | LEAF7_EBX_AVX2 | LEAF7_EBX_BMI2 | LEAF7_EBX_SHA,
-	/* OpenSSL's own bits in word 0: FXSR present, and "prefer the AVX code" (it means Intel). */
+	/*
+	 * OpenSSL's own bits in word 0: FXSR present, and "prefer the AVX code" (it means Intel).
+	 */
 	WORD0_FXSR = 1 << 24,
 	WORD0_PREFER_AVX = 1 << 30,
 };

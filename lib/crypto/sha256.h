@@ -19,7 +19,9 @@ void sha256_update(struct sha256 *s, const void *bytes, size_t size);
 void sha256_final(struct sha256 *s, u8 digest[SHA256_SIZE]);
 void sha256(const void *bytes, size_t size, u8 digest[SHA256_SIZE]);
 
-/* The digests of `count` units of `unit` bytes each that lie one after the other, in one bracket. */
+/*
+ * The digests of `count` units of `unit` bytes each that lie one after the other, in one bracket.
+ */
 void sha256_units(const void *bytes, size_t unit, size_t count, u8 (*digests)[SHA256_SIZE]);
 
 struct hmac_sha256 {

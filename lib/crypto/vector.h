@@ -16,7 +16,10 @@ struct vector_guard {
 	alignas(64) u8 regs[16 * 64 + 64];
 };
 
-/* In kernel/arch. `regs` is 64-byte aligned; 1024 bytes for the registers, 64 for what else is needed. */
+/*
+ * In kernel/arch. `regs` is 64-byte aligned; 1024 bytes for the registers, 64 for what else is
+ * needed.
+ */
 void arch_vector_save(void *regs);
 void arch_vector_restore(const void *regs);
 

@@ -164,7 +164,9 @@ static int fde_parse(const struct eh_frame *frame, const struct record *r,
 	    ((cie.pointer_encoding & PE_APPLICATION) != PE_PCREL &&
 	     (cie.pointer_encoding & PE_APPLICATION) != PE_ABSPTR))
 		return 0;
-	/* That of a signal trampoline begins a byte early, for unwinders: no place to decode from. */
+	/*
+	 * That of a signal trampoline begins a byte early, for unwinders: no place to decode from.
+	 */
 	if (cie.is_signal_frame)
 		return 0;
 	f.start = value_read(&c, cie.pointer_encoding & PE_FORMAT);

@@ -183,7 +183,9 @@ static void test_requests_that_are_refused(void **state)
 	assert_int_equal(sgx_sim_getkey(&cpu, &secs, &r, key), SGX_INVALID_KEYNAME);
 }
 
-/* A newer machine and a newer enclave can ask for what older ones had, never the other way round. */
+/*
+ * A newer machine and a newer enclave can ask for what older ones had, never the other way round.
+ */
 static void test_old_versions_keep_their_keys(void **state)
 {
 	struct sgx_sim_cpu cpu;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Enclave memory: a file of the enclave's size (holes are pages that were not added), the EPCM beside
- * it, and the mappings. The host's page protection stands for both the page tables and the EPCM:
- * a page that is mapped shows what its mapping and its EPCM entry allow together, and nothing while
- * it is missing, PENDING, MODIFIED or no regular page. So every access that the CPU would refuse
- * faults here too, and emu_may_access() says which of them was the cause.
+ * Enclave memory: a file of the enclave's size (holes are pages that were not added), the EPCM
+ * beside it, and the mappings. The host's page protection stands for both the page tables and the
+ * EPCM: a page that is mapped shows what its mapping and its EPCM entry allow together, and nothing
+ * while it is missing, PENDING, MODIFIED or no regular page. So every access that the CPU would
+ * refuse faults here too, and emu_may_access() says which of them was the cause.
  */
 #include "abi/errno.h"
 #include "lib/base/string.h"

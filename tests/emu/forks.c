@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `forks N`: processes that share addresses, while the host interrupts them where it likes. N times a
- * family of a parent and two children whose pages at the same addresses differ, who take turns by
- * way of pipes and of time alone, and then programs started by vfork and exec and by posix_spawn. What
- * each of them computes is known.
+ * `forks N`: processes that share addresses, while the host interrupts them where it likes. N times
+ * a family of a parent and two children whose pages at the same addresses differ, who take turns by
+ * way of pipes and of time alone, and then programs started by vfork and exec and by posix_spawn.
+ * What each of them computes is known.
  */
 #define _GNU_SOURCE
 #include <errno.h>

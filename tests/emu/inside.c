@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program for the emulated machine: `inside WHAT [N]`. Each part prints what a native run would, or
- * says what is wrong and fails.
+ * A program for the emulated machine: `inside WHAT [N]`. Each part prints what a native run would,
+ * or says what is wrong and fails.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What hardware leaves to the host at an entry is filled with the worst, and what the enclave leaves
- * at an exit is looked at.
+ * What hardware leaves to the host at an entry is filled with the worst, and what the enclave
+ * leaves at an exit is looked at.
  *
- * Entry: RFLAGS with AC and DF (NT cannot be set from a signal frame), MXCSR and the x87 control word
- * with exceptions unmasked, pending x87 exceptions, a full x87 stack, random vector registers and
- * general registers but for the three that carry arguments, stack and frame pointers that point to
- * nothing, into the enclave or between words. Stack and frame pointer are given back at the exit.
- * Exit: registers without anything of the enclave, flags clean, extended state as after reset.
+ * Entry: RFLAGS with AC and DF (NT cannot be set from a signal frame), MXCSR and the x87 control
+ * word with exceptions unmasked, pending x87 exceptions, a full x87 stack, random vector registers
+ * and general registers but for the three that carry arguments, stack and frame pointers that point
+ * to nothing, into the enclave or between words. Stack and frame pointer are given back at the
+ * exit. Exit: registers without anything of the enclave, flags clean, extended state as after
+ * reset.
  */
 #include "edge/enclave.h"
 #include "host/pal/inner/inner.h"

@@ -61,7 +61,10 @@ s64 tiny_init(struct tiny *t);
 s64 tiny_map(struct tiny *t, u64 offset, u64 size, u32 prot);
 void tiny_build(struct tiny *t);
 
-/* Entering. The SECINFO lies in the enclave's data; tiny_handle() asks for an exception and goes on behind it. */
+/*
+ * Entering. The SECINFO lies in the enclave's data; tiny_handle() asks for an exception and goes on
+ * behind it.
+ */
 u64 tiny_ask(struct tiny *t, u64 what, u64 rsi, u64 rdx);
 u64 tiny_block(struct tiny *t, u64 field);
 u64 tiny_leaf(struct tiny *t, u64 rax, u64 rbx, u64 rcx, u64 rdx);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Each fault stands at a call between two files of the kernel, which the linker leads here (--wrap):
- * the sources under test stay as they are.
+ * Each fault stands at a call between two files of the kernel, which the linker leads here
+ * (--wrap): the sources under test stay as they are.
  */
 #include "tests/explore/faults.h"
 
@@ -18,7 +18,9 @@
 const struct fault faults[] = {
 	/* A thread that blocks keeps the turn. */
 	{"blocks-inside", "fork-exit-wait", "nobody can run"},
-	/* Nobody tells who waits for the turn that it is free: the slice hides that in the enclave. */
+	/*
+	 * Nobody tells who waits for the turn that it is free: the slice hides that in the enclave.
+	 */
 	{"turn-not-told", "fork-exit-wait", "nobody can run"},
 	{"mutex-not-told", "two-threads-fork", "nobody can run"},
 	/* The turn waits for a parent that never slept. */

@@ -4,8 +4,8 @@
  * arena. The host does what it is asked and no more: it never wakes without cause, so that a
  * wake-up that the kernel forgets is a deadlock.
  *
- * The heap gives each slot a region of its own and gives nothing out twice: addresses depend on what a
- * fiber does and not on others, and what is used after it was freed shows.
+ * The heap gives each slot a region of its own and gives nothing out twice: addresses depend on
+ * what a fiber does and not on others, and what is used after it was freed shows.
  */
 #include "tests/explore/machine.h"
 

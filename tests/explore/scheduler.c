@@ -246,7 +246,9 @@ static u64 state_of_all(void)
 	return hash;
 }
 
-/* The state in which `next` goes on was left before with as much to spend. Else it counts from now. */
+/*
+ * The state in which `next` goes on was left before with as much to spend. Else it counts from now.
+ */
 static bool was_visited(u32 next, bool remember)
 {
 	u64 hash = mix(state_of_all(), next) & ~3ull, i = hash >> 8;

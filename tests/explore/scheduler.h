@@ -2,7 +2,8 @@
 /*
  * A deterministic scheduler: threads of the kernel are fibers of one host thread, and one of them
  * runs until it comes to a point where another could run instead (points.h, host calls, steps of
- * programs). What happens there is chosen by a search, at random, or by a schedule that was printed.
+ * programs). What happens there is chosen by a search, at random, or by a schedule that was
+ * printed.
  */
 #pragma once
 
@@ -33,8 +34,8 @@ struct search_result {
 };
 
 /*
- * setup() makes the first fibers; when all have ended, finish() looks at what is left. Each run is a
- * process of its own, forked where two ways part, so nothing is carried over.
+ * setup() makes the first fibers; when all have ended, finish() looks at what is left. Each run is
+ * a process of its own, forked where two ways part, so nothing is carried over.
  */
 void search_run(const struct search *s, void (*setup)(void), void (*finish)(void),
 		struct search_result *ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Programs of the explorer. A program is a function that runs as user mode does: it touches memory of
- * its process, page by page, and makes system calls by calling the kernel. Every process knows
+ * Programs of the explorer. A program is a function that runs as user mode does: it touches memory
+ * of its process, page by page, and makes system calls by calling the kernel. Every process knows
  * what each page of its own must hold and looks whenever it runs: a page that anybody else has
  * changed, or that is not its own, ends the run.
  */

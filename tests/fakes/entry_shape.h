@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of kernel/arch/exception.c: the labels of kernel/arch/entry.S and its neighbours. Included
- * by one source of an executable.
+ * For tests of kernel/arch/exception.c: the labels of kernel/arch/entry.S and its neighbours.
+ * Included by one source of an executable.
  */
 #pragma once
 

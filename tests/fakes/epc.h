@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pages of a small program zone as driver and CPU keep them, for tests of kernel/arch/commit_hw.c and
- * of what stands on it: the host calls mem_commit, mem_restrict, mem_trim, mem_remove and
+ * Pages of a small program zone as driver and CPU keep them, for tests of kernel/arch/commit_hw.c
+ * and of what stands on it: the host calls mem_commit, mem_restrict, mem_trim, mem_remove and
  * mem_protect, and the leaves EACCEPT, EMODPE, EACCEPTCOPY. The memory is real: what EPCM and page
  * tables do not let through together faults. The host is honest, refuses, does a part, or lies.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A user zone for unit tests: an ordinary reserved range whose protection the fake host really
- * changes, so that what kernel/mm tells the host is what the processor enforces; files that are byte
- * arrays; and a process that owns the test's threads.
+ * changes, so that what kernel/mm tells the host is what the processor enforces; files that are
+ * byte arrays; and a process that owns the test's threads.
  */
 #pragma once
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of address spaces share: a process over a zone of real memory, and its mappings. */
+/*
+ * What the tests of address spaces share: a process over a zone of real memory, and its mappings.
+ */
 #pragma once
 
 #include "tests/unit.h"

@@ -341,8 +341,8 @@ static s64 check_threads(void)
 }
 
 /*
- * One thread does nothing but trap. Each kick reaches it, wherever between trap and resume it is: one
- * that is lost makes this wait for ever.
+ * One thread does nothing but trap. Each kick reaches it, wherever between trap and resume it is:
+ * one that is lost makes this wait for ever.
  */
 static s64 check_kicks(void)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loader refuses what was changed after signing; entry, exceptions, host calls, threads and keys
- * work for the test enclave. Linked with the PAL's own objects. Arguments: test enclave, sign tool. With
- * an enclave for hardware the same is asked of the hardware backend, over an emulation (tests/emu).
+ * The loader refuses what was changed after signing; entry, exceptions, host calls, threads and
+ * keys work for the test enclave. Linked with the PAL's own objects. Arguments: test enclave, sign
+ * tool. With an enclave for hardware the same is asked of the hardware backend, over an emulation
+ * (tests/emu).
  */
 #define _GNU_SOURCE
 #include "tests/unit.h"

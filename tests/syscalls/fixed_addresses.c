@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several programs at the same fixed addresses at once. Built static and not position-independent, and
- * starts itself in every way there is; each copy sees only what it wrote itself.
+ * Several programs at the same fixed addresses at once. Built static and not position-independent,
+ * and starts itself in every way there is; each copy sees only what it wrote itself.
  */
 #include "check.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AF_INET and AF_INET6 over the host's loopback: connections, datagrams, options, errors, waiting. */
+/*
+ * AF_INET and AF_INET6 over the host's loopback: connections, datagrams, options, errors, waiting.
+ */
 #include "check.h"
 
 #include <fcntl.h>

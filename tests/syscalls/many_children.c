@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Thousands of children, by fork and by spawn, leave memory, threads and descriptors where they were.
- * What only the kernel inside counts is compared only there: natively others use the memory too.
+ * Thousands of children, by fork and by spawn, leave memory, threads and descriptors where they
+ * were. What only the kernel inside counts is compared only there: natively others use the memory
+ * too.
  */
 #include "check.h"
 

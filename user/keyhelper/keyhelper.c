@@ -2,9 +2,10 @@
 /*
  * The init of the helper enclave through which `occlum mount` gets a sealing key from the CPU. The
  * owner of the sign key signs such an enclave for one mount and one key: initfs, which is measured,
- * holds the key request and the SHA-256 of a secret that the mounting process keeps in its memory. To
- * whoever brings that secret the key is given, under a pad made from it; nobody else gets a byte, so a
- * copy of the signed enclave is of no use. It never mounts an application, so nothing else runs here.
+ * holds the key request and the SHA-256 of a secret that the mounting process keeps in its memory.
+ * To whoever brings that secret the key is given, under a pad made from it; nobody else gets a
+ * byte, so a copy of the signed enclave is of no use. It never mounts an application, so nothing
+ * else runs here.
  *
  *   /etc/key_request   magic 8 | SHA-256("occlum key ask 1" || secret) 32 | KEYREQUEST 512
  *   standard input     secret 32

@@ -113,8 +113,8 @@ static u64 *count_of(union dynamic_request *r, u64 command)
 }
 
 /*
- * Short counts are gone on with, and so is an interrupted request; one that does not get on is given
- * up after DRIVER_RETRIES. EAGAIN: a page was busy, for example on its way to the disk.
+ * Short counts are gone on with, and so is an interrupted request; one that does not get on is
+ * given up after DRIVER_RETRIES. EAGAIN: a page was busy, for example on its way to the disk.
  */
 #define DRIVER_RETRIES 1000
 

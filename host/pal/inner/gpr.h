@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Registers between a signal frame and the GPRSGX of an SSA frame, as an asynchronous exit and ERESUME
- * move them: for the simulation, and for the machine of tests/emu.
+ * Registers between a signal frame and the GPRSGX of an SSA frame, as an asynchronous exit and
+ * ERESUME move them: for the simulation, and for the machine of tests/emu.
  */
 #pragma once
 

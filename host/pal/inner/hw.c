@@ -4,8 +4,8 @@
  *
  * An exception inside leaves the thread outside with its state in the SSA (CSSA = 1). It is entered
  * again on the same TCS for stage 1, and then resumed. With the kernel's function this happens in
- * enter() below; without it, and for #BP and #DB always, from the handler of the exception's signal,
- * whose return resumes.
+ * enter() below; without it, and for #BP and #DB always, from the handler of the exception's
+ * signal, whose return resumes.
  *
  * A kick is a signal. One that finds the thread inside is handled like an exception: the handler
  * enters stage 1, which sees no exception in EXITINFO. One that arrives between an exception and
@@ -66,7 +66,9 @@ struct exit_value hw_enter(struct inner_thread *t, u64 rdi, u64 rsi)
 			if (out.why == EXIT_ABORT)
 				return out;
 			out = hw_kernel_resume(t);
-			/* A kick that came before stage 1 may have met the exception alone there. */
+			/*
+			 * A kick that came before stage 1 may have met the exception alone there.
+			 */
 			if (out.why == EXIT_KICKED)
 				set(&t->reenter, 0);
 		} while (out.why == EXIT_KICKED);

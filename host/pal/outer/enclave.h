@@ -20,8 +20,8 @@ struct enclave {
 };
 
 /*
- * How an enclave comes to be. Entering is compiled into the inner part (hw_enter, sim_enter), since nothing
- * there may go through a pointer that others could change.
+ * How an enclave comes to be. Entering is compiled into the inner part (hw_enter, sim_enter), since
+ * nothing there may go through a pointer that others could change.
  */
 struct enclave_backend {
 	const char *name;

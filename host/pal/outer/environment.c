@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of the host's variables are worth carrying to the wall: those that the measured env.untrusted
- * names. The kernel decides for itself; leaving the others here keeps a large environment from
- * meeting the limits of an entry.
+ * Which of the host's variables are worth carrying to the wall: those that the measured
+ * env.untrusted names. The kernel decides for itself; leaving the others here keeps a large
+ * environment from meeting the limits of an entry.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals of the terminal and of the host's users, for the programs inside. They are blocked in every
- * thread; one thread takes them and passes each to the processes that are being
- * executed. While none is, a signal does to the whole host process what it would have done.
+ * Signals of the terminal and of the host's users, for the programs inside. They are blocked in
+ * every thread; one thread takes them and passes each to the processes that are being executed.
+ * While none is, a signal does to the whole host process what it would have done.
  *
- * To the host's shell the instance is one job. The stop key is a signal for the programs inside: when
- * the one that the host started stops by it, the kernel says so (host_job_stopped()) and the
+ * To the host's shell the instance is one job. The stop key is a signal for the programs inside:
+ * when the one that the host started stops by it, the kernel says so (host_job_stopped()) and the
  * whole process stops. What somebody sends with kill is for the instance itself, as are SIGTTIN and
  * SIGTTOU, which the terminal sends while we are in its background: they stop it wherever they
  * arrive. SIGCONT continues all, and is passed on.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EINIT compares an enclave's attributes with the signature under the signature's masks. So the masked
- * bits are taken from there, and only the others are anybody's choice: extended states that the
- * machine may lack, and DEBUG where an external signing tool left it open. PROVISIONKEY and KSS are
- * set where the signature has them and never else.
+ * EINIT compares an enclave's attributes with the signature under the signature's masks. So the
+ * masked bits are taken from there, and only the others are anybody's choice: extended states that
+ * the machine may lack, and DEBUG where an external signing tool left it open. PROVISIONKEY and KSS
+ * are set where the signature has them and never else.
  */
 #include "host/pal/outer/launch.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Serves host calls that need libc: keys and reports of the simulated CPU, questions to the
- * program that $OCCLUM_ANCHOR_COMMAND names, and the stop of the whole process. One thread with all signals blocked; the keys made from
- * the machine's secret live in this process alone.
+ * program that $OCCLUM_ANCHOR_COMMAND names, and the stop of the whole process. One thread with all
+ * signals blocked; the keys made from the machine's secret live in this process alone.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hardware loader against a driver that plays a script: what it asks for, in which order, what it
- * says to each of the driver's errors, how it goes on after short counts. The requests replayed give
- * the MRENCLAVE that was signed. Arguments: test enclave for hardware, sign tool.
+ * The hardware loader against a driver that plays a script: what it asks for, in which order, what
+ * it says to each of the driver's errors, how it goes on after short counts. The requests replayed
+ * give the MRENCLAVE that was signed. Arguments: test enclave for hardware, sign tool.
  */
 #define _GNU_SOURCE
 #include "tests/unit.h"
