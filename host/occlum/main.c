@@ -43,7 +43,7 @@ static const struct command commands[] = {
 	 "                 [--snapshot <name>] [--background] [--allow-other] <path>",
 	 "mount the instance's files on the host"},
 	{"image", command_image,
-	 "info|ls|cat|extract|diff|verify|snapshot|scrub|grow|rotate|to-root|label\n"
+	 "info|ls|cat|extract|diff|verify|snapshot|scrub|grow|rotate|to-root|label|keys\n"
 	 "                 [--sign-key <key_path>] [--sign-tool <tool_path>]\n"
 	 "                 [--image-key <key_path>] [--layer ro|rw] [--snapshot <name>]\n"
 	 "                 [--json] [-l] [-R] [<arguments>]",

@@ -342,6 +342,66 @@ static void fork_futex(void *arg)
 	run(parent_asks);
 }
 
+/* What comes must be the child's: its number is in it. */
+static void child_sends(void)
+{
+	u_close(0);
+	u_write(0);
+	u_send(0);
+	u_exit(3);
+}
+
+static void parent_receives(void)
+{
+	s32 pid;
+
+	u_map(2);
+	u_pipe();
+	pid = u_fork(child_sends);
+	u_close(1);
+	u_write(0);
+	check(u_receive_page(1) == pid, "what came through a pipe is another's");
+	check(!u_receive_page(1), "a pipe has no end");
+	must_exit(u_wait(pid), 3);
+}
+
+static void fork_pipe(void *arg)
+{
+	run(parent_receives);
+}
+
+/* More than the pipe holds, so the one who sends waits as well. */
+static void child_receives_all(void)
+{
+	u32 pages = 0;
+
+	u_close(1);
+	while (u_receive_page(0))
+		pages++;
+	u_exit((int)pages);
+}
+
+static void parent_sends_all(void)
+{
+	s32 pid;
+
+	u_map(1);
+	u_pipe();
+	pid = u_fork(child_receives_all);
+	u_close(0);
+	for (u32 i = 0; i < 3; i++) {
+		u_write(0);
+		u_send(0);
+	}
+	u_close(1);
+	must_exit(u_wait(pid), 3);
+}
+
+static void fork_pipe_full(void *arg)
+{
+	run(parent_sends_all);
+}
+
 static void child_spins(void)
 {
 	u_write(0);
@@ -648,6 +708,8 @@ const struct test_case test_cases[] = {
 	{"munmap-during-read", munmap_during_read, .only_long = true},
 	{"munmap-during-read-forked", munmap_during_read_forked, .only_long = true},
 	{"fork-futex", fork_futex},
+	{"fork-pipe", fork_pipe, .only_long = true},
+	{"fork-pipe-full", fork_pipe_full, .only_long = true},
 	{"fork-spin", fork_spin, .time_may_pass = true, .only_long = true},
 	{"fork-exec", fork_exec},
 	{"exec-while-sibling-forks", exec_while_sibling_forks, .only_long = true},

@@ -13,6 +13,7 @@
 #include "kernel/proc/proc_priv.h"
 #include "kernel/sched/park.h"
 #include "kernel/time/clock.h"
+#include "kernel/vfs/poll.h"
 #include "tests/explore/world.h"
 
 const struct fault faults[] = {
@@ -35,6 +36,8 @@ const struct fault faults[] = {
 	{"copies-not-awaited", "munmap-during-read", "where it has written"},
 	/* /proc reads without waiting for the turn. */
 	{"no-borrowing", "look-while-forking", "another's bytes"},
+	/* Who waits for a pipe is not told that something came, or that nothing will. */
+	{"pipe-not-told", "fork-pipe", "nobody can run"},
 	{"lock-order", "fork-exit-wait", "lock order"},
 };
 const u32 fault_count = ARRAY_SIZE(faults);
@@ -133,6 +136,12 @@ WRAP(bool, uaccess_is_busy, struct mm *mm, u64 epoch)
 WRAP(bool, turn_borrow, struct mm *mm, struct mm **ret_own)
 {
 	return !is("no-borrowing") && __real_turn_borrow(mm, ret_own);
+}
+
+WRAP(void, pollq_wake, struct pollq *q, u32 events)
+{
+	if (!is("pipe-not-told"))
+		__real_pollq_wake(q, events);
 }
 
 /* Of turn.c, below a family's lock. */

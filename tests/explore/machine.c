@@ -37,6 +37,7 @@
 #include "kernel/sync/spinlock.h"
 #include "kernel/time/clock.h"
 #include "kernel/vfs/context.h"
+#include "kernel/vfs/file_ops.h"
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/names.h"
 #include "tests/explore/scheduler.h"
@@ -496,7 +497,7 @@ void machine_init(void)
 			  MEMORY_LIMIT, false, SLOTS + 1))
 		abort();
 	dentry_cache_init();
-	if (ramfs_new("tmpfs", 0755, 0, &fs) || mount_root(fs, &root))
+	if (ramfs_new("tmpfs", 0755, 0, &fs) || mount_root(fs, &root) || anon_fs_init())
 		abort();
 	fs_context_set_system_root(root);
 	before.heap = heap_live;

@@ -13,6 +13,7 @@
 #include "abi/signal.h"
 #include "kernel/arch/arch.h"
 #include "kernel/core/kmem.h"
+#include "kernel/fs/pipefs/pipe.h"
 #include "kernel/futex/futex.h"
 #include "kernel/mm/family_priv.h"
 #include "kernel/mm/pages.h"
@@ -20,7 +21,9 @@
 #include "kernel/proc/exec.h"
 #include "kernel/proc/proc_priv.h"
 #include "kernel/signal/signal.h"
+#include "kernel/sys/fs_args.h"
 #include "kernel/sys/restart.h"
+#include "kernel/sys/syscalls_gen.h"
 #include "kernel/vfs/context.h"
 #include "kernel/vfs/file.h"
 #include "kernel/vfs/names.h"
@@ -407,7 +410,7 @@ struct process *world_start(program main)
 	if (vfs_open(p->fs, p->exe_path, O_RDWR | O_CREAT, 0755, &p->exe))
 		explore_fail("no file for the first program");
 	mm_enter(p->mm);
-	p->limits[ABI_RLIMIT_AS].soft = UINT64_MAX;
+	p->limits[ABI_RLIMIT_AS].soft = p->limits[ABI_RLIMIT_NOFILE].soft = UINT64_MAX;
 	t = thread_new(p);
 	t->tid = p->pid;
 	id_hold(t->tid);
@@ -507,6 +510,62 @@ void u_event_wait(u32 event)
 			  true))
 		exit_work();
 	u_look();
+}
+
+/* --- a pipe --- */
+
+void u_pipe(void)
+{
+	struct file *ends[2];
+
+	step();
+	if (pipe_new(0, &ends[0], &ends[1]))
+		explore_fail("no pipe");
+	if (pipe_set_size(ends[1], PAGE_SIZE) != PAGE_SIZE)
+		explore_fail("a pipe does not hold one page");
+	for (int i = 0; i < 2; i++)
+		if (fd_publish(ends[i], false) != i)
+			explore_fail("an end of a pipe is not descriptor %d", i);
+	exit_work();
+}
+
+void u_close(u32 fd)
+{
+	step();
+	if (sys_close((int)fd))
+		explore_fail("close fails");
+	exit_work();
+}
+
+void u_send(u32 page)
+{
+	struct memory *m = memory_of(own_mm());
+	long sent;
+
+	u_look();
+	sent = sys_write(1, (const void __user *)page_address(m, page), PAGE_SIZE);
+	exit_work();
+	if (sent != PAGE_SIZE)
+		explore_fail("%ld bytes of a page are sent", sent);
+	u_look();
+}
+
+s32 u_receive_page(u32 page)
+{
+	struct memory *m = memory_of(own_mm());
+	u64 at = page_address(m, page), before = m->value[page];
+	long got;
+
+	u_look();
+	m->value[page] = 0; /* a sibling does not look while it comes */
+	got = sys_read(0, (void __user *)at, PAGE_SIZE);
+	exit_work();
+	if (got != 0 && got != PAGE_SIZE)
+		explore_fail("%ld bytes of a page are received", got);
+	reach(at, PAGE_READ);
+	m->value[page] = got ? *cell(at, 0) : before;
+	u_look();
+	return got ? (s32)(m->value[page] & 0xffff) : 0;
 }
 
 /* --- copies by the kernel --- */

@@ -53,6 +53,12 @@ void u_shared_store_and_wake(u32 word, u32 value);
 void u_shared_wait(u32 word, u32 value); /* until it holds that */
 void u_shared_spin(u32 word, u32 value); /* the same without sleeping */
 
+/* A pipe that holds one page: descriptor 0 reads, 1 writes. Pages of data are sent whole. */
+void u_pipe(void);
+void u_close(u32 fd);
+void u_send(u32 page);
+s32 u_receive_page(u32 page); /* waits; who wrote what came, 0: nobody is left to send */
+
 /* What a process waits for that is none of its relatives'. */
 void u_event_set(u32 event);
 void u_event_wait(u32 event);
