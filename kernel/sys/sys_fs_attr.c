@@ -4,10 +4,28 @@
 #include "kernel/mm/uaccess.h"
 #include "kernel/sys/fs_args.h"
 #include "kernel/sys/syscalls_gen.h"
+#include "kernel/vfs/inotify.h"
 #include "lib/base/string.h"
 
-static long change_mode(struct vnode *v, u32 mode)
+static long set_attributes(struct dentry *d, const struct vattr *a, u32 set)
 {
+	long ret = vnode_setattr(d->vnode, a, set);
+
+	if (ret)
+		return ret;
+	/* One time alone tells what was done; both, or anything else, that somebody asked for it. */
+	if ((set & ~VATTR_ATIME) == 0)
+		report_file(d, IN_ACCESS);
+	else if ((set & ~VATTR_MTIME) == 0)
+		report_file(d, IN_MODIFY);
+	else
+		report_file(d, IN_ATTRIB);
+	return 0;
+}
+
+static long change_mode(struct dentry *d, u32 mode)
+{
+	struct vnode *v = d->vnode;
 	struct vattr a = {.mode = mode & S_IALL};
 	int err = vnode_owner_or_capable(v);
 
@@ -17,7 +35,7 @@ static long change_mode(struct vnode *v, u32 mode)
 		return -EOPNOTSUPP;
 	if (!vfs_caller_in_group(v->gid) && !vfs_caller_capable(CAP_FSETID))
 		a.mode &= ~S_ISGID;
-	return vnode_setattr(v, &a, VATTR_MODE);
+	return set_attributes(d, &a, VATTR_MODE);
 }
 
 static long chmod_at(int dirfd, const char __user *path, u32 mode, u32 flags)
@@ -27,7 +45,7 @@ static long chmod_at(int dirfd, const char __user *path, u32 mode, u32 flags)
 
 	if (ret)
 		return ret;
-	ret = change_mode(d->vnode, mode);
+	ret = change_mode(d, mode);
 	dentry_put(d);
 	return ret;
 }
@@ -56,13 +74,14 @@ long sys_fchmod(u32 fd, u32 mode)
 
 	if (!f)
 		return -EBADF;
-	ret = change_mode(f->vnode, mode);
+	ret = change_mode(f->dentry, mode);
 	file_put(f);
 	return ret;
 }
 
-static long change_owner(struct vnode *v, u32 uid, u32 gid)
+static long change_owner(struct dentry *d, u32 uid, u32 gid)
 {
+	struct vnode *v = d->vnode;
 	struct vattr a = {.uid = uid, .gid = gid};
 	u32 set = (uid != UINT32_MAX ? VATTR_UID : 0) | (gid != UINT32_MAX ? VATTR_GID : 0);
 
@@ -80,7 +99,7 @@ static long change_owner(struct vnode *v, u32 uid, u32 gid)
 			a.mode &= ~S_ISGID;
 		set |= VATTR_MODE;
 	}
-	return vnode_setattr(v, &a, set);
+	return set_attributes(d, &a, set);
 }
 
 static long chown_at(int dirfd, const char __user *path, u32 uid, u32 gid, u32 flags)
@@ -90,7 +109,7 @@ static long chown_at(int dirfd, const char __user *path, u32 uid, u32 gid, u32 f
 
 	if (ret)
 		return ret;
-	ret = change_owner(d->vnode, uid, gid);
+	ret = change_owner(d, uid, gid);
 	dentry_put(d);
 	return ret;
 }
@@ -119,7 +138,7 @@ long sys_fchown(u32 fd, u32 uid, u32 gid)
 
 	if (!f)
 		return -EBADF;
-	ret = change_owner(f->vnode, uid, gid);
+	ret = change_owner(f->dentry, uid, gid);
 	file_put(f);
 	return ret;
 }
@@ -144,8 +163,9 @@ static int one_time(const struct abi_timespec *t, struct vtime *to, u32 bit, u32
 	return 0;
 }
 
-static long change_times(struct vnode *v, const struct abi_timespec *times)
+static long change_times(struct dentry *d, const struct abi_timespec *times)
 {
+	struct vnode *v = d->vnode;
 	struct vattr a = {0};
 	u32 set = 0;
 	bool given = false;
@@ -162,7 +182,7 @@ static long change_times(struct vnode *v, const struct abi_timespec *times)
 		if (err)
 			return err;
 	}
-	return vnode_setattr(v, &a, set);
+	return set_attributes(d, &a, set);
 }
 
 static long times_at(int dirfd, const char __user *path, const struct abi_timespec *times,
@@ -174,14 +194,14 @@ static long times_at(int dirfd, const char __user *path, const struct abi_timesp
 
 	if (!path && dirfd != AT_FDCWD) {
 		f = arg_file(dirfd);
-		ret = f ? change_times(f->vnode, times) : -EBADF;
+		ret = f ? change_times(f->dentry, times) : -EBADF;
 		file_put(f);
 		return ret;
 	}
 	ret = arg_walk(dirfd, path, flags, &d);
 	if (ret)
 		return ret;
-	ret = change_times(d->vnode, times);
+	ret = change_times(d, times);
 	dentry_put(d);
 	return ret;
 }
@@ -354,20 +374,24 @@ static long remove_xattr(struct vnode *v, const char *name)
 
 enum xattr_op { XATTR_SET, XATTR_GET, XATTR_LIST, XATTR_REMOVE };
 
-static long xattr_op(struct vnode *v, enum xattr_op op, const char __user *user_name, u64 buf,
+static long xattr_op(struct dentry *d, enum xattr_op op, const char __user *user_name, u64 buf,
 		     u64 size, u32 flags)
 {
+	struct vnode *v = d->vnode;
 	char name[XATTR_NAME_MAX + 1];
 	long ret = op == XATTR_LIST ? 0 : get_name(name, user_name);
 
 	if (ret)
 		return ret;
 	switch (op) {
-	case XATTR_SET: return set_xattr(v, name, (const void __user *)buf, size, flags);
+	case XATTR_SET: ret = set_xattr(v, name, (const void __user *)buf, size, flags); break;
 	case XATTR_GET: return get_xattr(v, name, (void __user *)buf, size);
 	case XATTR_LIST: return list_xattr(v, (void __user *)buf, size);
-	default: return remove_xattr(v, name);
+	default: ret = remove_xattr(v, name);
 	}
+	if (!ret)
+		report_file(d, IN_ATTRIB);
+	return ret;
 }
 
 static long xattr_path(const char __user *path, u32 at, enum xattr_op op, const char __user *name,
@@ -378,7 +402,7 @@ static long xattr_path(const char __user *path, u32 at, enum xattr_op op, const 
 
 	if (ret)
 		return ret;
-	ret = xattr_op(d->vnode, op, name, buf, size, flags);
+	ret = xattr_op(d, op, name, buf, size, flags);
 	dentry_put(d);
 	return ret;
 }
@@ -391,7 +415,7 @@ static long xattr_fd(int fd, enum xattr_op op, const char __user *name, u64 buf,
 
 	if (!f)
 		return -EBADF;
-	ret = xattr_op(f->vnode, op, name, buf, size, flags);
+	ret = xattr_op(f->dentry, op, name, buf, size, flags);
 	file_put(f);
 	return ret;
 }

@@ -4,6 +4,7 @@
 #include "kernel/mm/uaccess.h"
 #include "kernel/sys/fs_args.h"
 #include "kernel/sys/syscalls_gen.h"
+#include "kernel/vfs/inotify.h"
 #include "lib/base/string.h"
 
 #define LIST_MAX    32768u
@@ -86,6 +87,8 @@ static long getdents(u32 fd, void __user *to, u32 count, bool is_64)
 	l.buf = kmalloc(MAX(l.size, (size_t)1));
 	if (l.buf)
 		ret = list_file(f, to, &l);
+	if (ret > 0)
+		report_file(f->dentry, IN_ACCESS);
 	kfree(l.buf);
 	file_put(f);
 	return ret;

@@ -9,6 +9,7 @@
 #include "kernel/net/socket.h"
 #include "kernel/sys/fs_args.h"
 #include "kernel/sys/syscalls_gen.h"
+#include "kernel/vfs/inotify.h"
 
 #define LOG_TAG "fs"
 #include "kernel/core/log.h"
@@ -428,6 +429,8 @@ long sys_truncate(const char __user *path, s64 size)
 		ret = file_check_size_limit(size);
 	if (!ret)
 		ret = vnode_truncate(d->vnode, size);
+	if (!ret)
+		report_file(d, IN_MODIFY);
 	dentry_put(d);
 	return ret;
 }

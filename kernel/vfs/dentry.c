@@ -10,6 +10,7 @@
 
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
+#include "kernel/vfs/inotify.h"
 #include "kernel/vfs/mount.h"
 #include "lib/base/string.h"
 
@@ -141,6 +142,8 @@ static void free_dead(struct list_node *dead)
 		struct dentry *d = list_first_entry(dead, struct dentry, lru_node);
 
 		list_del(&d->lru_node);
+		if (d->vnode && inotify_has_watches())
+			inotify_name_is_gone(d->vnode);
 		vnode_put(d->vnode);
 		name_free(d, d->name);
 		kfree(d);
@@ -204,6 +207,20 @@ struct dentry *dentry_new_detached(struct dentry *parent, struct vfs_name name, 
 	spin_unlock(&lock);
 	d->vnode = vnode_get(v);
 	return d;
+}
+
+size_t dentry_place(struct dentry *d, char *name, struct vnode **ret_folder, bool *ret_gone)
+{
+	size_t len;
+
+	spin_lock(&lock);
+	len = MIN(d->name_len, (size_t)NAME_MAX_LEN);
+	memcpy(name, d->name, len);
+	*ret_folder = d->parent && d->parent->vnode ? vnode_get(d->parent->vnode) : NULL;
+	*ret_gone = !d->hashed;
+	spin_unlock(&lock);
+	name[len] = '\0';
+	return len;
 }
 
 static struct dentry *find_locked(struct dentry *parent, struct vfs_name name, u32 hash)

@@ -53,6 +53,12 @@ int dentry_move(struct dentry *d, struct dentry *to_parent, struct vfs_name to_n
 struct dentry *dentry_new_detached(struct dentry *parent, struct vfs_name name, struct vnode *v)
 	__must_check;
 
+/*
+ * The name that `d` has or last had, terminated in `name` (NAME_MAX_LEN + 1 bytes), and the folder
+ * it lies in: its vnode, counted, or NULL. Length of the name. *ret_gone: the folder has it no more.
+ */
+size_t dentry_place(struct dentry *d, char *name, struct vnode **ret_folder, bool *ret_gone);
+
 /* Across mounts. Counted results. */
 struct dentry *dentry_parent(struct dentry *d, struct dentry *root);
 struct dentry *dentry_cross(struct dentry *d); /* down into what is mounted; consumes d */

@@ -12,6 +12,7 @@
 #include "kernel/proc/process.h"
 #include "kernel/signal/signal.h"
 #include "kernel/vfs/epoll.h"
+#include "kernel/vfs/inotify.h"
 #include "kernel/vfs/lock.h"
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/shared.h"
@@ -86,6 +87,8 @@ void file_put(struct file *f)
 {
 	if (!f || __atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	if (!(f->flags & O_PATH))
+		report_file(f->dentry, file_can_write(f) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	epoll_file_closed(f);
 	if (f->has_locks)
 		file_locks_release(f->vnode, f);
@@ -221,6 +224,14 @@ const struct file_ops vnode_file_ops = {
 
 /* --- calls --------------------------------------------------------------------------------- */
 
+/* Bytes were moved, or were not. */
+static long moved(struct file *f, long ret, u32 event)
+{
+	if (ret > 0)
+		report_file(f->dentry, event);
+	return ret;
+}
+
 long file_read(struct file *f, struct uio *uio)
 {
 	long ret;
@@ -230,13 +241,13 @@ long file_read(struct file *f, struct uio *uio)
 	if (!f->ops->read)
 		return -EINVAL;
 	if (f->ops->is_stream)
-		return f->ops->read(f, uio, 0);
+		return moved(f, f->ops->read(f, uio, 0), IN_ACCESS);
 	mutex_lock(&f->pos_lock);
 	ret = f->ops->read(f, uio, f->pos);
 	if (ret > 0)
 		f->pos += ret;
 	mutex_unlock(&f->pos_lock);
-	return ret;
+	return moved(f, ret, IN_ACCESS);
 }
 
 long file_write(struct file *f, struct uio *uio)
@@ -249,14 +260,14 @@ long file_write(struct file *f, struct uio *uio)
 	if (!f->ops->write)
 		return -EINVAL;
 	if (f->ops->is_stream)
-		return f->ops->write(f, uio, &offset);
+		return moved(f, f->ops->write(f, uio, &offset), IN_MODIFY);
 	mutex_lock(&f->pos_lock);
 	offset = f->pos;
 	ret = f->ops->write(f, uio, &offset);
 	if (ret > 0)
 		f->pos = offset + ret;
 	mutex_unlock(&f->pos_lock);
-	return ret;
+	return moved(f, ret, IN_MODIFY);
 }
 
 long file_pread(struct file *f, struct uio *uio, u64 offset)
@@ -265,7 +276,7 @@ long file_pread(struct file *f, struct uio *uio, u64 offset)
 		return -ESPIPE;
 	if (!file_can_read(f))
 		return -EBADF;
-	return f->ops->read ? f->ops->read(f, uio, offset) : -EINVAL;
+	return f->ops->read ? moved(f, f->ops->read(f, uio, offset), IN_ACCESS) : -EINVAL;
 }
 
 long file_pwrite(struct file *f, struct uio *uio, u64 offset)
@@ -274,7 +285,7 @@ long file_pwrite(struct file *f, struct uio *uio, u64 offset)
 		return -ESPIPE;
 	if (!file_can_write(f))
 		return -EBADF;
-	return f->ops->write ? f->ops->write(f, uio, &offset) : -EINVAL;
+	return f->ops->write ? moved(f, f->ops->write(f, uio, &offset), IN_MODIFY) : -EINVAL;
 }
 
 long file_write_at(struct file *f, struct uio *uio, u64 offset, u32 rwf)
@@ -289,7 +300,7 @@ long file_write_at(struct file *f, struct uio *uio, u64 offset, u32 rwf)
 	else if (!file_can_write(f))
 		return -EBADF;
 	else
-		ret = vnode_write(f->vnode, uio, &offset, true, size_limit());
+		ret = moved(f, vnode_write(f->vnode, uio, &offset, true, size_limit()), IN_MODIFY);
 	if (ret > 0 && (rwf & (RWF_DSYNC | RWF_SYNC))) {
 		int err = file_sync(f, !(rwf & RWF_SYNC));
 
@@ -404,7 +415,10 @@ int file_truncate(struct file *f, u64 size)
 	err = file_check_size_limit(size);
 	if (err)
 		return err;
-	return f->ops->truncate ? truncate_open(f, size) : vnode_truncate(f->vnode, size);
+	err = f->ops->truncate ? truncate_open(f, size) : vnode_truncate(f->vnode, size);
+	if (!err)
+		report_file(f->dentry, IN_MODIFY);
+	return err;
 }
 
 /* vnode.lock held: what fallocate would do up to `end`, of a file that may be sealed. */
@@ -459,6 +473,8 @@ int file_fallocate(struct file *f, u32 mode, u64 offset, u64 len)
 	v->version++;
 	vnode_forget_attr(v);
 	mutex_unlock(&v->lock);
+	if (!err)
+		report_file(f->dentry, IN_MODIFY);
 	return err;
 }
 

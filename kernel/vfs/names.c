@@ -9,6 +9,7 @@
 
 #include "abi/errno.h"
 #include "kernel/vfs/context.h"
+#include "kernel/vfs/inotify.h"
 #include "kernel/vfs/names_priv.h"
 #include "lib/base/string.h"
 
@@ -61,6 +62,7 @@ static int made(struct dentry *dir, struct dentry *d, int err, struct vnode *v)
 	if (err)
 		return err;
 	dentry_set_vnode(d, v);
+	report_name(dir, name_of(d), S_ISDIR(v->mode), IN_CREATE);
 	vnode_put(v);
 	return 0;
 }
@@ -195,6 +197,10 @@ int name_link(struct fs_context *ctx, struct dentry *old, struct dentry *at, con
 		dentry_set_vnode(d, old->vnode);
 	vnode_forget_attr(w.dir->vnode);
 	vnode_forget_attr(old->vnode);
+	if (!err) {
+		report_vnode(old->vnode, IN_ATTRIB); /* the count of its names */
+		report_name(w.dir, name_of(d), false, IN_CREATE);
+	}
 	mutex_unlock(&w.dir->vnode->lock);
 put:
 	dentry_put(d);
@@ -226,6 +232,8 @@ static int unlink_locked(struct dentry *dir, struct dentry *d, bool is_dir)
 		dentry_drop(d);
 	vnode_forget_attr(dir->vnode);
 	vnode_forget_attr(v);
+	if (!err && !is_dir)
+		report_vnode(v, IN_ATTRIB); /* the count of its names */
 	return err;
 }
 
@@ -254,6 +262,8 @@ int name_unlink(struct fs_context *ctx, struct dentry *at, const char *path, boo
 		mutex_unlock(&w.dir->vnode->lock);
 	}
 	dentry_put(d);
+	if (!err)
+		report_name(w.dir, w.name, is_dir, IN_DELETE);
 out:
 	walk_last_free(&w);
 	return err;
@@ -313,6 +323,28 @@ static int rename_check(struct rename *r)
 	return r->dir->vnode->ops->rename ? 0 : -EPERM;
 }
 
+static void report_move(struct dentry *dir, struct dentry *d, struct dentry *to_dir,
+			struct vfs_name to_name)
+{
+	bool is_dir = S_ISDIR(d->vnode->mode);
+	u32 cookie = inotify_cookie();
+
+	inotify_tell_folder(dir, name_of(d), is_dir, IN_MOVED_FROM, cookie);
+	inotify_tell_folder(to_dir, to_name, is_dir, IN_MOVED_TO, cookie);
+	inotify_tell_vnode(d->vnode, IN_MOVE_SELF);
+}
+
+static void report_rename(const struct rename *r)
+{
+	if (!inotify_has_watches())
+		return;
+	report_move(r->dir, r->d, r->to_dir, name_of(r->to_d));
+	if (r->flags & RENAME_EXCHANGE)
+		report_move(r->to_dir, r->to_d, r->dir, name_of(r->d));
+	else if (r->to_d->vnode && !S_ISDIR(r->to_d->vnode->mode))
+		inotify_tell_vnode(r->to_d->vnode, IN_ATTRIB); /* the count of its names */
+}
+
 static int rename_locked(struct rename *r)
 {
 	struct vnode *v, *to_v;
@@ -331,6 +363,7 @@ static int rename_locked(struct rename *r)
 		vnode_forget_attr(to_v);
 	if (err)
 		return err;
+	report_rename(r);
 	if (r->flags & RENAME_EXCHANGE) {
 		dentry_drop(r->d); /* rare: both names are asked for anew */
 		dentry_drop(r->to_d);

@@ -7,6 +7,7 @@
 #include "kernel/core/kmem.h"
 #include "kernel/vfs/context.h"
 #include "kernel/vfs/file_ops.h"
+#include "kernel/vfs/inotify.h"
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/names.h"
 #include "kernel/vfs/names_priv.h"
@@ -55,11 +56,16 @@ static int open_found(struct dentry *d, u32 flags, bool fresh, struct file **ret
 	if (err)
 		return err;
 	err = file_open(d, flags, ret);
-	if (err || fresh || !(flags & O_TRUNC) || !S_ISREG(d->vnode->mode))
+	if (err)
 		return err;
+	report_file(d, IN_OPEN);
+	if (fresh || !(flags & O_TRUNC) || !S_ISREG(d->vnode->mode))
+		return 0;
 	err = vnode_truncate(d->vnode, 0);
 	if (err)
 		file_put(*ret);
+	else
+		report_file(d, IN_MODIFY);
 	return err;
 }
 
@@ -150,6 +156,8 @@ static int open_unnamed(struct fs_context *ctx, struct dentry *at, const char *p
 	d = dentry_new_detached(dir, (struct vfs_name){name, len}, v);
 	vnode_put(v);
 	err = d ? file_open(d, flags & ~O_DIRECTORY, ret) : -ENOMEM;
+	if (!err)
+		report_file(d, IN_OPEN);
 	dentry_put(d);
 out:
 	dentry_put(dir);
@@ -226,6 +234,8 @@ int name_open_exec(struct fs_context *ctx, struct dentry *at, const char *path, 
 		err = vnode_permission(d->vnode, X_OK);
 	if (!err)
 		err = file_open(d, O_RDONLY, ret_file);
+	if (!err)
+		report_file(d, IN_OPEN);
 	dentry_put(d);
 	return err;
 }

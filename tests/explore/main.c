@@ -4,6 +4,7 @@
  *
  *   explore                        all cases, as ./check does it; then each seeded fault
  *   explore --long                 all of them with two preemptions, and more at random
+ *   explore --long --case NAME     the same of one case
  *   explore --case NAME            one case; with
  *     --preemptions N              at most N (0 to 2)
  *     --seed N, --schedule S       one run, at random or as a failure has printed it
@@ -180,7 +181,8 @@ static int run_jobs(void)
 	return ok ? 0 : 1;
 }
 
-static void add_all(bool is_long)
+/* Of `only`, unless that is NULL. */
+static void add_all(bool is_long, const struct test_case *only)
 {
 	const struct search all = {.preemptions = PREEMPTIONS,
 				   .schedules_max = is_long ? SCHEDULES_LONG : 0},
@@ -189,6 +191,8 @@ static void add_all(bool is_long)
 	for (u32 i = 0; i < test_case_count; i++) {
 		const struct test_case *c = &test_cases[i];
 
+		if (only && c != only)
+			continue;
 		if (!c->is_large)
 			add_job((struct job){.c = c,
 					     .search = is_long || !c->only_long ? all : fewer});
@@ -227,11 +231,11 @@ int main(int argc, char **argv)
 		default: return 2;
 		}
 	}
-	if (c)
+	if (c && !is_long)
 		return explore_case(c, search) ? 0 : 1;
 	if (!faults_only)
-		add_all(is_long);
-	for (u32 i = 0; i < fault_count; i++)
+		add_all(is_long, c);
+	for (u32 i = 0; !c && i < fault_count; i++)
 		add_job((struct job){.fault = &faults[i]});
 	return run_jobs();
 }

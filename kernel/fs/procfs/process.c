@@ -251,6 +251,14 @@ struct summary {
 	char comm[16];
 };
 
+static char state_of(const struct thread *t)
+{
+	if (t->process->stopped)
+		return 'T';
+	return thread_is_parked(t) && !__atomic_load_n(&t->awaits_turn, __ATOMIC_RELAXED) ? 'S'
+											  : 'R';
+}
+
 static void summarise(struct process *p, const struct proc_node *n, struct summary *s)
 {
 	struct mm *mm = mm_of(p);
@@ -266,7 +274,7 @@ static void summarise(struct process *p, const struct proc_node *n, struct summa
 	process_lock(p);
 	memcpy(s->comm, p->comm, sizeof(s->comm));
 	s->threads = p->thread_count;
-	s->state = p->zombie ? 'Z' : p->stopped ? 'T' : 'S';
+	s->state = 'Z'; /* its first thread may be over before the others */
 	s->utime_ns = n->number ? 0 : p->cpu_ns_of_dead_threads;
 	list_for_each_entry (t, &p->threads, process_node) {
 		bool is_meant = !n->number || t->tid == n->number;
@@ -275,9 +283,8 @@ static void summarise(struct process *p, const struct proc_node *n, struct summa
 			s->utime_ns += thread_cpu_ns(t);
 		if (is_meant)
 			s->parks += thread_parks(t);
-		if (is_meant && s->state == 'S' &&
-		    (!thread_is_parked(t) || __atomic_load_n(&t->awaits_turn, __ATOMIC_RELAXED)))
-			s->state = 'R';
+		if (t->tid == (n->number ? n->number : p->pid) && !p->zombie)
+			s->state = state_of(t);
 		if (n->number && t->tid == n->number)
 			memcpy(s->comm, t->name, sizeof(s->comm));
 	}

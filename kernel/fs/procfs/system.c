@@ -13,6 +13,7 @@
 #include "kernel/sys/hostname.h"
 #include "kernel/time/clock.h"
 #include "kernel/vfs/context.h"
+#include "kernel/vfs/inotify.h"
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/pagecache.h"
 #include "lib/base/fmt.h"
@@ -367,6 +368,9 @@ FIXED(render_map_count, "65530\n")
 FIXED(render_mmap_min, "65536\n")
 FIXED(render_file_max, "65536\n")
 FIXED(render_pipe_max, "1048576\n")
+FIXED(render_watch_events, "%u\n", INOTIFY_EVENTS_MAX)
+FIXED(render_watch_sets, "%u\n", INOTIFY_SETS_MAX)
+FIXED(render_watches, "%u\n", INOTIFY_WATCHES_MAX)
 
 static int add_uuid(struct proc_text *t, u8 b[16])
 {
@@ -473,9 +477,14 @@ static const struct proc_entry vm_children[] = {TEXT("overcommit_memory", render
 						TEXT("max_map_count", render_map_count),
 						TEXT("mmap_min_addr", render_mmap_min),
 						{NULL}};
+static const struct proc_entry inotify_children[] = {TEXT("max_queued_events", render_watch_events),
+						     TEXT("max_user_instances", render_watch_sets),
+						     TEXT("max_user_watches", render_watches),
+						     {NULL}};
 static const struct proc_entry fs_children[] = {TEXT("file-max", render_file_max),
 						TEXT("nr_open", render_file_max),
 						TEXT("pipe-max-size", render_pipe_max),
+						DIR("inotify", inotify_children),
 						{NULL}};
 static const struct proc_entry proc_fs_children[] = {TEXT("sefs", render_sefs), {NULL}};
 static const struct proc_entry sys_children[] = {
