@@ -136,6 +136,11 @@ static int cut_to(int fd, off_t size)
 	return st.st_size > size ? ftruncate(fd, size) : 0;
 }
 
+static bool is_full(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT;
+}
+
 int instance_lock_take(const char *folder, const char *what, int *ret_fd, char *text,
 		       size_t text_size)
 {
@@ -169,6 +174,10 @@ int instance_lock_take(const char *folder, const char *what, int *ret_fd, char *
 	/* Cutting it to nothing first would wait for the disk on some file systems. */
 	if (pwrite(fd, line, (size_t)len, 0) != len || cut_to(fd, len) < 0) {
 		err = errno ? -errno : -EIO;
+		if (is_full(err) && cut_to(fd, 0) == 0) { /* held, without a name in it */
+			*ret_fd = fd;
+			return 0;
+		}
 		snprintf(text, text_size, "cannot write " INSTANCE_LOCK ": %s", strerror(-err));
 		goto fail;
 	}

@@ -64,7 +64,8 @@ static int stat_across(fuse_req_t req, struct node *n, struct stat *ret)
 	int err = node_stat(n, ret);
 
 	if (!err) {
-		/* What the kernel holds back is not counted yet, and who sees no block at all takes a file for one hole. */
+		/* What the kernel holds back is not counted yet, and who sees no block at all takes
+		 * a file for one hole. */
 		if (S_ISREG(ret->st_mode) && !server_of(req)->read_only)
 			ret->st_blocks = MAX(ret->st_blocks, (blkcnt_t)1);
 		ret->st_uid = uid_across(req, ret->st_uid);
@@ -260,8 +261,8 @@ static struct node_time time_of(struct timespec t, bool is_now)
 }
 
 /*
- * The set-id bits that a change by this caller takes away, as Linux has it: set-group-id without group execution
- * stays for members of the file's group. Of a caller only one group is known here.
+ * The set-id bits that a change by this caller takes away, as Linux has it: set-group-id without
+ * group execution stays for members of the file's group. Of a caller only one group is known here.
  */
 static u32 ids_lost(fuse_req_t req, struct node *n)
 {
@@ -291,7 +292,8 @@ static int kill_ids(struct node *n, u32 gone)
 	return node_setattr(n, &a, NODE_SET_MODE);
 }
 
-/* Contents were changed by a request that has no word for it: the kernel leaves the bits to us all the same. */
+/* Contents were changed by a request that has no word for it: the kernel leaves the bits to us all
+ * the same. */
 static int kill_ids_silently(fuse_req_t req, struct node *n)
 {
 	return fuse_req_ctx(req)->uid ? kill_ids(n, ids_lost(req, n)) : 0;
@@ -337,14 +339,16 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct files_space s;
 	struct statvfs out;
+	u64 room;
 	int err = files_space(server_of(req)->files, &s);
 
 	if (err) {
 		server_reply_error(req, err);
 		return;
 	}
-	room_limit(&s.bfree, s.bsize);
-	room_limit(&s.bavail, s.bsize);
+	room = room_left(server_of(req)) / s.bsize;
+	s.bfree = MIN(s.bfree, room);
+	s.bavail = MIN(s.bavail, room);
 	out = (struct statvfs){.f_bsize = s.bsize,
 			       .f_frsize = s.bsize,
 			       .f_blocks = s.blocks,

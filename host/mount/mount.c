@@ -68,6 +68,10 @@ static int parse(struct mount_options *o, int argc, char **argv)
 	}
 	if (!o->path)
 		return complain("the path to mount at is missing");
+	if (o->view.layer == VIEW_IMAGE && o->view.snapshot)
+		return complain(
+			"--snapshot is a state of what was written; --layer ro shows the image, "
+			"which has none");
 	if (o->view.layer == VIEW_IMAGE || o->view.snapshot)
 		o->view.read_only = true; /* an image and a snapshot stay what they are */
 	return 0;
@@ -87,6 +91,22 @@ static int check_fuse(void)
 	if (errno == EACCES && geteuid() != 0)
 		return complain("this user may not open /dev/fuse; as root: chmod 666 /dev/fuse");
 	return complain_errno(errno, "cannot open /dev/fuse; " CONTAINER_HELP);
+}
+
+/* fusermount3 would say it too, and our own line after it that it is not permitted in general. */
+static int check_allow_other(void)
+{
+	bool may = geteuid() == 0;
+	FILE *f = may ? NULL : fopen("/etc/fuse.conf", "re");
+	char line[256], word[32];
+
+	while (f && !may && fgets(line, sizeof(line), f))
+		may = sscanf(line, "%31s", word) == 1 && strcmp(word, "user_allow_other") == 0;
+	if (f)
+		fclose(f);
+	return may ? 0
+		   : complain("--allow-other is for root, unless /etc/fuse.conf has the line "
+			      "user_allow_other");
 }
 
 /* Whether libfuse will find the helper by which users other than root mount. */
@@ -122,6 +142,15 @@ static bool holds_something(const char *dir)
 	return e;
 }
 
+static bool is_mounted_at(const char *dir, const struct stat *st)
+{
+	char above[PATH_MAX + 3];
+	struct stat up;
+
+	snprintf(above, sizeof(above), "%s/..", dir);
+	return stat(above, &up) == 0 && up.st_dev != st->st_dev;
+}
+
 static int check_point(const char *path, char real[PATH_MAX])
 {
 	struct stat st;
@@ -135,9 +164,13 @@ static int check_point(const char *path, char real[PATH_MAX])
 	if (!S_ISDIR(st.st_mode))
 		return complain("cannot mount at '%s': it is not a directory", path);
 	if (holds_something(real))
-		return complain("cannot mount at '%s': it is not empty, and the mount would hide "
-				"what it holds; name an empty directory",
-				path);
+		return complain(
+			is_mounted_at(real, &st)
+				? "cannot mount at '%s': something is mounted there already; "
+				  "unmount it first: umount '%s'"
+				: "cannot mount at '%s': it is not empty, and the mount would "
+				  "hide what '%s' holds; name an empty directory",
+			path, path);
 	if (geteuid() != 0 && access(real, W_OK) < 0)
 		return complain_errno(errno, "cannot mount at '%s'", path);
 	return 0;
@@ -299,7 +332,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		return usage();
 	if (parse(&o, argc, argv) || place_find() || instance_need_built() || check_fuse() ||
-	    check_helper() || check_point(o.path, path))
+	    check_helper() || (o.allow_other && check_allow_other()) || check_point(o.path, path))
 		return 1;
 	umask(0); /* modes are the callers' */
 	prctl(PR_SET_DUMPABLE, 0);
@@ -311,7 +344,9 @@ int main(int argc, char **argv)
 	    view_open(&view, &built, &o.view))
 		return 1;
 	server.files = view.fs;
+	server.upper = view.upper;
 	server.read_only = o.view.read_only;
 	status = serve(&server, &o, ready);
+	room_end(&server);
 	return view_close(&view) || status;
 }

@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Room on the host's disk. A volume is sparse: its own limit says nothing about the disk below it, and a
- * write that fails there stops the whole volume, because what follows in its log leans on it. So requests that
- * need room are refused before that: while the disk is nearly full everything is committed first, and then
- * there must be room for the request and for what removing things writes.
+ * Room on the host's disk. A volume is sparse: its own limit says nothing about the disk below it,
+ * and a write that fails there stops the whole volume, because what follows in its log leans on it.
+ * So requests that need room are refused before that: while the disk is nearly full everything is
+ * committed first, and then there must be room for the request and for what removing things writes.
+ *
+ * What was deleted stays on the disk until no root refers to it that the volume would still go back
+ * to. On a full disk nothing more is written that would make newer ones, so they are made here.
  */
 #include "host/mount/server.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <string.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
 #include "host/mount/files.h"
+#include "lib/secvol/secvol.h"
 
-#define NEAR	 MIB(192) /* more than caches and log may still have to write */
-#define RESERVE	 MIB(8)	  /* for unlink, truncate and the clean end */
-#define FRESH_NS 50000000
+#define NEAR	   MIB(192) /* more than caches and log may still have to write */
+#define RESERVE	   MIB(8)   /* for unlink, truncate and the clean end */
+#define ROOTS_NEED MIB(2)   /* for the roots that giving back writes */
+#define ROOTS	   3	    /* what one of them has freed, the two before it need no more */
+#define FRESH_NS   50000000
 
 /* The instance is the current directory; its volumes lie below. */
 static u64 host_free(void)
@@ -42,19 +50,51 @@ static bool was_plenty(void)
 	return true;
 }
 
+static void give_back(const struct server *s)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct secvol *sv = files_secvol(s->upper);
+	struct secvol_info info;
+	int err = 0;
+
+	pthread_mutex_lock(&lock);
+	secvol_info(sv, &info);
+	/* Nothing was changed since the last root: nothing to gain, however often somebody asks. */
+	if ((info.delta_entries || secvol_is_dirty(sv)) && host_free() > ROOTS_NEED) {
+		size_t len = strnlen(info.label, sizeof(info.label));
+
+		/* The label lies in the root: setting it, to what it is, writes one. */
+		for (u32 i = 0; i < ROOTS && !err; i++)
+			err = secvol_set_label(sv, info.label, len);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* A failure to commit is said by whoever asked for it. */
 int room_need(const struct server *s, size_t size)
 {
 	if (s->read_only || was_plenty())
 		return 0;
-	/* What waits becomes visible in the disk's figure. A failure is said by whoever asked to commit. */
+	if (host_free() < RESERVE + size)
+		give_back(s);
+	/* What waits becomes visible in the disk's figure. */
 	if (host_free() < RESERVE + size || files_sync(s->files) < 0)
 		return -ENOSPC;
 	return host_free() < RESERVE + size ? -ENOSPC : 0;
 }
 
-void room_limit(u64 *blocks_free, u32 bsize)
+u64 room_left(const struct server *s)
 {
-	u64 room = host_free();
+	u64 room;
 
-	*blocks_free = MIN(*blocks_free, (room > RESERVE ? room - RESERVE : 0) / bsize);
+	if (!s->read_only && host_free() < 2 * RESERVE)
+		give_back(s);
+	room = host_free();
+	return room > RESERVE ? room - RESERVE : 0;
+}
+
+void room_end(const struct server *s)
+{
+	if (!s->read_only && host_free() < NEAR)
+		give_back(s);
 }

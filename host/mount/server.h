@@ -9,15 +9,16 @@
 #include "host/mount/node_stat.h"
 
 /*
- * Of one read request. Small enough for a core's cache, and for several to be on their way at once: disk, cipher
- * and copies then work side by side.
+ * Of one read request. Small enough for a core's cache, and for several to be on their way at once:
+ * disk, cipher and copies then work side by side.
  */
 #define SERVER_READ_MAX KIB(256)
 
 struct server {
 	struct fuse_session *session;
 	struct files *files;
-	const char *path; /* where it is mounted, absolute */
+	struct files *upper; /* of `files`, what is written to; NULL if read_only */
+	const char *path;    /* where it is mounted, absolute */
 	bool read_only;
 	uid_t uid; /* who mounts, and has the place of root inside */
 	gid_t gid;
@@ -25,13 +26,15 @@ struct server {
 
 /* room.c: the volume is fixed; the host's disk below it may be full sooner. 0 or -ENOSPC. */
 int __must_check room_need(const struct server *s, size_t size);
-/* Not more than the host has, in blocks of `bsize`. */
-void room_limit(u64 *blocks_free, u32 bsize);
+/* The bytes that the host has left for the volume, after it was given what was deleted. */
+u64 room_left(const struct server *s);
+/* The end of the server: if the disk is nearly full, what was deleted is given back. */
+void room_end(const struct server *s);
 
 /*
- * holes.c: a thread of its own answers SEEK_DATA and SEEK_HOLE, since it has to wait for writes that the workers
- * serve. holes_end() answers what came, ends it, and is called while the workers still serve; after it the
- * answers are the volume's alone.
+ * holes.c: a thread of its own answers SEEK_DATA and SEEK_HOLE, since it has to wait for writes
+ * that the workers serve. holes_end() answers what came, ends it, and is called while the workers
+ * still serve; after it the answers are the volume's alone.
  */
 int __must_check holes_start(struct server *s); /* 0 or an errno */
 void holes_ask(struct server *s, fuse_req_t req, fuse_ino_t ino, u64 offset,
@@ -43,7 +46,8 @@ struct node *server_node(fuse_req_t req, fuse_ino_t ino);
 /* Errors of the project's own become what a program can understand. */
 void server_reply_error(fuse_req_t req, int err);
 
-/* An entry of the kernel's caches; the lookup's count is the caller's business. 0 or a negative errno. */
+/* An entry of the kernel's caches; the lookup's count is the caller's business. 0 or a negative
+ * errno. */
 int __must_check server_fill_entry(fuse_req_t req, struct fuse_entry_param *e, struct node *n);
 
 /* fuse_list.c */
@@ -59,7 +63,7 @@ extern const struct fuse_lowlevel_ops server_ops;
 
 /*
  * Serves until the file system is unmounted or SIGINT, SIGTERM or SIGHUP arrives; then everything
- * the kernel has cached was handed over and the file system is unmounted. The caller has blocked these
- * signals before it made any thread. Says what is wrong; 0 or 1.
+ * the kernel has cached was handed over and the file system is unmounted. The caller has blocked
+ * these signals before it made any thread. Says what is wrong; 0 or 1.
  */
 int __must_check server_run(struct server *s);

@@ -169,6 +169,14 @@ def fill_up(path):
     raise AssertionError("the disk is never full")
 
 
+def room_after_removing(path):
+    """The kernel says later that nobody holds it any more."""
+    folder, end = os.path.dirname(path), time.monotonic() + 30
+    os.unlink(path)
+    while (left := os.statvfs(folder)).f_bavail * left.f_bsize < 10 << 20:
+        expect(time.monotonic() < end, f"removing gave back nothing: {left}")
+
+
 def check_disks(report, instance, work):
     point = f"{work}/mnt"
     with report.case("disk full: ENOSPC, nothing fsynced is lost, room helps"):
@@ -179,6 +187,9 @@ def check_disks(report, instance, work):
                 write(f"{point}/root/before", b"kept" * 10000, sync=True)
                 fill_up(f"{point}/root/big")
                 expect(read(f"{point}/root/before") == b"kept" * 10000, "what was there")
+                room_after_removing(f"{point}/root/big")
+                write(f"{point}/root/instead", b"room" * (2 << 20), sync=True)
+                fill_up(f"{point}/root/big")
             finally:
                 m.process.send_signal(signal.SIGTERM)
                 m.process.communicate(timeout=60)
@@ -190,6 +201,16 @@ def check_disks(report, instance, work):
                     os.unlink(f"{point}/root/big")
                 write(f"{point}/root/after", b"room" * 100000, sync=True)
             good(occlum(copy, "image", "verify"))
+    with report.case("not even room for the holder's name: what is there can be read"):
+        with moved_to(instance, f"{work}/brim", "-t", "tmpfs", "-o", f"size={used(instance.dir) + (1 << 20)}", "tmpfs") as (copy, place):
+            os.truncate(f"{copy.dir}/.__occlum_lock", 0)
+            with contextlib.suppress(OSError), open(f"{place}/filler", "wb") as f:
+                while f.write(bytes(4096)):
+                    pass
+            expect(os.statvfs(place).f_bavail == 0, "there is room")
+            expect(good(occlum(copy, "image", "cat", "/root/x")) == b"x", "what programs wrote")
+            with mounted(copy, point, "--read-only"):
+                expect(read(f"{point}/root/x") == b"x", "what programs wrote, on the mount")
     with report.case("a read-only host directory: refused with the reason, or shown read-only"):
         with moved_to(instance, f"{work}/ro", "-t", "tmpfs", "tmpfs") as (copy, place):
             subprocess.run(["mount", "-o", "remount,ro", place], check=True)
