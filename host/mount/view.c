@@ -103,6 +103,23 @@ int built_read(struct built *b)
 	return find_root(b);
 }
 
+static int explain_stale(const struct config_volume *c)
+{
+	if (c->anchor.policy == CONFIG_ANCHOR_NONE)
+		return complain(
+			"stale: '%s' was made over another image than the present one; build "
+			"that image again, or remove the layer: occlum build --reset",
+			c->source);
+	if (c->anchor.kind == CONFIG_ANCHOR_FILE && !file_exists(c->anchor.place))
+		return complain("stale: the anchor '%s', which knows the newest state of '%s', is "
+				"gone; put it back",
+				c->anchor.place, c->source);
+	return complain(
+		"stale: '%s' is not the state that its anchor knows; put back the newest copy "
+		"of it (or it lies over another image than the one it was made over)",
+		c->source);
+}
+
 /* The three errors of which none is the other, and the rest. */
 static int explain(const struct config_volume *c, const struct view_options *o, int err)
 {
@@ -133,10 +150,7 @@ static int explain(const struct config_volume *c, const struct view_options *o, 
 				"tag does not fit",
 				c->source);
 	case EUCLEAN: return complain("damaged: '%s' is not a volume, or is broken", c->source);
-	case ESTALE:
-		return complain("stale: '%s' is older than its anchor says, or lies over another "
-				"image than the one it was made over",
-				c->source);
+	case ESTALE: return explain_stale(c);
 	case ENOENT:
 		return o->snapshot ? complain("'%s' has no snapshot '%s'", c->source, o->snapshot)
 				   : complain("'%s' does not exist", c->source);
@@ -154,8 +168,10 @@ static int open_volume(const struct config_volume *c, const struct built *b,
 		       const struct view_options *o, const u8 *key, struct files **ret)
 {
 	const struct config_mount *root = b->root;
-	const u8 *lower =
-		c->role == CONFIG_ROLE_ROOT ? root->layers[root->layer_count - 2].digest : NULL;
+	/* What a run would tie to the new image, a mere look at it does not refuse. */
+	const u8 *lower = c->role == CONFIG_ROLE_ROOT && !(o->read_only && c->keep_upper)
+				  ? root->layers[root->layer_count - 2].digest
+				  : NULL;
 	bool is_upper = !config_role_is_pinned(c->role);
 	int err;
 
@@ -244,7 +260,8 @@ int view_open(struct view *v, const struct built *b, const struct view_options *
 		mem_wipe(key, IMAGE_KEY_SIZE);
 	kfree(key);
 	if (err)
-		return 1; /* the process ends: nothing was written that a commit would have to save */
+		return 1; /* the process ends: nothing was written that a commit would have to save
+			   */
 	if (o->layer == VIEW_UPPER) {
 		v->fs = v->upper;
 	} else if (!v->upper) {

@@ -91,6 +91,17 @@ def check_ordinary_user(report, instance, work):
         for option in (b"nosuid", b"nodev", b"user_id=65534"):
             expect(option in line, line)
         expect(b"allow_other" not in line and rest == b"insideoutside 0:0:640 \nagain", done.stdout)
+    with report.case("an ordinary user who may not share the mount is told what permits it"):
+        if why:
+            raise Skip(why)
+        done = subprocess.run(["unshare", "-m", "sh", "-ec", f"""
+mount --bind {home}/dev/fuse /dev/fuse
+mount --bind /dev/null /etc/fuse.conf
+cd {home}/home/mine
+exec {" ".join(NOBODY)} env HOME={home}/home XDG_STATE_HOME= {instance.occlum} mount --allow-other mnt
+"""], capture_output=True, timeout=120)
+        refused(done, "--allow-other", "user_allow_other")
+        expect(done.stderr.count(b"\n") == 1, describe(done))
     with report.case("an ordinary user who may not open /dev/fuse is told so"):
         if why: # it uses what the case before has made
             raise Skip(why)
@@ -101,6 +112,23 @@ cd {home}/home/mine
 exec {" ".join(NOBODY)} env HOME={home}/home XDG_STATE_HOME= {instance.occlum} mount mnt"""],
                               capture_output=True, timeout=120)
         refused(done, "may not open /dev/fuse")
+
+
+def check_rebuilt(report, instance, point, fuse):
+    """Where a run goes on with what was written over the image before."""
+    good(occlum(instance, "image", "ls"))
+    write(f"{instance.image}/etc/rebuilt", b"new image")
+    instance.build()
+    with report.case("after another build, before any run: looking without writing works"):
+        expect(good(occlum(instance, "image", "cat", "/etc/rebuilt")) == b"new image", "cat")
+        expect(good(occlum(instance, "image", "cat", "/root/x")) == b"x", "what was written before")
+        good(occlum(instance, "image", "verify"))
+        if fuse:
+            with mounted(instance, point, "--read-only"):
+                expect(read(f"{point}/etc/rebuilt") == b"new image" and read(f"{point}/root/x") == b"x", "the mount")
+    with report.case("and so does a run after that"):
+        done = instance.run("/bin/busybox", "cat", "/etc/rebuilt", "/root/x")
+        expect(done.stdout == b"new imagex", describe(done))
 
 
 def check_stale(report, build, work, point):
@@ -136,6 +164,11 @@ def check_stale(report, build, work, point):
                 expect(other not in done.stderr, describe(done))
             after = {p: d for p, d in host_bytes(instance) if not p.endswith("_lock")}
             expect(before == after and read(f"{work}/anchor") == record, "something was changed")
+    with report.case("an anchor's record that is gone is named"):
+        os.rename(f"{work}/anchor", f"{work}/anchor.kept")
+        refused(occlum(instance, "mount", point), "stale", f"{work}/anchor", "gone")
+        expect(not os.path.exists(f"{work}/anchor"), "it was made anew")
+        os.rename(f"{work}/anchor.kept", f"{work}/anchor")
     with report.case("the newest copy of the layer opens after that"):
         shutil.rmtree(layer)
         os.rename(newest, layer)
