@@ -362,6 +362,8 @@ long node_read(struct node *n, void *buf, size_t size, u64 offset)
 {
 	struct uio uio = uio_kernel(buf, size);
 
+	if (S_ISDIR(v_of(n)->mode))
+		return -EISDIR;
 	return vnode_read(v_of(n), &uio, offset);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * occlum-image: looks into an instance's volumes without mounting them. All but changes of snapshots,
- * of size, key and label opens read-only and changes no byte.
+ * occlum-image: looks into an instance's volumes without mounting them. All but changes of
+ * snapshots, of size, key and label opens read-only and changes no byte.
  */
 #include "host/mount/image.h"
 
@@ -55,16 +55,39 @@ void print_json(const char *text, size_t len)
 	putchar('"');
 }
 
-void image_progress(const char *what, u64 done, u64 total)
+static bool progress_is_shown;
+
+static bool progress_is_due(void)
 {
 	static time_t last;
 	time_t now = time(NULL);
 
-	if (!isatty(STDERR_FILENO) || (done < total && now == last))
-		return;
+	if (now == last || !isatty(STDERR_FILENO))
+		return false;
 	last = now;
-	fprintf(stderr, "\r%s: %3llu %%%s", what,
-		(unsigned long long)(total ? done * 100 / total : 100), done < total ? "" : "\n");
+	progress_is_shown = true;
+	return true;
+}
+
+void image_progress(const char *what, u64 done, u64 total)
+{
+	if (progress_is_due())
+		fprintf(stderr, "\r%s: %3llu %%\033[K", what,
+			(unsigned long long)(total ? done * 100 / total : 100));
+}
+
+void image_progress_count(const char *what, u64 objects, u64 bytes)
+{
+	if (progress_is_due())
+		fprintf(stderr, "\r%s: %llu objects, %llu MB\033[K", what,
+			(unsigned long long)objects, (unsigned long long)(bytes / 1000000));
+}
+
+void image_progress_end(void)
+{
+	if (progress_is_shown)
+		fputs("\r\033[K", stderr);
+	progress_is_shown = false;
 }
 
 /* ---- info ---- */
@@ -301,8 +324,8 @@ int main(int argc, char **argv)
 	if (c.json && commands[which].run == image_cat)
 		return complain("cat writes what is in the files; --json is for the others");
 	if (c.count < commands[which].min || c.count > commands[which].max)
-		return complain("usage: occlum image %s %s", commands[which].name,
-				commands[which].arguments);
+		return complain("usage: occlum image %s%s%s", commands[which].name,
+				*commands[which].arguments ? " " : "", commands[which].arguments);
 	umask(022);
 	if (place_find() || instance_need_built() || instance_lock("image") || kernel_env_init() ||
 	    built_read(&c.built))

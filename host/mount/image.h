@@ -34,8 +34,13 @@ void print_json(const char *text, size_t len);
 /* The node at a path of the view, links followed (the last one too if asked). -errno. */
 int __must_check image_walk(struct view *v, const char *path, bool follow, struct node **ret);
 
-/* One line that stays at a terminal's bottom while something long goes on; 100 % ends it. */
+/*
+ * One line at the bottom of stderr, where that is a terminal, while something long goes on: of what
+ * is known in size, and of what is not. It is to be ended before anything else is printed.
+ */
 void image_progress(const char *what, u64 done, u64 total);
+void image_progress_count(const char *what, u64 objects, u64 bytes);
+void image_progress_end(void);
 
 /* The names of a directory, sorted; free with names_free(). */
 struct names {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* diff: two states of an instance's files, walked side by side; and the snapshots that name states. */
+/* diff: two states of an instance's files, side by side; and the snapshots that name states. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +14,14 @@
 
 struct diff {
 	bool json, any;
+	u64 objects, bytes; /* compared */
 	u8 *a, *b;
 	int status;
 };
 
 static void tell(struct diff *d, const char *what, const char *path)
 {
+	image_progress_end();
 	if (d->json) {
 		printf("%s\n  {\"change\": \"%s\", \"path\": ", d->any ? "," : "", what);
 		print_json(path, strlen(path));
@@ -32,6 +34,7 @@ static void tell(struct diff *d, const char *what, const char *path)
 
 static void fail(struct diff *d, int err, const char *path)
 {
+	image_progress_end();
 	if (err == -EBADMSG || err == -EUCLEAN)
 		d->status = complain("damaged: '%s'", path);
 	else
@@ -48,6 +51,8 @@ static int same_bytes(struct diff *d, struct node *a, struct node *b, u64 size, 
 			return n < 0 ? (int)n : m < 0 ? (int)m : -EIO;
 		*ret = n == m && memcmp(d->a, d->b, (size_t)n) == 0;
 		at += (u64)n;
+		d->bytes += (u64)n;
+		image_progress_count("diff", d->objects, d->bytes);
 	}
 	return 0;
 }
@@ -89,6 +94,8 @@ static void compare(struct diff *d, struct node *a, struct node *b, const char *
 	const char *what;
 	int err = node_stat(a, &x);
 
+	d->objects++;
+	image_progress_count("diff", d->objects, d->bytes);
 	if (!err)
 		err = node_stat(b, &y);
 	what = err ? NULL : difference(d, a, b, &x, &y, &err);
@@ -174,6 +181,7 @@ int image_diff(struct image_command *c)
 	if (c->json)
 		printf("[");
 	compare_dirs(&d, a, b, "", 0);
+	image_progress_end();
 	if (c->json)
 		printf("\n]\n");
 	node_put(a, 1);

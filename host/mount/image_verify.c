@@ -85,7 +85,7 @@ static int verify_volume(struct verify *v)
 		err = secvol_scrub(v->sv, &s, STEP, hear, v);
 		image_progress(v->source, MIN(s.blocks, info.used_blocks), info.used_blocks + 1);
 	}
-	image_progress(v->source, 1, 1);
+	image_progress_end();
 	checked = secvol_check(v->sv, hear, v);
 	tell_heard(v);
 	if (err)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * `occlum image scrub|grow|rotate|to-root|label`: care for the sealed layer. A scrub reads everything from the
- * store past the caches and changes nothing; the others change the volume and nothing in its files.
+ * `occlum image scrub|grow|rotate|to-root|label`: care for the sealed layer. A scrub reads
+ * everything from the store past the caches and changes nothing; the others change the volume and
+ * nothing in its files.
  */
 #include "host/mount/image.h"
 
@@ -105,6 +106,7 @@ static int scrub(struct secvol *sv, u64 rate, bool json)
 		image_progress("scrub", MIN(s.blocks, info.used_blocks), info.used_blocks);
 		keep_rate(begin, s.blocks, rate);
 	}
+	image_progress_end();
 	if (json)
 		printf("{\"bytes_read\": %llu, \"damages\": %llu, \"repaired\": %llu, \"damaged\": "
 		       "[",
@@ -196,7 +198,7 @@ int image_label(struct image_command *c)
 	return view_close(&v) || err;
 }
 
-/* ---- to-root ---------------------------------------------------------------------------------- */
+/* ---- to-root --------------------------------------------------------------------------------- */
 
 struct going_back {
 	u64 gen;
@@ -281,6 +283,7 @@ static int rewrite(struct secvol *sv)
 		idle = left < before ? 0 : idle + 1;
 		before = left;
 	} while (!err && left && idle < 3);
+	image_progress_end();
 	if (err)
 		return complain_errno(err,
 				      "cannot rewrite what is under the old key; `occlum image "

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """occlum image for scripts: --json of every sub-command; and what bash completes."""
+import contextlib
 import json
+import os
 import re
 import subprocess
 
@@ -45,6 +47,32 @@ def check_json(report, instance, work):
         expect(parsed(instance, "rotate", "finish") == rotated, "rotate finish")
     with report.case("--json: cat has none and says so"):
         refused(occlum(instance, "image", "cat", "--json", "/etc/one"), "cat", "--json")
+
+
+def at_terminal(instance, *argv):
+    """What it prints at a terminal that both of its outputs are."""
+    end, terminal = os.openpty()
+    process = subprocess.Popen([instance.occlum, "image", *argv], cwd=instance.dir, stdin=subprocess.DEVNULL, stdout=terminal,
+                               stderr=terminal)
+    os.close(terminal)
+    text = b""
+    with contextlib.suppress(OSError): # EIO: nobody has the terminal any more
+        while part := os.read(end, 65536):
+            text += part
+    os.close(end)
+    expect(process.wait() == 0, text)
+    return text.decode("utf-8", "replace")
+
+
+def check_progress(report, instance, work):
+    for words, shown in ((("verify",), r"\d+ %"), (("scrub",), r"\d+ %"), (("diff",), r"\d+ objects"),
+                         (("extract", "/", f"{work}/all"), r"\d+ objects")):
+        with report.case(f"{words[0]} at a terminal: how far it is, in a line that goes before anything else is said"):
+            lines = at_terminal(instance, *words).split("\r\n")
+            first, *bars, rest = lines[0].split("\r")
+            expect(not first and bars and all(re.search(shown, b) for b in bars), lines)
+            expect(rest.startswith("\x1b[K") and not re.search(r"^\x1b\[K$", rest), lines)
+            expect(not any("\r" in l or "\x1b" in l for l in lines[1:]), lines)
 
 
 def complete(instance, *words):
