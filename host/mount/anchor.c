@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Anchors (kernel/fs/secvol/anchor.h) by the host's own means: the same records under the same keys. */
+/* Anchors (kernel/fs/secvol/anchor.h) by the host's own means: the same records, the same keys. */
 #include "kernel/fs/secvol/anchor.h"
 
 #include <errno.h>

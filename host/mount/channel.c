@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Reads requests and writes replies in libfuse's place, for one thing that it does not know: that the server
- * itself takes set-id bits away (FUSE_HANDLE_KILLPRIV_V2). Without that the kernel asks for
- * security.capability before each write to the page cache, one request per write(2). With it some requests say
- * that bits are to go; that is noted here, by thread, while the request is served.
+ * Reads requests and writes replies in libfuse's place, for one thing that it does not know: that
+ * the server itself takes set-id bits away (FUSE_HANDLE_KILLPRIV_V2). Without that the kernel asks
+ * for security.capability before each write to the page cache, one request per write(2). With it
+ * some requests say that bits are to go; that is noted here, by thread, while the request is
+ * served.
  */
 #include "host/mount/channel.h"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The key of the CPU for `occlum mount`. Only an enclave of the instance's signer gets it, so the
- * owner signs one more: the ordinary kernel of the hardware, with the instance's configuration, whose
- * initfs (measured through the configuration) is user/keyhelper with the key request and the hash of
- * a secret. The secret exists in this process alone, goes to the helper through a pipe, and what
- * comes back is encrypted under it. A copy of the signed helper answers nobody who has not the secret,
- * and asks the CPU for this one key only. Its folder is private and removed at once.
+ * owner signs one more: the ordinary kernel of the hardware, with the instance's configuration,
+ * whose initfs (measured through the configuration) is user/keyhelper with the key request and the
+ * hash of a secret. The secret exists in this process alone, goes to the helper through a pipe, and
+ * what comes back is encrypted under it. A copy of the signed helper answers nobody who has not the
+ * secret, and asks the CPU for this one key only. Its folder is private and removed at once.
  */
 #include "host/mount/enclave_key.h"
 
@@ -109,7 +109,7 @@ static int make_initfs(const char *work, const struct key_request *r, u8 digest[
 	return 0;
 }
 
-/* The instance's configuration with the helper's initfs: product id, versions and attributes stay. */
+/* The configuration with the helper's initfs: product id, versions and attributes stay. */
 static int make_config(const char *work, const struct occlum_config *config, const u8 initfs[32],
 		       u8 digest[32])
 {

@@ -12,9 +12,9 @@ struct enclave_key_params {
 };
 
 /*
- * What EGETKEY answers to the request (512 bytes) in an enclave of the instance's signer, product id and
- * attributes. `secret` (32 bytes, random, wiped) and `key` (16 bytes) lie where no child inherits
- * them. Says what is wrong; 0 or 1.
+ * What EGETKEY answers to the request (512 bytes) in an enclave of the instance's signer, product
+ * id and attributes. `secret` (32 bytes, random, wiped) and `key` (16 bytes) lie where no child
+ * inherits them. Says what is wrong; 0 or 1.
  */
 int __must_check enclave_key_get(const struct enclave_key_params *p, const void *request,
 				 u8 *secret, u8 *key);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operations on the objects of a view, with the locking that the kernel's vfs does, for callers that
- * speak the host's types. All return 0, a count, or a negative errno. New nodes come counted.
+ * Operations on the objects of a view, with the locking that the kernel's vfs does, for callers
+ * that speak the host's types. All return 0, a count, or a negative errno. New nodes come counted.
  */
 #pragma once
 
@@ -78,8 +78,8 @@ long node_readlink(struct node *n, char *buf, size_t size);
 
 long node_read(struct node *n, void *buf, size_t size, u64 offset);
 /*
- * Short only at the end of the file, as FUSE wants it: the host's kernel fills up a short answer with
- * zeros. After an error it asks again for the pages one by one.
+ * Short only at the end of the file, as FUSE wants it: the host's kernel fills up a short answer
+ * with zeros. After an error it asks again for the pages one by one.
  */
 long node_read_whole(struct node *n, void *buf, size_t size, u64 offset);
 long node_write(struct node *n, const void *buf, size_t size, u64 offset);

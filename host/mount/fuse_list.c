@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * FUSE's requests that list directories. With READDIRPLUS each entry comes with its attributes and is looked up for the
- * kernel, which counts it like a LOOKUP.
+ * FUSE's requests that list directories. With READDIRPLUS each entry comes with its attributes and
+ * is looked up for the kernel, which counts it like a LOOKUP.
  */
 #include "host/mount/server.h"
 

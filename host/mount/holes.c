@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Where a file has holes (SEEK_DATA, SEEK_HOLE). The host's kernel asks without handing over what it holds back, and
- * to whoever copies holes as holes (cp, tar -S) freshly written bytes would not exist. So before a range is called a
- * hole, the kernel is told to forget its pages there, which makes it write the dirty ones. Nothing else is lost by
- * that: its clean pages of a hole are zeros.
+ * Where a file has holes (SEEK_DATA, SEEK_HOLE). The host's kernel asks without handing over what
+ * it holds back, and to whoever copies holes as holes (cp, tar -S) freshly written bytes would not
+ * exist. So before a range is called a hole, the kernel is told to forget its pages there, which
+ * makes it write the dirty ones. Nothing else is lost by that: its clean pages of a hole are zeros.
  *
- * These writes come as requests, so that no worker may wait for them: all such questions are answered
- * one after the other by one thread here. The kernel holds the file's inode locked while it waits for an answer: no write(2)
- * comes in between.
+ * These writes come as requests, so that no worker may wait for them: all such questions are
+ * answered one after the other by one thread here. The kernel holds the file's inode locked while
+ * it waits for an answer: no write(2) comes in between.
  */
 #include "host/mount/server.h"
 
@@ -39,8 +39,9 @@ struct range {
 };
 
 /*
- * The volume's answer, 0 or a negative errno. SEEK_DATA depends on everything that it passes over, SEEK_HOLE on the
- * hole that it found; both, beyond the end that the volume knows, on all that follows.
+ * The volume's answer, 0 or a negative errno. SEEK_DATA depends on everything that it passes over,
+ * SEEK_HOLE on the hole that it found; both, beyond the end that the volume knows, on all that
+ * follows.
  */
 static int look(struct node *n, u64 offset, bool hole, u64 *ret, struct range *depends)
 {
@@ -74,7 +75,8 @@ static void answer(const struct question *q, struct fuse_session *session)
 		    (seen.from <= depends.from && depends.to <= seen.to))
 			break;
 		seen = depends;
-		/* Of length 0: to the end. A failed write shows at the file's next fsync or close. */
+		/* Of length 0: to the end. A failed write shows at the file's next fsync or close.
+		 */
 		fuse_lowlevel_notify_inval_inode(
 			session, q->ino, (off_t)seen.from,
 			seen.to == FILE_END ? 0 : (off_t)(seen.to - seen.from));

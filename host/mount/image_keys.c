@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * `occlum image keys`: the slots of the sealed layer, in each of which the volume's key is wrapped for one
- * holder. A slot for a key file lets its holder look at the layer without this machine or signer (`occlum
- * fsck --key`); taking it away again is no revocation, since the holder may have kept the volume's key:
- * `occlum image rotate` makes a new one.
+ * `occlum image keys`: the slots of the sealed layer, in each of which the volume's key is wrapped
+ * for one holder. A slot for a key file lets its holder look at the layer without this machine or
+ * signer (`occlum fsck --key`); taking it away again is no revocation, since the holder may have
+ * kept the volume's key: `occlum image rotate` makes a new one.
  */
 #include "host/mount/image.h"
 

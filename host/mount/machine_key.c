@@ -73,8 +73,8 @@ int arch_egetkey(const void *key_request, u8 ret_key[16])
 }
 
 /*
- * All that is asked of it is which attributes the enclave has and, in the simulation, which versions a
- * new key is made under: on hardware no layer is made here (view.c).
+ * All that is asked of it is which attributes the enclave has and, in the simulation, which
+ * versions a new key is made under: on hardware no layer is made here (view.c).
  */
 int arch_ereport(const void *target_info, const void *report_data, void *ret_report)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The server's threads: workers that read requests, and one that waits for signals. The kernel
- * holds writes back (write-back cache), so ending is not simply leaving: at a signal it is first made
- * to hand over what it has, while the workers still answer, and then the file system is unmounted.
- * What programs still have open after that gets errors.
+ * holds writes back (write-back cache), so ending is not simply leaving: at a signal it is first
+ * made to hand over what it has, while the workers still answer, and then the file system is
+ * unmounted. What programs still have open after that gets errors.
  */
 #include "host/mount/server.h"
 

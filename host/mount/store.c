@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The kernel's block stores (kernel/fs/secvol/store.h) on the host's own (host/lib/bs_host.h): paths
- * are relative to the instance, which is the current directory.
+ * The kernel's block stores (kernel/fs/secvol/store.h) on the host's own (host/lib/bs_host.h):
+ * paths are relative to the instance, which is the current directory.
  */
 #include "kernel/fs/secvol/store.h"
 

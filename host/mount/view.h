@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The files of the instance in the current directory, as its programs see them: the union of image and
- * writable layer, or one of the two alone. Keys come from where the enclave's come from.
+ * The files of the instance in the current directory, as its programs see them: the union of image
+ * and writable layer, or one of the two alone. Keys come from where the enclave's come from.
  */
 #pragma once
 
@@ -39,12 +39,13 @@ struct built {
 };
 int __must_check built_read(struct built *ret);
 
-/* Takes --sign-key, --sign-tool, --image-key, --layer, --snapshot at argv[*i]; 1 taken, 0 not, -1 said. */
+/* --sign-key, --sign-tool, --image-key, --layer, --snapshot at argv[*i]: 1 taken, 0 not, -1 said. */
 int view_take_option(struct view_options *o, int argc, char **argv, int *i);
 
 /*
- * Both say what is wrong and return 1. kernel_env_init() was called; the instance is locked by the caller.
- * Three kinds of refusal have their own words: a key that does not fit, a damaged volume, an old one.
+ * Both say what is wrong and return 1. kernel_env_init() was called; the instance is locked by the
+ * caller. Three kinds of refusal have their own words: a key that does not fit, a damaged volume,
+ * an old one.
  */
 int __must_check view_open(struct view *v, const struct built *b, const struct view_options *o);
 /* Commits. */
