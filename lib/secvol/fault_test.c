@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "tests/fakes/secvol_fixture.h"
+#include "tests/fakes/secvol_store.h"
 
 #define BLOCKS 3000u
 
@@ -18,54 +19,21 @@ static u8 data[120000];
 /* ---- a store that fails ---------------------------------------------------------------------- */
 
 static struct {
-	struct bs bs;
-	struct bs *below;
+	struct store_above above;
 	long fail_at; /* requests until then; -1: never */
 	bool for_good;
 	int err;
 	long seen;
 } store;
 
-static int failing_submit(struct bs *bs, struct bs_batch *batch)
+static void fail_request(struct store_above *s, struct bs_req *r)
 {
-	int err = store.below->ops->submit(store.below, batch);
+	long n = store.seen++;
+	bool hit = store.fail_at >= 0 && (store.for_good ? n >= store.fail_at : n == store.fail_at);
 
-	for (u32 i = 0; !err && i < batch->count; i++) {
-		long n = store.seen++;
-		bool hit = store.fail_at >= 0 &&
-			   (store.for_good ? n >= store.fail_at : n == store.fail_at);
-
-		if (hit && (store.err == -EIO || batch->reqs[i].op == BS_WRITE))
-			batch->reqs[i].result = store.err;
-	}
-	return err;
+	if (hit && (store.err == -EIO || r->op == BS_WRITE))
+		r->result = store.err;
 }
-
-static int failing_reap(struct bs *bs, struct bs_batch *batch)
-{
-	return 0;
-}
-
-static u64 failing_size(struct bs *bs)
-{
-	return store.below->ops->size(store.below);
-}
-
-static void *failing_alloc(struct bs *bs, size_t size)
-{
-	return malloc(size);
-}
-
-static void failing_free(struct bs *bs, void *p, size_t size)
-{
-	free(p);
-}
-
-static const struct bs_ops failing_ops = {.submit = failing_submit,
-					  .reap = failing_reap,
-					  .size = failing_size,
-					  .buf_alloc = failing_alloc,
-					  .buf_free = failing_free};
 
 /* ---- a life ---------------------------------------------------------------------------------- */
 
@@ -134,10 +102,9 @@ static void begin(void)
 	struct secvol *v;
 
 	assert_int_equal(fixture_init(&f, BLOCKS), 0);
-	store.bs = (struct bs){.ops = &failing_ops, .max_blocks = BS_MAX_BLOCKS};
-	store.below = f.bs;
+	store_above_init(&store.above, f.bs, fail_request);
 	store.fail_at = -1;
-	f.params.bs = &store.bs;
+	f.params.bs = &store.above.bs;
 	f.params.cache_bytes = 1 << 20;
 	assert_int_equal(secvol_format(&f.params, &fmt), 0);
 	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
@@ -281,7 +248,7 @@ static void a_group_of_many_blocks_keeps_its_word(void **state)
 		if (!second && secvol_lookup(after, SECVOL_ROOT_OBJ, "later", 5, &b.obj, NULL))
 			fail_msg("request %ld: what came later is missing", n);
 		assert_int_equal(secvol_close(after), 0);
-		f.params.bs = &store.bs;
+		f.params.bs = &store.above.bs;
 		(void)secvol_close(v);
 		f.params.bs = f.bs;
 		fixture_fini(&f);

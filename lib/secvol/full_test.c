@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "tests/fakes/secvol_fixture.h"
+#include "tests/fakes/secvol_store.h"
 
 static struct fixture f;
 static struct secvol *v;
@@ -115,8 +116,7 @@ static void full_volumes_work_on(void **state)
 /* ---- failing stores ---- */
 
 struct failing {
-	struct bs bs;
-	struct bs *below;
+	struct store_above s;
 	long writes_left; /* then writes fail; -1: never */
 	bool flush_fails;
 	u32 flushes_fail; /* that many, then they work again */
@@ -124,57 +124,57 @@ struct failing {
 	u32 full_after;	  /* has none after that many writes; 0: has */
 };
 
-static int failing_submit(struct bs *bs, struct bs_batch *batch)
+static void fail_request(struct store_above *s, struct bs_req *r)
 {
-	struct failing *x = (struct failing *)bs;
-	int err = x->below->ops->submit(x->below, batch);
+	struct failing *x = (struct failing *)s;
 
-	for (u32 i = 0; i < batch->count; i++) {
-		if (batch->reqs[i].op == BS_FLUSH && x->flush_fails)
-			batch->reqs[i].result = -5;
-		if (batch->reqs[i].op == BS_FLUSH && x->flushes_fail) {
-			x->flushes_fail--;
-			batch->reqs[i].result = -5;
-		}
-		if (batch->reqs[i].op == BS_WRITE && x->writes_left >= 0 && x->writes_left-- == 0) {
-			batch->reqs[i].result = -5;
-			x->writes_left = 0;
-		}
-		if (batch->reqs[i].op == BS_WRITE && x->full_after && --x->full_after == 0)
-			x->is_full = true;
-		if (batch->reqs[i].op == BS_WRITE && x->is_full)
-			batch->reqs[i].result = -ENOSPC;
+	if (r->op == BS_FLUSH && x->flush_fails)
+		r->result = -EIO;
+	if (r->op == BS_FLUSH && x->flushes_fail) {
+		x->flushes_fail--;
+		r->result = -EIO;
 	}
-	return err;
+	if (r->op == BS_WRITE && x->writes_left >= 0 && x->writes_left-- == 0) {
+		r->result = -EIO;
+		x->writes_left = 0;
+	}
+	if (r->op == BS_WRITE && x->full_after && --x->full_after == 0)
+		x->is_full = true;
+	if (r->op == BS_WRITE && x->is_full)
+		r->result = -ENOSPC;
 }
 
-static int failing_reap(struct bs *bs, struct bs_batch *batch)
+/* A volume above a store that fails when it is told to. */
+static void failing_format(struct failing *x, u64 blocks)
 {
-	return 0;
+	struct secvol_format_params fmt = {.size_blocks = blocks};
+
+	memset(x, 0, sizeof(*x));
+	x->writes_left = -1;
+	assert_int_equal(fixture_init(&f, blocks), 0);
+	store_above_init(&x->s, f.bs, fail_request);
+	f.params.bs = &x->s.bs;
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
 }
 
-static u64 failing_size(struct bs *bs)
+/* The same, open and with an empty file. */
+static u64 failing_start(struct failing *x, u64 blocks)
 {
-	struct failing *x = (struct failing *)bs;
+	struct secvol_attr a;
 
-	return x->below->ops->size(x->below);
+	failing_format(x, blocks);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
+	return a.obj;
 }
 
-static void *failing_alloc(struct bs *bs, size_t size)
+static void failing_end(void)
 {
-	return malloc(size);
+	f.params.bs = f.bs;
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+	memset(buf, 0, sizeof(buf));
 }
-
-static void failing_free(struct bs *bs, void *p, size_t size)
-{
-	free(p);
-}
-
-static const struct bs_ops failing_ops = {.submit = failing_submit,
-					  .reap = failing_reap,
-					  .size = failing_size,
-					  .buf_alloc = failing_alloc,
-					  .buf_free = failing_free};
 
 /*
  * A flush that fails once: the store may have dropped anything since the flush before, so all of it
@@ -182,77 +182,57 @@ static const struct bs_ops failing_ops = {.submit = failing_submit,
  */
 static void a_failed_flush_is_made_good(void **state)
 {
-	struct secvol_format_params fmt = {.size_blocks = 8192};
-	struct failing x = {.bs = {.ops = &failing_ops, .max_blocks = BS_MAX_BLOCKS},
-			    .writes_left = -1};
-	struct secvol_attr a;
 	static u8 got[sizeof(buf)];
+	struct failing x;
+	u64 a = failing_start(&x, 8192);
 
-	assert_int_equal(fixture_init(&f, 8192), 0);
-	x.below = f.bs;
-	f.params.bs = &x.bs;
-	assert_int_equal(secvol_format(&f.params, &fmt), 0);
-	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
-	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
 	assert_int_equal(secvol_commit(v), 0);
 	memset(buf, 0x5a, sizeof(buf));
 	for (u32 i = 0; i < 6; i++) {
 		buf[i] = (u8)i;
-		assert_int_equal(secvol_write(v, a.obj, 0, buf, sizeof(buf)), sizeof(buf));
-		assert_int_equal(secvol_write(v, a.obj, sizeof(buf), buf, 100), 100);
+		assert_int_equal(secvol_write(v, a, 0, buf, sizeof(buf)), sizeof(buf));
+		assert_int_equal(secvol_write(v, a, sizeof(buf), buf, 100), 100);
 		x.flushes_fail = i && i % 2; /* the first change after an open is a checkpoint */
 		assert_int_equal(secvol_commit(v), 0);
 		assert_int_equal(x.flushes_fail, 0);
 		secvol_abandon(v);
 		assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
-		assert_int_equal(secvol_read(v, a.obj, 0, got, sizeof(got)), sizeof(got));
+		assert_int_equal(secvol_read(v, a, 0, got, sizeof(got)), sizeof(got));
 		assert_memory_equal(got, buf, sizeof(buf));
 	}
 	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
 	assert_int_equal(secvol_close(v), 0);
-	f.params.bs = f.bs;
-	fixture_fini(&f);
-	memset(buf, 0, sizeof(buf));
+	failing_end();
 }
 
 /* The host's disk is full, not the volume. */
 static void a_store_without_room_is_named(void **state)
 {
-	struct secvol_format_params fmt = {.size_blocks = 4096};
-	struct failing x = {.bs = {.ops = &failing_ops, .max_blocks = BS_MAX_BLOCKS},
-			    .writes_left = -1};
-	struct secvol_attr a;
+	struct failing x;
+	u64 a = failing_start(&x, 4096);
 
-	assert_int_equal(fixture_init(&f, 4096), 0);
-	x.below = f.bs;
-	f.params.bs = &x.bs;
-	assert_int_equal(secvol_format(&f.params, &fmt), 0);
-	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
-	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
 	assert_int_equal(secvol_commit(v), 0);
 	/* A large write is refused, as often as it is tried, and goes once there is room again. */
 	x.is_full = true;
 	for (u32 i = 0; i < 3; i++)
-		assert_int_equal(secvol_write(v, a.obj, 0, buf, 100000), -ENOSPC);
+		assert_int_equal(secvol_write(v, a, 0, buf, 100000), -ENOSPC);
 	x.is_full = false;
-	assert_int_equal(secvol_write(v, a.obj, 0, buf, 100000), 100000);
+	assert_int_equal(secvol_write(v, a, 0, buf, 100000), 100000);
 	assert_int_equal(secvol_commit(v), 0);
 	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
 	/* A commit that is refused was the last one; it goes on saying why. */
-	assert_int_equal(secvol_write(v, a.obj, 0, "x", 1), 1);
+	assert_int_equal(secvol_write(v, a, 0, "x", 1), 1);
 	x.is_full = true;
 	for (u32 i = 0; i < 2; i++)
 		assert_int_equal(secvol_commit(v), -ENOSPC);
-	assert_int_equal(secvol_write(v, a.obj, 0, "x", 1), -ENOSPC);
+	assert_int_equal(secvol_write(v, a, 0, "x", 1), -ENOSPC);
 	assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, "a", 1, false), -ENOSPC);
 	secvol_abandon(v);
 	x.is_full = false;
 	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
 	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
 	assert_int_equal(secvol_close(v), 0);
-	f.params.bs = f.bs;
-	fixture_fini(&f);
-	assert_int_equal(f.in_use, 0);
+	failing_end();
 }
 
 enum { OLD = 8, LARGE = 60 }; /* blocks */
@@ -295,19 +275,12 @@ static void fragment(void)
  */
 static void a_write_that_fits_in_part_is_short(void **state)
 {
-	struct secvol_format_params fmt = {.size_blocks = 4096};
-	struct failing x = {.bs = {.ops = &failing_ops, .max_blocks = BS_MAX_BLOCKS},
-			    .writes_left = -1};
 	struct secvol_attr a, w;
+	struct failing x;
 	u32 done = 0;
 	long n;
 
-	assert_int_equal(fixture_init(&f, 4096), 0);
-	x.below = f.bs;
-	f.params.bs = &x.bs;
-	assert_int_equal(secvol_format(&f.params, &fmt), 0);
-	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
-	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
+	a.obj = failing_start(&x, 4096);
 	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "w", 1, 0100644, 0, 0, 0, false, &w), 0);
 	fragment();
 	/* Takes up what there is in one piece: until a second write has to be made. */
@@ -349,24 +322,16 @@ static void a_write_that_fits_in_part_is_short(void **state)
 	assert_blocks(a.obj, 0, LARGE, 'S');
 	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
 	assert_int_equal(secvol_close(v), 0);
-	f.params.bs = f.bs;
-	fixture_fini(&f);
-	assert_int_equal(f.in_use, 0);
-	memset(buf, 0, sizeof(buf));
+	failing_end();
 }
 
 static void failing_stores_make_it_read_only(void **state)
 {
-	struct secvol_format_params fmt = {.size_blocks = 4096};
-	struct failing x = {.bs = {.ops = &failing_ops, .max_blocks = BS_MAX_BLOCKS},
-			    .writes_left = -1};
 	struct secvol_attr a, b;
+	struct failing x;
 	u64 obj;
 
-	assert_int_equal(fixture_init(&f, 4096), 0);
-	x.below = f.bs;
-	f.params.bs = &x.bs;
-	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	failing_format(&x, 4096);
 	for (long n = 0; n < 12; n++) {
 		int err;
 
@@ -405,9 +370,7 @@ static void failing_stores_make_it_read_only(void **state)
 		assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, "kept", 4, false), 0);
 		assert_int_equal(secvol_close(v), 0);
 	}
-	f.params.bs = f.bs;
-	fixture_fini(&f);
-	assert_int_equal(f.in_use, 0);
+	failing_end();
 }
 
 UNIT_TESTS(full_volumes_work_on, a_failed_flush_is_made_good, a_store_without_room_is_named,

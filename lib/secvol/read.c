@@ -13,6 +13,7 @@
 #include "abi/errno.h"
 
 #define READERS_MAX 4u /* besides the one used under the mutex */
+#define GAP_MAX	    8u /* blocks between two parts that cost less than another request */
 
 struct sv_reader *sv_reader_new(struct secvol *v, bool shared)
 {
@@ -81,17 +82,59 @@ static int add_part(struct secvol *v, struct sv_reader *r, const struct sv_exten
 	if (sv_sealed(v))
 		err = sv_session_ctx(v, p->ptr.kid, &p->ctx);
 	p->from = bs_map(v->bs, p->ptr.addr, n, false);
-	if (!p->from) {
-		p->from = r->io + to * SV_BLOCK;
-		r->req[r->reqs++] = (struct bs_req){.op = BS_READ,
-						    .block = p->ptr.addr,
-						    .count = n,
-						    .buf = r->io + to * SV_BLOCK};
-	}
 	return err;
 }
 
-int sv_reader_plan(struct secvol *v, struct sv_reader *r, u64 obj, u64 block, u32 count)
+/* The parts that have to be fetched, in the order in which they lie on the store. */
+static u32 sort_parts(struct sv_reader *r, u8 order[SV_EXTENT_BLOCKS], u32 *ret_blocks)
+{
+	u32 n = 0;
+
+	*ret_blocks = 0;
+	for (u32 i = 0; i < r->parts; i++) {
+		u32 at = n;
+
+		if (r->part[i].from)
+			continue;
+		for (; at && r->part[order[at - 1]].ptr.addr > r->part[i].ptr.addr; at--)
+			order[at] = order[at - 1];
+		order[at] = (u8)i;
+		n++;
+		*ret_blocks += r->part[i].count;
+	}
+	return n;
+}
+
+/*
+ * One request for what lies together, however the file's blocks follow one another: what was written
+ * in between lies together as well. Small gaps are read along where the buffer has room for them.
+ */
+static void plan_requests(struct sv_reader *r, u32 gap_max)
+{
+	u8 order[SV_EXTENT_BLOCKS], *at = r->io;
+	u32 blocks, n = sort_parts(r, order, &blocks), spare = SV_IO_BLOCKS - blocks;
+
+	for (u32 i = 0; i < n; i++) {
+		struct sv_read_part *p = &r->part[order[i]];
+		struct bs_req *last = r->reqs ? &r->req[r->reqs - 1] : NULL;
+		/* Beyond all bounds where extents overlap, as in a forged structure. */
+		u64 gap = last ? p->ptr.addr - (last->block + last->count) : UINT64_MAX;
+
+		if (gap <= MIN(gap_max, spare)) {
+			spare -= (u32)gap;
+			at += gap * SV_BLOCK;
+			last->count += (u32)gap + p->count;
+		} else {
+			r->req[r->reqs++] = (struct bs_req){
+				.op = BS_READ, .block = p->ptr.addr, .count = p->count, .buf = at};
+		}
+		p->from = at;
+		at += p->count * SV_BLOCK;
+	}
+}
+
+/* Where the blocks lie; parts that the store does not map have no place in memory yet. */
+static int find_parts(struct secvol *v, struct sv_reader *r, u64 obj, u64 block, u32 count)
 {
 	struct sv_key key = sv_key(obj, SV_EXTENT, block & ~(u64)(SV_EXTENT_BLOCKS - 1));
 	struct sv_extent_mem e;
@@ -124,6 +167,15 @@ int sv_reader_plan(struct secvol *v, struct sv_reader *r, u64 obj, u64 block, u3
 		if (err)
 			return err;
 	}
+}
+
+int sv_reader_plan(struct secvol *v, struct sv_reader *r, u64 obj, u64 block, u32 count)
+{
+	int err = find_parts(v, r, obj, block, count);
+
+	if (!err) /* a block that cannot be read takes none along that is wanted by itself */
+		plan_requests(r, r->shared ? 0 : GAP_MAX);
+	return err;
 }
 
 int sv_reader_run(struct secvol *v, struct sv_reader *r, u8 *const *dst)

@@ -584,9 +584,46 @@ static void a_group_that_cannot_be_loaded_is_not_needed(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
+/* A write that needs one whose bitmap is damaged says so, and nothing has happened. */
+static void a_damaged_group_that_is_needed_is_named(void **state)
+{
+	/* What is held back for commits is more than one group has. */
+	struct secvol_format_params fmt = {.size_blocks = 1u << 16, .ag_log2 = 21};
+	static u8 data[40 * SV_BLOCK];
+	struct secvol_attr a;
+	struct fixture f;
+	struct secvol *vol;
+	u8 *bitmap;
+	u32 which;
+
+	assert_int_equal(fixture_init(&f, fmt.size_blocks), 0);
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	assert_int_equal(secvol_open(&f.params, &vol, NULL), 0);
+	assert_int_equal(secvol_create(vol, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a),
+			 0);
+	assert_int_equal(secvol_write(vol, a.obj, 0, data, sizeof(data)), sizeof(data));
+	assert_int_equal(secvol_checkpoint(vol), 0);
+	which = vol->data_ag;
+	assert_true(vol->ag[which]->written);
+	bitmap = bs_mem_block(f.bs, vol->ag[which]->ptr.addr);
+	for (u32 i = 0; i < vol->ag_count; i++) {
+		if (vol->ag[i])
+			sv_ag_unload(vol, i);
+	}
+	bitmap[5] ^= 1;
+	for (u32 i = 0; i < 2; i++)
+		assert_int_equal(secvol_write(vol, a.obj, 0, data, sizeof(data)), -EBADMSG);
+	bitmap[5] ^= 1;
+	assert_int_equal(secvol_write(vol, a.obj, 0, data, sizeof(data)), sizeof(data));
+	assert_int_equal(secvol_check(vol, NULL, NULL), 0);
+	assert_int_equal(secvol_close(vol), 0);
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+}
+
 UNIT_TESTS(a_big_file_goes_in_slices, an_empty_volume_opens, reading_writes_nothing,
 	   names_come_and_go, renames, contents_survive, holes_are_found,
 	   unlinked_files_live_while_held, large_directories_list_each_name_once,
 	   attributes_and_sites, wrong_keys_and_roles_are_refused, a_full_volume_still_unlinks,
 	   wiped_keys_are_gone, log_and_data_lie_together,
-	   a_group_that_cannot_be_loaded_is_not_needed)
+	   a_group_that_cannot_be_loaded_is_not_needed, a_damaged_group_that_is_needed_is_named)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/fakes/secvol_fixture.h"
+#include "tests/fakes/secvol_store.h"
 
 #define BLOCKS	512u
 #define READERS 3
@@ -21,30 +22,6 @@ static u64 file;
 static u32 written[BLOCKS]; /* version of each block that is surely in the volume */
 static bool stop_readers;
 static long reads;
-
-static void *lock_new(void *arg)
-{
-	pthread_mutex_t *m = malloc(sizeof(*m));
-
-	pthread_mutex_init(m, NULL);
-	return m;
-}
-
-static void lock_free(void *arg, void *lock)
-{
-	pthread_mutex_destroy(lock);
-	free(lock);
-}
-
-static void lock_take(void *arg, void *lock)
-{
-	pthread_mutex_lock(lock);
-}
-
-static void lock_give(void *arg, void *lock)
-{
-	pthread_mutex_unlock(lock);
-}
 
 /* Returns the version of a block's content, or ~0 when it is no whole block of that place. */
 static u32 version_of(const u32 *words, u32 block)
@@ -105,10 +82,7 @@ static void readers_see_whole_new_blocks(void **state)
 	u64 seed = 3;
 
 	assert_int_equal(fixture_init(&f, 1600), 0);
-	f.env.lock_new = lock_new;
-	f.env.lock_free = lock_free;
-	f.env.lock = lock_take;
-	f.env.unlock = lock_give;
+	fixture_share(&f);
 	f.params.cache_bytes = 600000;
 	f.params.keep_roots = 1;
 	assert_int_equal(secvol_format(&f.params, &fmt), 0);
@@ -150,16 +124,13 @@ static void readers_see_whole_new_blocks(void **state)
 enum { WRITERS = 4, ROUNDS = 150 };
 
 static u32 flushes;
-static int (*mem_submit)(struct bs *bs, struct bs_batch *batch);
 
-static int slow_submit(struct bs *bs, struct bs_batch *batch)
+static void flush_slowly(struct store_above *s, struct bs_req *r)
 {
-	for (u32 i = 0; i < batch->count; i++)
-		if (batch->reqs[i].op == BS_FLUSH) {
-			__atomic_fetch_add(&flushes, 1, __ATOMIC_RELAXED);
-			usleep(1000); /* as a disk would; others gather meanwhile */
-		}
-	return mem_submit(bs, batch);
+	if (r->op != BS_FLUSH)
+		return;
+	__atomic_fetch_add(&flushes, 1, __ATOMIC_RELAXED);
+	usleep(1000); /* as a disk would; others gather meanwhile */
 }
 
 static void *committer(void *arg)
@@ -183,18 +154,13 @@ static void *committer(void *arg)
 static void commits_are_grouped(void **state)
 {
 	struct secvol_format_params fmt = {.size_blocks = 40000};
-	struct bs_ops ops;
+	struct store_above store;
 	pthread_t threads[WRITERS];
 
 	assert_int_equal(fixture_init(&f, 40000), 0);
-	f.env.lock_new = lock_new;
-	f.env.lock_free = lock_free;
-	f.env.lock = lock_take;
-	f.env.unlock = lock_give;
-	ops = *f.bs->ops;
-	mem_submit = ops.submit;
-	ops.submit = slow_submit;
-	f.bs->ops = &ops;
+	fixture_share(&f);
+	store_above_init(&store, f.bs, flush_slowly);
+	f.params.bs = &store.bs;
 	assert_int_equal(secvol_format(&f.params, &fmt), 0);
 	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
 	flushes = 0;

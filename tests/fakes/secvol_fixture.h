@@ -2,6 +2,7 @@
 /* For tests: an environment for volumes on the C library, with failing allocations on request. */
 #pragma once
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -100,6 +101,39 @@ static inline int fixture_init(struct fixture *f, u64 blocks)
 		return -ENOMEM;
 	f->params.bs = f->bs;
 	return 0;
+}
+
+static inline void *fixture_lock_new(void *arg)
+{
+	pthread_mutex_t *m = malloc(sizeof(*m));
+
+	pthread_mutex_init(m, NULL);
+	return m;
+}
+
+static inline void fixture_lock_free(void *arg, void *lock)
+{
+	pthread_mutex_destroy(lock);
+	free(lock);
+}
+
+static inline void fixture_lock(void *arg, void *lock)
+{
+	pthread_mutex_lock(lock);
+}
+
+static inline void fixture_unlock(void *arg, void *lock)
+{
+	pthread_mutex_unlock(lock);
+}
+
+/* Before the volume is opened: several threads will use it. */
+static inline void fixture_share(struct fixture *f)
+{
+	f->env.lock_new = fixture_lock_new;
+	f->env.lock_free = fixture_lock_free;
+	f->env.lock = fixture_lock;
+	f->env.unlock = fixture_unlock;
 }
 
 static inline void fixture_fini(struct fixture *f)
