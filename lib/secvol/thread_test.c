@@ -77,12 +77,15 @@ static void write_blocks(u32 block, u32 n, u32 version)
 static void readers_see_whole_new_blocks(void **state)
 {
 	struct secvol_format_params fmt = {.size_blocks = 1600};
+	struct store_above store;
 	pthread_t threads[READERS];
 	struct secvol_attr a;
 	u64 seed = 3;
 
 	assert_int_equal(fixture_init(&f, 1600), 0);
 	fixture_share(&f);
+	store_above_init(&store, f.bs, NULL);
+	f.params.bs = &store.bs;
 	f.params.cache_bytes = 600000;
 	f.params.keep_roots = 1;
 	assert_int_equal(secvol_format(&f.params, &fmt), 0);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A block store above another one, without its mappings: each request is carried out below, and then a
- * test may look at it and change what came of it.
+ * A block store above another one, without its mappings: each batch is carried out below, one at a
+ * time, and then a test may look at each request and change what came of it.
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "lib/secvol/blockstore.h"
@@ -12,15 +13,19 @@
 struct store_above {
 	struct bs bs;
 	struct bs *below;
-	void (*after)(struct store_above *s, struct bs_req *r);
+	pthread_mutex_t lock;
+	void (*after)(struct store_above *s, struct bs_req *r); /* or NULL */
 };
 
 static inline int store_above_submit(struct bs *bs, struct bs_batch *batch)
 {
 	struct store_above *s = (struct store_above *)bs;
-	int err = s->below->ops->submit(s->below, batch);
+	int err;
 
-	for (u32 i = 0; !err && i < batch->count; i++)
+	pthread_mutex_lock(&s->lock);
+	err = s->below->ops->submit(s->below, batch);
+	pthread_mutex_unlock(&s->lock);
+	for (u32 i = 0; !err && s->after && i < batch->count; i++)
 		s->after(s, &batch->reqs[i]);
 	return err;
 }
@@ -56,6 +61,8 @@ static inline void store_above_init(struct store_above *s, struct bs *below,
 					  .buf_alloc = store_above_alloc,
 					  .buf_free = store_above_free};
 
-	*s = (struct store_above){
-		.bs = {.ops = &ops, .max_blocks = BS_MAX_BLOCKS}, .below = below, .after = after};
+	*s = (struct store_above){.bs = {.ops = &ops, .max_blocks = BS_MAX_BLOCKS},
+				  .below = below,
+				  .lock = PTHREAD_MUTEX_INITIALIZER,
+				  .after = after};
 }
