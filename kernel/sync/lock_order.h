@@ -72,6 +72,7 @@ enum lock_nesting {
 	X(LOCK_VNODE_TABLE, "filesystem.table_lock", LOCK_ALONE)                                     \
 	X(LOCK_DENTRY, "all names", LOCK_ALONE)                                                      \
 	X(LOCK_PAGE_CACHE, "the page cache", LOCK_ALONE)                                             \
+	X(LOCK_READ_AHEAD, "what is to be read ahead", LOCK_ALONE)                                   \
 	X(LOCK_RAMFS_NODE, "ramfs_node.meta_lock", LOCK_ALONE)                                       \
 	X(LOCK_INOTIFY, "all watches of inotify", LOCK_ALONE)                                        \
 	X(LOCK_ANON_FILE, "an eventfd or timerfd", LOCK_ALONE)                                       \

@@ -3,21 +3,28 @@
  * The page cache. One spinlock guards trees, states and the list of pages by age; it is never held
  * over a copy to a program or over I/O. A page that is being filled is in the tree already, without
  * data: whoever writes or discards its range meanwhile marks it stale, and the filler then serves
- * its own read from it but does not keep it. Readers that meet such a page read past the cache.
+ * its own read from it but does not keep it. Readers that meet such a page read past the cache,
+ * unless it is on its way by reading ahead (readahead.c): then they wait for it.
  */
 #include "kernel/vfs/pagecache.h"
 
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
 #include "kernel/vfs/pagetree.h"
+#include "kernel/vfs/readahead.h"
 #include "lib/base/string.h"
 
-#define READ_AHEAD_PAGES 32u /* one fill: 128 KiB */
+#define FETCH_PAGES  32u /* one fill: 128 KiB */
+#define AHEAD_PAGES  (4 * FETCH_PAGES)
+#define AHEAD_STREAK 2u		       /* reads in order before anything is read ahead */
+#define AHEAD_LIMIT  (4 * AHEAD_PAGES) /* not in a smaller cache */
 
 struct page_cache {
 	struct pagetree tree;
 	u64 count;
-	u64 next_index; /* where a sequential reader would go on */
+	u64 next_index; /* atomic; where a sequential reader would go on */
+	u32 streak;	/* lock: reads in order so far */
+	u64 ahead;	/* lock: up to here has been asked for */
 };
 
 struct cached_page {
@@ -25,7 +32,8 @@ struct cached_page {
 	u64 index;
 	u32 refs;
 	bool stale;
-	bool recent; /* used since it was last looked at by the eviction */
+	bool recent;   /* used since it was last looked at by the eviction */
+	bool is_ahead; /* who fills it reads ahead */
 	struct list_node age_node;
 	u8 *data; /* NULL while being filled */
 };
@@ -33,15 +41,23 @@ struct cached_page {
 static struct spinlock lock = SPINLOCK_INIT(LOCK_PAGE_CACHE);
 static struct list_node by_age = LIST_INIT(by_age); /* oldest first */
 static size_t page_limit, page_count;
+static struct waitq settled; /* pages that were read ahead are there, or are not to be had */
 
 void page_cache_init(size_t limit)
 {
 	page_limit = limit / PAGE_SIZE;
+	waitq_init(&settled);
+	read_ahead_init();
 }
 
 size_t page_cache_used(void)
 {
-	return page_count * PAGE_SIZE;
+	size_t count;
+
+	spin_lock(&lock);
+	count = page_count;
+	spin_unlock(&lock);
+	return count * PAGE_SIZE;
 }
 
 /* Takes p out of its tree; true when the caller must free it after unlocking. */
@@ -79,9 +95,10 @@ static void page_put(struct cached_page *p)
 /* Makes room for `count` more pages; gives up when all are in use. */
 static void evict(u32 count)
 {
-	u64 tries = 2 * page_count + 1;
+	u64 tries;
 
 	spin_lock(&lock);
+	tries = 2 * page_count + 1;
 	while (page_count + count > page_limit && tries-- && !list_is_empty(&by_age)) {
 		struct cached_page *p = list_first_entry(&by_age, struct cached_page, age_node);
 
@@ -151,7 +168,8 @@ static void pages_put(struct cached_page **pages, u32 count)
 }
 
 /* Claims up to `max` absent pages from `index` on; they are in the tree, empty and counted. */
-static u32 claim(struct page_cache *c, u64 index, u32 max, struct cached_page **pages)
+static u32 claim(struct page_cache *c, u64 index, u32 max, bool is_ahead,
+		 struct cached_page **pages)
 {
 	u32 n;
 
@@ -164,6 +182,7 @@ static u32 claim(struct page_cache *c, u64 index, u32 max, struct cached_page **
 		p->index = index + n;
 		p->refs = 1;
 		p->recent = true;
+		p->is_ahead = is_ahead;
 		spin_lock(&lock);
 		ok = !pagetree_get(&c->tree, p->index) && !pagetree_set(&c->tree, p->index, p);
 		if (ok) {
@@ -187,15 +206,17 @@ static u32 claim(struct page_cache *c, u64 index, u32 max, struct cached_page **
  * becomes of them there, `bytes` are good until the fetch is over.
  */
 struct fetch {
+	bool is_ahead;
 	u32 count, claimed;
-	struct cached_page *pages[READ_AHEAD_PAGES];
-	u8 *bytes[READ_AHEAD_PAGES];
-	bool kept[READ_AHEAD_PAGES]; /* the page in the tree has the bytes */
+	struct cached_page *pages[FETCH_PAGES];
+	u8 *bytes[FETCH_PAGES];
+	bool kept[FETCH_PAGES]; /* the page in the tree has the bytes */
 };
 
 /* Memory for up to `want` pages; at least one. */
-static int fetch_begin(struct fetch *f, struct page_cache *c, u64 index, u32 want)
+static int fetch_begin(struct fetch *f, struct page_cache *c, u64 index, u32 want, bool is_ahead)
 {
+	f->is_ahead = is_ahead;
 	f->claimed = 0;
 	for (f->count = 0; f->count < want; f->count++) {
 		f->bytes[f->count] = kmalloc(PAGE_SIZE); /* not zeroed */
@@ -207,7 +228,7 @@ static int fetch_begin(struct fetch *f, struct page_cache *c, u64 index, u32 wan
 		return -ENOMEM;
 	evict(f->count);
 	if (page_limit > f->count)
-		f->claimed = claim(c, index, f->count, f->pages);
+		f->claimed = claim(c, index, f->count, is_ahead, f->pages);
 	return 0;
 }
 
@@ -226,6 +247,8 @@ static void settle(struct fetch *f, bool good)
 		}
 	}
 	spin_unlock(&lock);
+	if (f->is_ahead)
+		waitq_wake_all(&settled);
 }
 
 static void fetch_end(struct fetch *f)
@@ -242,10 +265,11 @@ static u32 fetch_count(struct page_cache *c, u64 index, u64 last, u64 end)
 {
 	u64 want = last - index + 1;
 
-	if (index == c->next_index && index)
-		want = READ_AHEAD_PAGES;
-	if (want > READ_AHEAD_PAGES)
-		want = READ_AHEAD_PAGES;
+	if (index == __atomic_load_n(&c->next_index, __ATOMIC_RELAXED) && index)
+		want = MAX(want,
+			   FETCH_PAGES - index % FETCH_PAGES); /* to where reading ahead goes on */
+	if (want > FETCH_PAGES)
+		want = FETCH_PAGES;
 	return MIN(want, MAX(end - index, (u64)1));
 }
 
@@ -260,7 +284,7 @@ static long read_in(struct vnode *v, struct page_cache *c, struct uio *uio, u64 
 	size_t skip = offset % PAGE_SIZE;
 	struct fetch f;
 	long done = 0;
-	int err = fetch_begin(&f, c, index, want);
+	int err = fetch_begin(&f, c, index, want, false);
 
 	if (err)
 		return err;
@@ -278,7 +302,7 @@ static long read_in(struct vnode *v, struct page_cache *c, struct uio *uio, u64 
 		left -= part;
 	}
 	fetch_end(&f);
-	c->next_index = index + want;
+	__atomic_store_n(&c->next_index, index + want, __ATOMIC_RELAXED);
 	return done ? done : err;
 }
 
@@ -299,11 +323,10 @@ static long read_miss(struct vnode *v, struct page_cache *c, struct uio *uio, u6
  */
 static long read_hit(struct page_cache *c, struct uio *uio, u64 offset, u64 size)
 {
-	struct cached_page *pages[READ_AHEAD_PAGES];
+	struct cached_page *pages[FETCH_PAGES];
 	u64 left = MIN((u64)uio->left, size - offset), done = 0;
 	u64 wanted = (offset % PAGE_SIZE + left + PAGE_SIZE - 1) / PAGE_SIZE;
-	u32 count =
-		pages_find(c, offset / PAGE_SIZE, (u32)MIN(wanted, (u64)READ_AHEAD_PAGES), pages);
+	u32 count = pages_find(c, offset / PAGE_SIZE, (u32)MIN(wanted, (u64)FETCH_PAGES), pages);
 	bool bad = false;
 
 	for (u32 i = 0; i < count && !bad; i++) {
@@ -315,8 +338,96 @@ static long read_hit(struct page_cache *c, struct uio *uio, u64 offset, u64 size
 	}
 	pages_put(pages, count);
 	if (count)
-		c->next_index = offset / PAGE_SIZE + count;
+		__atomic_store_n(&c->next_index, offset / PAGE_SIZE + count, __ATOMIC_RELAXED);
 	return bad && !done ? -EFAULT : (long)done;
+}
+
+/* ---- reading ahead --------------------------------------------------------------------------- */
+
+/* The first page from *index on that is not there, and how many up to `end` are not; 0: none. */
+static u32 find_absent(struct page_cache *c, u64 *index, u64 end)
+{
+	u32 n = 0;
+
+	spin_lock(&lock);
+	while (*index < end && pagetree_get(&c->tree, *index))
+		++*index;
+	while (*index + n < end && n < FETCH_PAGES && !pagetree_get(&c->tree, *index + n))
+		n++;
+	spin_unlock(&lock);
+	return n;
+}
+
+void page_cache_read_ahead(const struct read_ahead *r)
+{
+	u64 index = r->index, end = r->index + r->count;
+	struct fetch f;
+	u32 count;
+	int err = 0;
+
+	while (!err && (count = find_absent(r->cache, &index, end)) != 0) {
+		err = fetch_begin(&f, r->cache, index, count, true);
+		if (err)
+			return;
+		if (f.claimed)
+			err = r->fill(r->v, index, f.claimed, f.bytes);
+		else
+			err = -EAGAIN; /* others were faster, or there is no room */
+		index += f.claimed;
+		settle(&f, !err);
+		fetch_end(&f);
+	}
+}
+
+/*
+ * Before a read of pages [index, next): asks for what follows if the file is read in order. What
+ * is asked for begins behind what the reader fetches himself.
+ */
+static void look_ahead(struct vnode *v, struct page_cache *c, u64 index, u64 next, u64 end,
+		       page_fill_fn fill)
+{
+	struct read_ahead r = {.cache = c, .v = v, .fill = fill};
+	u64 at = __atomic_load_n(&c->next_index, __ATOMIC_RELAXED), from = 0, to = 0;
+
+	spin_lock(&lock);
+	if (index == at || index + 1 == at)
+		c->streak += c->streak < AHEAD_STREAK;
+	else
+		c->streak = 0;
+	if (c->streak == AHEAD_STREAK && page_limit >= AHEAD_LIMIT) {
+		if (c->ahead < next || c->ahead > next + 2 * AHEAD_PAGES)
+			c->ahead = ALIGN_UP(next, FETCH_PAGES);
+		from = c->ahead;
+		to = MIN(ALIGN_UP(next, FETCH_PAGES) + AHEAD_PAGES, end);
+		c->ahead = MAX(from, ALIGN_UP(to, FETCH_PAGES));
+	}
+	spin_unlock(&lock);
+	for (; from < to; from += r.count) {
+		r.index = from;
+		r.count = (u32)MIN(to - from, (u64)FETCH_PAGES);
+		read_ahead_queue(&r);
+	}
+}
+
+/* On its way, and not by a reader. */
+static bool is_coming(struct page_cache *c, u64 index)
+{
+	struct cached_page *p;
+	bool ret;
+
+	spin_lock(&lock);
+	p = pagetree_get(&c->tree, index);
+	ret = p && !p->data && p->is_ahead;
+	spin_unlock(&lock);
+	return ret;
+}
+
+static bool wait_until_there(struct page_cache *c, u64 index)
+{
+	if (!is_coming(c, index))
+		return false;
+	(void)wait_event(&settled, !is_coming(c, index), DEADLINE_NEVER, false);
+	return true;
 }
 
 long page_cache_read(struct vnode *v, struct uio *uio, u64 offset, u64 size, page_fill_fn fill)
@@ -326,9 +437,15 @@ long page_cache_read(struct vnode *v, struct uio *uio, u64 offset, u64 size, pag
 
 	if (!c)
 		return -ENOMEM;
+	if (uio->left && offset < size)
+		look_ahead(v, c, offset / PAGE_SIZE,
+			   (MIN(size, offset + uio->left) + PAGE_SIZE - 1) / PAGE_SIZE,
+			   (size + PAGE_SIZE - 1) / PAGE_SIZE, fill);
 	while (uio->left && offset < size) {
 		long part = read_hit(c, uio, offset, size);
 
+		if (!part && wait_until_there(c, offset / PAGE_SIZE))
+			continue;
 		if (!part)
 			part = read_miss(v, c, uio, offset, size, fill);
 		if (part < 0)
@@ -341,10 +458,16 @@ long page_cache_read(struct vnode *v, struct uio *uio, u64 offset, u64 size, pag
 
 void page_cache_write(struct vnode *v, u64 offset, const void *from, size_t size)
 {
-	struct page_cache *c = v->cache;
+	struct page_cache *c = __atomic_load_n(&v->cache, __ATOMIC_ACQUIRE);
 	const u8 *at = from;
+	bool is_empty;
 
-	if (!c || !c->count)
+	if (!c)
+		return;
+	spin_lock(&lock);
+	is_empty = !c->count;
+	spin_unlock(&lock);
+	if (is_empty)
 		return;
 	while (size) {
 		size_t skip = offset % PAGE_SIZE, part = MIN(size, PAGE_SIZE - skip);
@@ -369,7 +492,7 @@ void page_cache_write(struct vnode *v, u64 offset, const void *from, size_t size
 
 void page_cache_discard(struct vnode *v, u64 offset, u64 end)
 {
-	struct page_cache *c = v->cache;
+	struct page_cache *c = __atomic_load_n(&v->cache, __ATOMIC_ACQUIRE);
 	u64 index = offset / PAGE_SIZE;
 	struct cached_page *p;
 	bool dead;
@@ -395,6 +518,7 @@ void page_cache_free(struct page_cache *c)
 
 	if (!c)
 		return;
+	read_ahead_forget(c);
 	page_cache_discard(&owner, 0, UINT64_MAX);
 	pagetree_free(&c->tree);
 	kfree(c);

@@ -222,8 +222,7 @@ static long sv_readlink(struct vnode *v, char *buf, size_t size)
 static int fill(struct vnode *v, u64 index, u32 count, u8 *const *to)
 {
 	static_assert(PAGE_SIZE == BS_BLOCK, "a page is a block");
-	return (int)volume_result(volume_of(v),
-				  secvol_read_pages(volume_of(v)->sv, v->key, index, count, to));
+	return secvol_read_pages(volume_of(v)->sv, v->key, index, count, to);
 }
 
 static long sv_read(struct vnode *v, struct uio *uio, u64 offset)
@@ -235,7 +234,8 @@ static long sv_read(struct vnode *v, struct uio *uio, u64 offset)
 		return -EINVAL;
 	/* Our own cached size: shared mappings may have a larger one above. */
 	err = vnode_getattr(v, &attr);
-	return err ? err : page_cache_read(v, uio, offset, attr.size, fill);
+	return err ? err
+		   : volume_result(volume_of(v), page_cache_read(v, uio, offset, attr.size, fill));
 }
 
 static long write_from(struct vnode *v, u64 offset, const void *from, size_t size)
