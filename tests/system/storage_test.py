@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The sealed root under programs that know what was durable: sqlite and git while the whole instance is
-killed, fio's verification, and fsx and fsstress where FSX= and FSSTRESS= name builds of them.
+killed, fio's verification, stress-ng's file stressors, and fsx and fsstress where FSX= and FSSTRESS= name builds of them.
 
-    storage_test.py BUILD [--long]     100 kills each and ten minutes of fio instead of 10 and seconds
+    storage_test.py BUILD [--long]     100 kills each and ten minutes each of fio and stress-ng instead of 10 and one minute
 """
 import os
 import random
@@ -123,6 +123,25 @@ def check_fio(report, instance, seconds):
             instance.run("/bin/busybox", "rm", "-f", "/root/fio.dat")
 
 
+# What works on files, by what it works on. Without fsize and handle, which ask for more than there is.
+STRESSORS = {
+    "names": "access chmod chown dentry dir filename link mknod rename symlink touch utime xattr",
+    "contents": "copy-file fallocate fpunch hdd io iomix readahead revio seek sync-file",
+    "locks": "fcntl flock lease locka lockf lockofd",
+    "descriptors and folders": "chdir dirmany dup file-ioctl fstat getdent inode-flags open verity",
+}
+
+
+def check_stress(report, instance, seconds):
+    if not host_path("stress-ng"):
+        return
+    for name, kinds in STRESSORS.items():
+        with report.case(f"stress-ng: {name}"):
+            done = instance.run("/bin/stress-ng", "--quiet", "--verify", "--temp-path", "/root", "--timeout", f"{seconds}s",
+                                *(word for kind in kinds.split() for word in ("--" + kind, "1")), timeout=seconds + 300)
+            expect(done.returncode == 0 and b"fail:" not in done.stdout + done.stderr, describe(done))
+
+
 def check_tool(report, instance, variable, inside, *argv):
     with report.case(f"{os.path.basename(inside)} on the sealed root"):
         if not os.environ.get(variable):
@@ -136,7 +155,7 @@ def main():
     work = scratch()
     try:
         instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
-        for name in ("busybox", "sqlite3", "git", "fio"):
+        for name in ("busybox", "sqlite3", "git", "fio", "stress-ng"):
             if host_path(name):
                 put_program(instance.image, f"/bin/{name}", host_path(name))
         for variable, inside in (("FSX", "/bin/fsx"), ("FSSTRESS", "/bin/fsstress")):
@@ -149,6 +168,7 @@ def main():
         side_by_side(report, (lambda own: [check_sqlite(own, instance, mode) for mode in ("delete", "wal")],
                               lambda own: check_git(own, other)))
         check_fio(report, instance, 200 if LONG else 20)
+        check_stress(report, instance, 150 if LONG else 15)
         check_tool(report, instance, "FSX", "/bin/fsx", "-N", "200000" if LONG else "5000", "/root/fsx.file")
         check_tool(report, instance, "FSSTRESS", "/bin/fsstress", "-d", "/root/stress", "-n",
                    "100000" if LONG else "2000", "-p", "4")
