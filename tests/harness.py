@@ -3,6 +3,7 @@
 import copy
 import multiprocessing
 import multiprocessing.connection
+import json
 import os
 import re
 import shutil
@@ -96,6 +97,15 @@ class Instance:
             if count != 1:
                 raise KeyError(f"Occlum.json has {count} fields named {field}")
         open(path, "w").write(text)
+
+    def set_layer_options(self, **options):
+        """Gives the writable layer of the root mount options; once."""
+        path = self.dir + "/Occlum.json"
+        text = open(path).read()
+        source = '"source": "./run/mount/__ROOT"'
+        expect(text.count(source) == 1, "the layer has options, or the template has changed")
+        with open(path, "w") as f:
+            f.write(text.replace(source, source + ', "options": ' + json.dumps(options)))
 
     def build(self, *options, check=True):
         mode = "HW" if self.emu else "SIM"

@@ -66,6 +66,10 @@ static void put_volume(FILE *f, const struct config_volume *v)
 		v->min_isvsvn);
 	if (v->duplicate)
 		fputs(", \"duplicate_metadata\": true", f);
+	if (v->commit_seconds == CONFIG_COMMIT_EXPLICIT)
+		fprintf(f, ", \"commit\": \"explicit\"");
+	else if (v->commit_seconds)
+		fprintf(f, ", \"commit\": %u", v->commit_seconds);
 	if (v->scrub_kib)
 		fprintf(f, ", \"scrub_rate\": %llu", (unsigned long long)v->scrub_kib << 10);
 	if (!mem_is_zero(v->volume_id, sizeof(v->volume_id))) {

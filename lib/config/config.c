@@ -91,6 +91,10 @@ static void read_volume(struct cursor *c, struct config_volume *v)
 		v->scrub_kib = cursor_le32(c);
 		c->bad |= v->scrub_kib == 0; /* one encoding of each setting */
 	}
+	if (f.flags & CONFIG_VOLUME_HAS_COMMIT) {
+		v->commit_seconds = cursor_le32(c);
+		c->bad |= v->commit_seconds == 0;
+	}
 }
 
 static void read_mount(struct cursor *c, struct config_mount *m)
@@ -254,6 +258,7 @@ static void write_volume(struct writer *w, const struct config_volume *v)
 			 (v->may_create ? CONFIG_VOLUME_MAY_CREATE : 0) |
 			 (v->anchor.policy ? CONFIG_VOLUME_HAS_ANCHOR : 0) |
 			 (v->scrub_kib ? CONFIG_VOLUME_SCRUBS : 0) |
+			 (v->commit_seconds ? CONFIG_VOLUME_HAS_COMMIT : 0) |
 			 (v->duplicate ? CONFIG_VOLUME_DUP : 0),
 		.min_epoch = le16_put(v->min_epoch),
 		.min_isvsvn = le16_put(v->min_isvsvn),
@@ -267,6 +272,8 @@ static void write_volume(struct writer *w, const struct config_volume *v)
 		write_anchor(w, &v->anchor);
 	if (v->scrub_kib)
 		write_le32(w, v->scrub_kib);
+	if (v->commit_seconds)
+		write_le32(w, v->commit_seconds);
 }
 
 static void write_mount(struct writer *w, const struct config_mount *m)

@@ -73,6 +73,8 @@ struct config_anchor {
 	const char *place;	      /* FILE: path of the host, relative to the instance */
 };
 
+#define CONFIG_COMMIT_EXPLICIT UINT32_MAX /* there are none */
+
 /* One volume: a layer of a unionfs, or the volume of a mount of type sefs. */
 struct config_volume {
 	enum config_role role;
@@ -86,9 +88,10 @@ struct config_volume {
 	const char *source;		     /* host directory, relative to the instance */
 	u8 digest[CONFIG_DIGEST_SIZE]; /* SHA-256 of the root slot of a pinned role, else zero */
 	bool keep_upper; /* ROLE_ROOT: may be bound to another image than the one it was made over */
-	bool may_create;	     /* may be made where none exists */
-	bool duplicate;		     /* made with metadata that is there twice */
-	u32 scrub_kib;		     /* read again in the background, per second; 0: not */
+	bool may_create;    /* may be made where none exists */
+	bool duplicate;	    /* made with metadata that is there twice */
+	u32 commit_seconds; /* between commits that nobody asked for; 0: the kernel's choice */
+	u32 scrub_kib;	    /* read again in the background, per second; 0: not */
 	struct config_anchor anchor; /* not of pinned and temporary volumes; needs a volume id */
 };
 

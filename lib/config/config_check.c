@@ -131,6 +131,10 @@ static bool volume_is_ok(const struct config_volume *v)
 		return false;
 	if (v->duplicate && v->role != CONFIG_ROLE_ROOT && v->role != CONFIG_ROLE_DATA)
 		return false;
+	if (v->commit_seconds &&
+	    ((v->role != CONFIG_ROLE_ROOT && v->role != CONFIG_ROLE_DATA) ||
+	     (v->commit_seconds > LIMIT_COMMIT_MAX && v->commit_seconds != CONFIG_COMMIT_EXPLICIT)))
+		return false;
 	if (v->scrub_kib &&
 	    ((v->role != CONFIG_ROLE_ROOT && v->role != CONFIG_ROLE_DATA) ||
 	     v->scrub_kib < LIMIT_SCRUB_MIN / KIB(1) || v->scrub_kib > LIMIT_SCRUB_MAX / KIB(1)))

@@ -79,7 +79,8 @@ enum config_volume_flags {
 	CONFIG_VOLUME_HAS_ANCHOR = 1 << 2,
 	CONFIG_VOLUME_SCRUBS = 1 << 3,
 	CONFIG_VOLUME_DUP = 1 << 4,
-	CONFIG_VOLUME_FLAGS = (1 << 5) - 1,
+	CONFIG_VOLUME_HAS_COMMIT = 1 << 5,
+	CONFIG_VOLUME_FLAGS = (1 << 6) - 1,
 };
 
 struct config_volume_format {

@@ -17,6 +17,7 @@
 #define LIMIT_CACHE_MIN	       KIB(192)
 #define LIMIT_SCRUB_MIN	       KIB(4) /* per second */
 #define LIMIT_SCRUB_MAX	       GIB(1)
+#define LIMIT_COMMIT_MAX       3600 /* seconds */
 
 /* Heap and stacks share the top 4 GiB of the address range with the kernel image and the SSAs. */
 #define LIMIT_KERNEL_ZONE      (GIB(3) + MIB(512))

@@ -28,6 +28,8 @@ struct options {
 	u64 min_epoch, min_isvsvn;
 	const struct json_token *scrub_at;
 	u64 scrub_rate;
+	const struct json_token *commit_at;
+	u64 commit_seconds;
 	const struct json_token *duplicate_at;
 	bool duplicate;
 	const struct json_token *volume_id_at;
@@ -182,15 +184,28 @@ static int read_autokey_policy(struct reader *r, const struct json_token *at)
 			   "MRENCLAVE, would open for no later build and for no `occlum mount`");
 }
 
+/* Seconds, or what the program itself asks for alone. */
+static int read_commit(struct reader *r, const struct json_token *at, u64 *ret)
+{
+	if (at->type == JSON_STRING && reader_key_is(r, at, "explicit")) {
+		*ret = CONFIG_COMMIT_EXPLICIT;
+		return 0;
+	}
+	if (at->type != JSON_NUMBER)
+		return reader_fail_value(r, at, "mount.options.commit",
+					 "a number of seconds, or \"explicit\"");
+	return reader_number(r, at, "mount.options.commit", 1, LIMIT_COMMIT_MAX, ret);
+}
+
 static int read_option(struct reader *r, const struct member *m, struct options *o, u32 *seen)
 {
-	static const char *const names[] = {"MAC", "layers", "temporary", "cache_size",
-					    "keep_upper", "exec", "volume_id", "anchor",
-					    "anchor_file", "anchor_command", "min_key_epoch",
-					    "min_isvsvn", "scrub_rate", "duplicate_metadata",
-					    /* known, and refused below */
-					    "disk_size", "autokey_policy", "sefs_cache_size",
-					    "async_sfs_total_size", "page_cache_size", NULL};
+	static const char *const names[] = {
+		"MAC", "layers", "temporary", "cache_size", "keep_upper", "exec", "volume_id",
+		"anchor", "anchor_file", "anchor_command", "min_key_epoch", "min_isvsvn",
+		"scrub_rate", "duplicate_metadata", "commit",
+		/* known, and refused below */
+		"disk_size", "autokey_policy", "sefs_cache_size", "async_sfs_total_size",
+		"page_cache_size", NULL};
 	int i = reader_key_index(r, m->key, "mount.options", names);
 
 	if (i < 0)
@@ -242,7 +257,8 @@ static int read_option(struct reader *r, const struct member *m, struct options 
 	case 13:
 		o->duplicate_at = m->key;
 		return reader_bool(r, m->value, "mount.options.duplicate_metadata", &o->duplicate);
-	case 15: return read_autokey_policy(r, m->value);
+	case 14: o->commit_at = m->key; return read_commit(r, m->value, &o->commit_seconds);
+	case 16: return read_autokey_policy(r, m->value);
 	default:
 		return reader_fail(r, m->key, "mount.options", "'%s' is not yet supported",
 				   names[i]);
@@ -375,6 +391,9 @@ static int check_options(struct reader *r, struct entry *e, bool is_layer)
 	if (o->duplicate_at && (!is_volume || o->temporary))
 		return reader_fail(r, o->duplicate_at, "mount.options.duplicate_metadata",
 				   "only for a writable sefs that is not temporary");
+	if (o->commit_at && (!is_volume || o->temporary))
+		return reader_fail(r, o->commit_at, "mount.options.commit",
+				   "only for a writable sefs that is not temporary");
 	if (o->scrub_at && (!is_volume || o->temporary))
 		return reader_fail(r, o->scrub_at, "mount.options.scrub_rate",
 				   "only for a writable sefs that is not temporary");
@@ -396,6 +415,7 @@ static void set_identity(struct config_volume *v, const struct options *o)
 	v->min_epoch = (u16)o->min_epoch;
 	v->min_isvsvn = (u16)o->min_isvsvn;
 	v->scrub_kib = (u32)(o->scrub_rate / KIB(1));
+	v->commit_seconds = (u32)o->commit_seconds;
 	v->duplicate = o->duplicate;
 	memcpy(v->volume_id, o->volume_id, sizeof(v->volume_id));
 	if (o->anchor.policy)

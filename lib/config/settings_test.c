@@ -298,6 +298,14 @@ static void oldest_keys_are_read(void **state)
 	assert_true(v->duplicate);
 	accept(DATA("\"scrub_rate\":\"10MB\""));
 	assert_int_equal(v->scrub_kib, 10240);
+	assert_int_equal(v->commit_seconds, 0);
+	accept(DATA("\"commit\":30"));
+	assert_int_equal(v->commit_seconds, 30);
+	accept(DATA("\"commit\":\"explicit\""));
+	assert_int_equal(v->commit_seconds, CONFIG_COMMIT_EXPLICIT);
+	refuse(DATA("\"commit\":0"), 2, "a whole number from 1 to 3600");
+	refuse(DATA("\"commit\":\"never\""), 2, "a number of seconds, or \"explicit\"");
+	refuse(DATA("\"commit\":1,\"temporary\":true"), 2, "not temporary");
 	refuse(DATA("\"scrub_rate\":\"1KB\""), 2, "a size from \"4KB\" to \"1GB\"");
 	refuse(DATA("\"scrub_rate\":\"1MB\",\"temporary\":true"), 2, "not temporary");
 	refuse(DATA("\"min_isvsvn\":7"), 2, "above metadata.version_number");

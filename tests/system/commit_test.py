@@ -45,13 +45,18 @@ def switches(pid):
     return total
 
 
+def written_and_killed(instance, name, seconds):
+    """What is there afterwards of something that was written without fsync."""
+    run = note(instance, name, b"later\n")
+    time.sleep(seconds)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    return kept(instance, name)
+
+
 def check_interval(report, instance):
     with report.case("written without fsync, killed after the interval: there"):
-        run = note(instance, "/root/late", b"later\n")
-        time.sleep(INTERVAL + 2)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        done = kept(instance, "/root/late")
+        done = written_and_killed(instance, "/root/late", INTERVAL + 2)
         expect(done.returncode == 0 and done.stdout == b"later\n.", describe(done))
     with report.case("nothing to commit: nothing wakes up"):
         run = note(instance, "/root/idle", b"x\n")
@@ -62,6 +67,21 @@ def check_interval(report, instance):
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         expect(woken <= 2, f"{woken} wake-ups in {INTERVAL + 1} s")
+
+
+def check_configured(report, build, work):
+    for text, option, wait, is_there in (("commit: 1, killed after 3 s: there", 1, 3, True),
+                                         ("commit: explicit, killed after the usual interval: not there",
+                                          "explicit", INTERVAL + 2, False)):
+        with report.case(text):
+            instance = Instance(build, f"{work}/commit-{option}")
+            put_program(instance.image, "/bin/busybox", host_path("busybox"))
+            instance.set_layer_options(commit=option)
+            instance.build()
+            done = written_and_killed(instance, "/root/late", wait)
+            expect((done.stdout == b"later\n.") == is_there, describe(done))
+            expect(instance.run("/bin/busybox", "sh", "-c", "echo x > /root/end").returncode == 0, "the end")
+            expect(kept(instance, "/root/end").stdout == b"x\n", "a clean end commits")
 
 
 def check_signals(report, instance):
@@ -136,10 +156,12 @@ def main():
     report = Report()
     work = scratch()
     try:
-        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
+        build = sys.argv[1] if len(sys.argv) > 1 else "build"
+        instance = Instance(build, work + "/instance")
         put_program(instance.image, "/bin/busybox", host_path("busybox"))
         instance.build()
         check_interval(report, instance)
+        check_configured(report, build, work)
         check_signals(report, instance)
         check_reading(report, instance)
         check_room(report, instance)

@@ -6,7 +6,6 @@ host's disk meanwhile is named in the log, and /proc/fs/sefs counts.
     scrub_test.py BUILD
 """
 import glob
-import json
 import os
 import shutil
 import subprocess
@@ -22,15 +21,6 @@ read go
 until busybox grep -q 'damaged [1-9]' /proc/fs/sefs; do busybox usleep 50000; done
 busybox cat /proc/fs/sefs
 """
-
-
-def set_options(instance, **options):
-    path = f"{instance.dir}/Occlum.json"
-    text = open(path).read()
-    source = '"source": "./run/mount/__ROOT"'
-    expect(text.count(source) == 1, "the template has changed")
-    with open(path, "w") as f:
-        f.write(text.replace(source, source + ', "options": ' + json.dumps(options)))
 
 
 def spoil(layer):
@@ -50,7 +40,7 @@ def main():
         instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
         put_program(instance.image, "/bin/busybox", host_path("busybox"))
         open(instance.image + "/watch.sh", "w").write(SCRIPT)
-        set_options(instance, scrub_rate="500MB")
+        instance.set_layer_options(scrub_rate="500MB")
         instance.build()
         done = instance.run("/bin/busybox", "sh", "-c", "busybox seq 1 400000 > /root/watched")
         expect(done.returncode == 0, describe(done))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The periodic commit: what a program wrote without fsync becomes durable at most about five
- * seconds later. One kernel thread serves all volumes; it is started with the first change and
- * sleeps without a deadline while nothing has changed. It also carries the scrub (scrub.c).
+ * The periodic commit: what a program wrote without fsync becomes durable about an interval later,
+ * five seconds unless the configuration says another. One kernel thread serves all volumes; it is
+ * started with the first change and sleeps without a deadline while nothing has changed. It also
+ * carries the scrub (scrub.c).
  *
  * `rounds` is held while volumes are committed, so a volume that is closed leaves the list first
  * and is not looked at any more. A change marks its volume after it was made: a mark that comes
@@ -20,13 +21,12 @@
 #define LOG_TAG "secvol"
 #include "kernel/core/log.h"
 
-#define INTERVAL_NS 5000000000ull
+#define SCRUB_BEGINS_NS 5000000000ull
 
 static struct mutex rounds = MUTEX_INIT(rounds, LOCK_VOLUME_ROUNDS);
 static struct list_node volumes = LIST_INIT(volumes); /* rounds */
 static struct mutex start_lock = MUTEX_INIT(start_lock, LOCK_THREAD_MAKER);
 static struct thread *committer; /* set once, under start_lock */
-static bool is_wanted;		 /* atomic: some volume is marked */
 
 static void commit(struct volume *vol)
 {
@@ -44,16 +44,29 @@ static void commit(struct volume *vol)
 		volume_changed(vol);
 }
 
-static void commit_marked(void)
+/* What has been marked for as long as its interval is. Says when the next one is due. */
+static u64 commit_marked(void)
 {
+	u64 next = DEADLINE_NEVER;
 	struct volume *vol;
 
 	mutex_lock(&rounds);
 	list_for_each_entry (vol, &volumes, commit_node) {
-		if (__atomic_exchange_n(&vol->is_marked, false, __ATOMIC_ACQ_REL))
+		u64 now = clock_monotonic_ns();
+
+		if (now >= vol->commit_due) {
+			vol->commit_due = DEADLINE_NEVER;
+			__atomic_store_n(&vol->is_marked, false, __ATOMIC_RELEASE);
 			commit(vol);
+			now = clock_monotonic_ns();
+		}
+		if (vol->commit_due == DEADLINE_NEVER &&
+		    __atomic_load_n(&vol->is_marked, __ATOMIC_ACQUIRE))
+			vol->commit_due = now + vol->commit_interval;
+		next = MIN(next, vol->commit_due);
 	}
 	mutex_unlock(&rounds);
+	return next;
 }
 
 /* When the next one is due. */
@@ -73,19 +86,10 @@ static u64 scrub_all(void)
 
 static void run_forever(void *arg)
 {
-	u64 commit_due = DEADLINE_NEVER;
-
 	for (;;) {
-		u64 due, now = clock_monotonic_ns();
+		u64 due = commit_marked();
 
-		if (now >= commit_due) {
-			commit_due = DEADLINE_NEVER;
-			commit_marked();
-		}
-		if (commit_due == DEADLINE_NEVER &&
-		    __atomic_exchange_n(&is_wanted, false, __ATOMIC_ACQ_REL))
-			commit_due = clock_monotonic_ns() + INTERVAL_NS;
-		due = MIN(commit_due, scrub_all());
+		due = MIN(due, scrub_all());
 		if (clock_monotonic_ns() < due)
 			(void)thread_park(due, false);
 	}
@@ -113,14 +117,13 @@ static int start(void)
 
 void volume_changed(struct volume *vol)
 {
-	if (vol->is_temporary || __atomic_load_n(&vol->is_marked, __ATOMIC_RELAXED))
+	if (vol->is_temporary || vol->commits_explicitly ||
+	    __atomic_load_n(&vol->is_marked, __ATOMIC_RELAXED))
 		return;
 	if (start()) /* the next change tries again; fsync and the clean end commit anyway */
 		return;
-	if (__atomic_exchange_n(&vol->is_marked, true, __ATOMIC_ACQ_REL))
-		return;
-	__atomic_store_n(&is_wanted, true, __ATOMIC_RELEASE);
-	thread_unpark(committer);
+	if (!__atomic_exchange_n(&vol->is_marked, true, __ATOMIC_ACQ_REL))
+		thread_unpark(committer);
 }
 
 void commit_timer_add(struct volume *vol)
@@ -128,7 +131,8 @@ void commit_timer_add(struct volume *vol)
 	if (vol->scrub_rate)
 		vol->scrub = kzalloc(sizeof(*vol->scrub));
 	if (vol->scrub)
-		vol->scrub->due = clock_monotonic_ns() + INTERVAL_NS;
+		vol->scrub->due = clock_monotonic_ns() + SCRUB_BEGINS_NS;
+	vol->commit_due = DEADLINE_NEVER;
 	mutex_lock(&rounds);
 	list_add_tail(&volumes, &vol->commit_node);
 	mutex_unlock(&rounds);

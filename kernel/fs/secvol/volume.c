@@ -32,7 +32,8 @@
 #ifndef DELTA_SEALED
 #define DELTA_SEALED HEAP_PART(48, MIB(2), MIB(16)) /* changes between checkpoints */
 #endif
-#define VOLUME_BLOCKS ((u64)1 << 28) /* 1 TiB, sparse */
+#define COMMIT_SECONDS 5u
+#define VOLUME_BLOCKS  ((u64)1 << 28) /* 1 TiB, sparse */
 
 static void *env_alloc(void *arg, size_t size)
 {
@@ -508,6 +509,9 @@ int volume_open_as(const struct config_volume *c, const u8 *image_key, const u8 
 		goto fail;
 	}
 	vol->scrub_rate = (u64)c->scrub_kib * 1024;
+	vol->commits_explicitly = c->commit_seconds == CONFIG_COMMIT_EXPLICIT;
+	vol->commit_interval =
+		(c->commit_seconds ? c->commit_seconds : COMMIT_SECONDS) * 1000000000ull;
 	if (!vol->is_read_only)
 		commit_timer_add(vol);
 	*ret = &vol->fs;

@@ -13,12 +13,15 @@ struct volume {
 	struct bs *store;
 	bool is_image; /* pinned, read-only: its pages may be shared and remembered */
 	bool is_temporary;
-	bool is_read_only;  /* an image, or a tool that only looks */
-	bool is_marked;	    /* atomic: changed since the last periodic commit */
-	bool commit_failed; /* the commit timer's, then shutdown's: it has been said */
-	bool is_reported;   /* atomic: that it is damaged has been said */
+	bool is_read_only;	 /* an image, or a tool that only looks */
+	bool is_marked;		 /* atomic: changed since the last periodic commit */
+	bool commits_explicitly; /* no periodic commits */
+	bool commit_failed;	 /* the commit timer's, then shutdown's: it has been said */
+	bool is_reported;	 /* atomic: that it is damaged has been said */
 	struct list_node commit_node;
-	u64 scrub_rate;		    /* bytes per second; 0: none */
+	u64 commit_interval; /* ns */
+	u64 commit_due;	     /* commit_timer.c's lock `rounds`; DEADLINE_NEVER: not noticed yet */
+	u64 scrub_rate;	     /* bytes per second; 0: none */
 	struct volume_scrub *scrub; /* commit_timer.c's lock `rounds`; with a rate */
 	struct auto_key auto_key;
 	struct secvol_fixed_key fixed_key;
