@@ -376,6 +376,35 @@ static void a_rotation_holds(void **state)
 	explore_fini(&x);
 }
 
+/* Between two states, of which the second is an older one. */
+static void going_back_is_one_step(void **state)
+{
+	struct op ops[32];
+	struct explore x;
+	u32 n = 0;
+
+	explore_init(&x);
+	x.blocks = 1200;
+	x.goes_back = true;
+	ops[n++] = (struct op){.kind = OP_CREATE, .a = "a"};
+	ops[n++] = (struct op){.kind = OP_MKDIR, .a = "d"};
+	for (u32 i = 0; i < 4; i++) {
+		ops[n++] = (struct op){
+			.kind = OP_WRITE, .a = "a", .off = i * 5000, .len = 40000, .seed = i};
+		ops[n++] = i % 2 ? (struct op){.kind = OP_CREATE, .a = "d/a"}
+				 : (struct op){.kind = OP_UNLINK, .a = "d/a"};
+		ops[n++] = (struct op)CHECKPOINT;
+	}
+	ops[n++] = (struct op){.kind = OP_WRITE, .a = "a", .off = 100, .len = 20000, .seed = 9};
+	ops[n++] = (struct op)COMMIT; /* in the log of the newest root */
+	explore_run(&x, ops, n);
+	print_message("going back: %llu states, %llu by the log\n", (unsigned long long)x.states,
+		      (unsigned long long)x.log_states);
+	assert_true(x.states > 1000);
+	expect_clean(&x);
+	explore_fini(&x);
+}
+
 static void no_fault_no_alarm(void **state)
 {
 	struct explore x;
@@ -433,5 +462,5 @@ static void a_reused_nonce_is_caught(void **state)
 UNIT_TESTS(no_fault_no_alarm, a_skipped_flush_is_caught, an_early_ack_is_caught,
 	   a_live_block_overwritten_is_caught, a_dropped_tag_check_is_caught,
 	   a_reused_nonce_is_caught, a_strict_anchor_holds, the_log_holds, log_faults_are_caught,
-	   a_rotation_holds, snapshots_hold, snapshot_faults_are_caught, short_workloads,
-	   random_workloads)
+	   a_rotation_holds, going_back_is_one_step, snapshots_hold, snapshot_faults_are_caught,
+	   short_workloads, random_workloads)

@@ -33,6 +33,10 @@ struct run {
 		u8 digest[32]; /* of the tree */
 	} snaps[16];
 	u32 snap_count;
+	struct root_point {
+		u64 gen;
+		u8 digest[32];
+	} older, newest; /* of the last two checkpoints */
 	u64 fingerprint; /* of base */
 	u32 at;		 /* end of the epoch in the log */
 };
@@ -667,6 +671,25 @@ static void do_meanwhile(void *arg)
 	}
 }
 
+/* The owner goes back to an older root, and changes her mind: two more states, one after the other. */
+static void go_back(struct explore *x, struct run *r)
+{
+	const struct root_point *const to[] = {&r->older, &r->newest};
+	u8 last[32];
+
+	memcpy(last, r->points[r->point_count - 1].digest, 32);
+	for (u32 i = 0; i < ARRAY_SIZE(to); i++) {
+		struct secvol_params p = explore_params(x, &r->sim->bs);
+		struct secvol_to_root made;
+		int err = secvol_to_root(&p, to[i]->gen, false, &made);
+
+		if (err)
+			violation(x, "an older root cannot be gone back to", i, err);
+		/* The newest one comes with what its log held. */
+		point_add(r, i ? last : to[i]->digest);
+	}
+}
+
 void explore_run(struct explore *x, const struct op *ops, u32 count)
 {
 	struct run r = {.sim = bs_sim_new(x->blocks)};
@@ -736,6 +759,11 @@ void explore_run(struct explore *x, const struct op *ops, u32 count)
 		err = volume_dump(v, live);
 		if ((err || memcmp(expect, live, 32) != 0) && !x->hooks.faults)
 			violation(x, "volume and model differ without any crash", i, err);
+		if (ops[i].kind == OP_CHECKPOINT) {
+			r.older = r.newest;
+			r.newest.gen = v->gen;
+			memcpy(r.newest.digest, digest, 32);
+		}
 		/* One that had nothing to commit is no new point. */
 		if (flush_count(&r) != flushes ||
 		    memcmp(digest, r.points[r.point_count - 1].digest, 32) != 0)
@@ -743,6 +771,8 @@ void explore_run(struct explore *x, const struct op *ops, u32 count)
 	}
 	secvol_abandon(v);
 	x->anchor_sim = NULL;
+	if (x->goes_back)
+		go_back(x, &r);
 	log_explore(x, &r, from);
 	if (x->strict)
 		stale_explore(x, &r);

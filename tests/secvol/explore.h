@@ -34,7 +34,8 @@ struct explore {
 	bool strict;	   /* anchored at each commit */
 	bool discard;	   /* TRIM what is freed */
 	bool dup;	   /* metadata is there twice */
-	bool plain;	   /* HASH mode read-write instead of sealed */
+	bool goes_back; /* in the end to the root before the newest, and from there to that one */
+	bool plain;	/* HASH mode read-write instead of sealed */
 	u32 seed;
 	/* Done while a commit's flush is on its way, as another thread would; NULL: nothing. */
 	const struct op *meanwhile;
