@@ -94,7 +94,7 @@ static void scattered_blocks_take_few_requests(void **state)
 {
 	begin();
 	for (u32 block = 0; block + 32 < BLOCKS; block += 5) {
-		reopen(); /* nothing is cached */
+		reopen();		      /* nothing is cached */
 		expect_blocks(BLOCKS - 1, 1); /* the leaf */
 		store.reads = 0;
 		expect_blocks(block, 32);
