@@ -35,7 +35,8 @@
 
 /*
  * Threads that exist besides those of programs: the one that boots and then waits in ECALL_EXEC,
- * one for ECALL_KILL and spare ones for parallel ECALL_EXECs of an embedder.
+ * one for ECALL_KILL, the kernel's own (timers, commits, two that read ahead), and spare ones for
+ * parallel ECALL_EXECs of an embedder.
  */
 #define RESERVED_SLOTS	     8
 
