@@ -234,6 +234,25 @@ static void drop_mappings(struct mm *mm)
 	text_forget_all(mm);
 }
 
+/*
+ * Of a member that ends: its mappings of shared objects, whose locks others may hold. To wait for
+ * one gives the turn away, so this comes before anything that needs to keep it.
+ */
+static void drop_objects(struct mm *mm)
+{
+	struct vma *next;
+
+	for (struct vma *v = vma_of(rb_first(&mm->vmas)); v; v = next) {
+		next = vma_next(v);
+		if (v->kind != VMA_OBJECT)
+			continue;
+		vma_remove(v);
+		text_unmapped(v);
+		mm_wait_for_uaccess(mm, uaccess_advance());
+		vma_free(v);
+	}
+}
+
 /* The pages in place become those of `heir` at once. */
 static void hand_over(struct family *f, struct mm *mm, struct mm *heir)
 {
@@ -266,6 +285,8 @@ void mm_retire_member(struct mm *mm)
 		return;
 	if (own == mm) {
 		mutex_lock(&mm->lock);
+		drop_objects(mm);
+		current_thread()->keeps_turn = true;
 		heir = turn_heir(mm);
 		if (heir)
 			hand_over(f, mm, heir);
@@ -277,6 +298,7 @@ void mm_retire_member(struct mm *mm)
 		 * Before files are closed, which may wait: what lies in place is not ours any more.
 		 */
 		turn_give_up(mm, heir);
+		current_thread()->keeps_turn = false;
 		mm_unlock(mm);
 		return;
 	}

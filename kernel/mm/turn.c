@@ -247,7 +247,9 @@ static void take_over(struct family *f, struct mm *mm)
 	f->is_switching = true;
 	spin_unlock(&f->lock);
 	begin = clock_monotonic_ns();
+	current_thread()->keeps_turn = true;
 	err = family_exchange(f, from, mm);
+	current_thread()->keeps_turn = false;
 	if (err)
 		(void)process_for_each(kill_process, from);
 	kill_lost(f);

@@ -29,6 +29,7 @@
 #include "edge/hostcall_gen.h"
 #include "kernel/arch/arch.h"
 #include "kernel/core/kmem.h"
+#include "kernel/core/panic.h"
 #include "kernel/host/host_call.h"
 #include "kernel/mm/turn.h"
 #include "kernel/sched/sched_priv.h"
@@ -102,6 +103,7 @@ int thread_park(u64 deadline, bool interruptible)
 	struct mm *mm = t->turn_mm;
 	int ret;
 
+	BUG_ON(t->keeps_turn);
 	if (mm && turn_is_shared(mm)) {
 		/*
 		 * Whoever is to wake us may first need the turn, which is not given up for nothing.

@@ -60,6 +60,7 @@ struct thread {
 	void *start_xstate_block; /* what it lies in, kmalloc'ed, freed with the thread */
 
 	struct mm *turn_mm; /* inside of which it is unless parked (kernel/mm/turn.h), or NULL */
+	bool keeps_turn;    /* moves the pages of its family: may not park */
 	bool awaits_turn; /* atomic; parked, but not for anything that may not come: it is to run */
 	u64 set_child_tid; /* clone: where the new thread stores its id first; 0: nowhere */
 

@@ -342,6 +342,28 @@ static void fork_futex(void *arg)
 	run(parent_asks);
 }
 
+static void parent_with_file(void)
+{
+	(void)u_map_file();
+	parent_of_two();
+}
+
+static void stranger_with_file(void)
+{
+	u64 at = u_map_file();
+
+	u_unmap_buffer(at);
+}
+
+/* What a child has mapped is locked by a stranger when it ends, and its sibling waits to run. */
+static void fork_beside_stranger(void *arg)
+{
+	struct process *p = world_start(parent_with_file);
+
+	must_exit(world_wait(world_start(stranger_with_file)), 0);
+	must_exit(world_wait(p), 0);
+}
+
 /* What comes must be the child's: its number is in it. */
 static void child_sends(void)
 {
@@ -708,6 +730,7 @@ const struct test_case test_cases[] = {
 	{"munmap-during-read", munmap_during_read, .only_long = true},
 	{"munmap-during-read-forked", munmap_during_read_forked, .only_long = true},
 	{"fork-futex", fork_futex},
+	{"fork-beside-stranger", fork_beside_stranger, .is_large = true},
 	{"fork-pipe", fork_pipe, .only_long = true},
 	{"fork-pipe-full", fork_pipe_full, .only_long = true},
 	{"fork-spin", fork_spin, .time_may_pass = true, .only_long = true},

@@ -444,6 +444,19 @@ void u_map_shared(void)
 	reach(m->shared, PAGE_WRITE);
 }
 
+u64 u_map_file(void)
+{
+	long ret;
+
+	step();
+	ret = mm_mmap(own_mm(), 0, PAGE_SIZE, PROT_READ, MAP_SHARED, current_process()->exe, 0);
+	exit_work();
+	if (ret < 0)
+		explore_fail("mmap of a file: %ld", ret);
+	u_look();
+	return (u64)ret;
+}
+
 static u32 shared_word(u32 word)
 {
 	reach(word_address(word), PAGE_READ);

@@ -53,6 +53,9 @@ void u_shared_store_and_wake(u32 word, u32 value);
 void u_shared_wait(u32 word, u32 value); /* until it holds that */
 void u_shared_spin(u32 word, u32 value); /* the same without sleeping */
 
+/* A page of a file that all first programs have mapped; its address. */
+u64 u_map_file(void);
+
 /* A pipe that holds one page: descriptor 0 reads, 1 writes. Pages of data are sent whole. */
 void u_pipe(void);
 void u_close(u32 fd);

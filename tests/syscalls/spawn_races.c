@@ -51,6 +51,23 @@ static void *spin(void *arg)
 	return NULL;
 }
 
+/* Until the file says that it is enough. */
+static int maps_and_unmaps(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	volatile char *p;
+	char is_over;
+
+	do {
+		p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+		if (p == MAP_FAILED)
+			return 1;
+		is_over = *p;
+		munmap((void *)p, 4096);
+	} while (!is_over);
+	return 0;
+}
+
 static int child_main(int argc, char **argv)
 {
 	pthread_t t;
@@ -65,6 +82,8 @@ static int child_main(int argc, char **argv)
 			execl(self, self, "canaries", NULL);
 		return 0;
 	}
+	if (!strcmp(argv[1], "maps"))
+		return maps_and_unmaps(argv[2]);
 	return 99;
 }
 
@@ -188,4 +207,61 @@ static void killed_early(void)
 	}
 }
 
-CHILD_MAIN(copies_hit_nobody, threads_spawn, ends_with_threads, killed_early)
+/* --- ends of relatives that share with strangers --- */
+
+#define STRANGERS 3
+#define RELATIVES 8
+#define VIEWS	  16
+
+static unsigned char private_pages[PAGES * 4096];
+
+static int relative(int number)
+{
+	memset(private_pages, number, sizeof(private_pages));
+	for (int i = 0; i < 3; i++) {
+		sched_yield();
+		for (size_t k = 0; k < sizeof(private_pages); k += 1000)
+			if (private_pages[k] != number)
+				return 1;
+	}
+	if (number & 1)
+		execl(self, self, "canaries", NULL);
+	return 0;
+}
+
+/*
+ * Forked children that end, or exec, all have a file mapped which other programs map and unmap at
+ * the same time: whoever ends may have to wait for those in the middle of it.
+ */
+static void relatives_end_beside_strangers(void)
+{
+	char path[] = "/tmp/shared-XXXXXX";
+	pid_t strangers[STRANGERS], pids[RELATIVES];
+	char *views[VIEWS];
+	int fd = mkstemp(path);
+
+	CHECK_EQ(ftruncate(fd, 4096), 0);
+	for (int i = 0; i < VIEWS; i++)
+		views[i] = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	for (int i = 0; i < STRANGERS; i++)
+		strangers[i] = spawn("maps", path, NULL);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < RELATIVES; i++) {
+			pids[i] = fork();
+			if (!pids[i])
+				_exit(relative(i + 1));
+		}
+		for (int i = 0; i < RELATIVES; i++)
+			CHECK_EQ(exit_of(pids[i]), 0);
+	}
+	views[VIEWS - 1][0] = 1;
+	for (int i = 0; i < STRANGERS; i++)
+		CHECK_EQ(exit_of(strangers[i]), 0);
+	for (int i = 0; i < VIEWS; i++)
+		munmap(views[i], 4096);
+	unlink(path);
+	close(fd);
+}
+
+CHILD_MAIN(copies_hit_nobody, threads_spawn, ends_with_threads, killed_early,
+	   relatives_end_beside_strangers)
