@@ -121,14 +121,15 @@ static void start_next_period(struct process_timer *pt)
 		return;
 	}
 	if (pt->is_cpu) {
-		pt->cpu_deadline += interval;
+		pt->cpu_deadline = deadline_add(pt->cpu_deadline, interval);
 		start_again(pt, cpu_look_again(pt, interval));
 		return;
 	}
 	now = clock_monotonic_ns();
 	missed = now > pt->next ? (now - pt->next) / interval : 0;
 	pt->overrun = (int)MIN((u64)pt->overrun + missed, (u64)INT_MAX);
-	start_again(pt, pt->next + (missed + 1) * interval);
+	/* The first summand is not after now; programs choose the second as large as they like. */
+	start_again(pt, deadline_add(pt->next + missed * interval, interval));
 }
 
 static void expire(struct timer *t)
@@ -165,7 +166,7 @@ static void expire_limit(struct timer *t)
 		pt->info.signo = hard != ABI_RLIM_INFINITY && cpu_now(pt) / NS_PER_SEC >= hard
 					 ? SIGKILL
 					 : SIGXCPU;
-		pt->cpu_deadline += NS_PER_SEC;
+		pt->cpu_deadline = deadline_add(pt->cpu_deadline, NS_PER_SEC);
 		start_again(pt, cpu_look_again(pt, NS_PER_SEC));
 	}
 	spin_unlock(&all->lock);
@@ -239,7 +240,7 @@ static int arm(struct process_timers *all, struct process_timer *pt, u64 value, 
 	if (!value)
 		return 0;
 	if (pt->is_cpu)
-		pt->cpu_deadline = cpu_now(pt) + value;
+		pt->cpu_deadline = deadline_add(cpu_now(pt), value);
 	deadline = pt->is_cpu ? cpu_look_again(pt, value) : deadline_after(value);
 	pt->next = deadline;
 	return timer_start(&pt->timer, deadline);

@@ -49,13 +49,18 @@ struct abi_timeval ns_to_timeval(u64 ns)
 				    .usec = (s64)(ns % NS_PER_SEC / NS_PER_USEC)};
 }
 
+u64 deadline_add(u64 deadline, u64 ns)
+{
+	u64 sum;
+
+	if (__builtin_add_overflow(deadline, ns, &sum))
+		return FAR_FUTURE;
+	return MIN(sum, FAR_FUTURE);
+}
+
 u64 deadline_after(u64 ns)
 {
-	u64 deadline;
-
-	if (__builtin_add_overflow(clock_monotonic_ns(), ns, &deadline))
-		return FAR_FUTURE;
-	return MIN(deadline, FAR_FUTURE);
+	return deadline_add(clock_monotonic_ns(), ns);
 }
 
 u64 deadline_at(int clock, u64 ns)

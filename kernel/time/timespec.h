@@ -18,6 +18,8 @@ bool timeval_is_valid(const struct abi_timeval *t);
 u64 timeval_to_ns(const struct abi_timeval *t);
 struct abi_timeval ns_to_timeval(u64 ns);
 
+/* `ns` after a deadline or a clock's reading. */
+u64 deadline_add(u64 deadline, u64 ns);
 /* Monotonic ns at which `ns` from now is over, or at which `clock` shows `ns`. */
 u64 deadline_after(u64 ns);
 u64 deadline_at(int clock, u64 ns);

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -146,4 +147,34 @@ static void begun_in_the_past(void)
 	CHECK_EQ(timer_delete(timer), 0);
 }
 
-CHECK_MAIN(ended, left_alone, with_a_mask, stopped, begun_in_the_past)
+/* Once now, and then not for ages: for the process that asked, and for the timers of all others. */
+static void ages_later(void)
+{
+	const struct itimerval setting = {{INT64_MAX / 2, 0}, {0, 1000}}, never = {{0, 0}, {0, 0}};
+	const struct itimerspec ages = {{INT64_MAX / 2, 0}, {0, 1000}};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+	struct sigaction action = {.sa_handler = count};
+	struct itimerval left;
+	timer_t timer;
+
+	sigaction(SIGALRM, &action, NULL);
+	handled = 0;
+	CHECK_EQ(setitimer(ITIMER_REAL, &setting, NULL), 0);
+	while (!handled)
+		usleep(1000);
+	usleep(50000); /* a timer's end, too */
+	CHECK_EQ(handled, 1);
+	CHECK_EQ(getitimer(ITIMER_REAL, &left), 0);
+	CHECK(left.it_value.tv_sec > 1000000);
+	setitimer(ITIMER_REAL, &never, NULL);
+	handled = 0;
+	REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+	CHECK_EQ(timer_settime(timer, 0, &ages, NULL), 0);
+	while (!handled)
+		usleep(1000);
+	usleep(50000);
+	CHECK_EQ(handled, 1);
+	CHECK_EQ(timer_delete(timer), 0);
+}
+
+CHECK_MAIN(ended, left_alone, with_a_mask, stopped, begun_in_the_past, ages_later)

@@ -80,8 +80,7 @@ static void catch_up(struct timerfd *t)
 		passed = now > t->next ? (now - t->next) / t->interval : 0;
 		t->ticks += passed;
 		t->next += passed * t->interval; /* not after now */
-		if (__builtin_add_overflow(t->next, t->interval, &t->next))
-			t->next = DEADLINE_NEVER - 1;
+		t->next = deadline_add(t->next, t->interval);
 		t->must_restart = false;
 		t->is_armed = true;
 	}
@@ -207,8 +206,8 @@ static int arm(struct timerfd *t, bool absolute, const struct timer_setting *set
 {
 	u64 now = now_of(t), next = setting->value;
 
-	if (!absolute && __builtin_add_overflow(now, setting->value, &next))
-		next = DEADLINE_NEVER - 1;
+	if (!absolute)
+		next = deadline_add(now, setting->value);
 	spin_lock(&t->lock);
 	t->is_armed = setting->value != 0;
 	t->must_restart = false;
