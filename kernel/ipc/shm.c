@@ -132,6 +132,7 @@ static long map_segment(struct segment *s, u64 address, u32 flags)
 {
 	u32 prot = PROT_READ | (flags & SHM_RDONLY ? 0 : PROT_WRITE) |
 		   (flags & SHM_EXEC ? PROT_EXEC : 0);
+	u32 may = prot | PROT_EXEC; /* who attaches to read may be forbidden to write */
 	u32 map_flags = MAP_SHARED;
 
 	if (address) {
@@ -143,7 +144,7 @@ static long map_segment(struct segment *s, u64 address, u32 flags)
 	} else if (flags & SHM_REMAP) {
 		return -EINVAL;
 	}
-	return mm_map_object(current_process()->mm, address, s->object, prot, map_flags);
+	return mm_map_object(current_process()->mm, address, s->object, prot, may, map_flags);
 }
 
 static long attach_locked(s32 id, u64 address, u32 flags)

@@ -649,13 +649,13 @@ long mm_mmap(struct mm *mm, u64 address, u64 size, u32 prot, u32 flags, struct f
 	return populate_asked(mm, &r, ret);
 }
 
-long mm_map_object(struct mm *mm, u64 address, struct mem_object *o, u32 prot, u32 flags)
+long mm_map_object(struct mm *mm, u64 address, struct mem_object *o, u32 prot, u32 may, u32 flags)
 {
 	struct map_request r = {.address = address,
 				.size = ALIGN_UP(mem_object_size(o), PAGE_SIZE),
 				.prot = prot & PROT_KNOWN,
 				.flags = flags,
-				.may = PROT_KNOWN,
+				.may = may & PROT_KNOWN,
 				.object = o};
 	long ret;
 

@@ -156,8 +156,11 @@ long mem_object_write(struct mem_object *o, struct uio *uio, u64 offset);
 int __must_check mem_object_sync(struct mem_object *o, u64 offset, u64 size);
 struct mem_object *mem_object_get(struct mem_object *o);
 void mem_object_put(struct mem_object *o);
-/* Maps all of it. Address or -errno; -ENOMEM when another address than the object's is forced. */
-long mm_map_object(struct mm *mm, u64 address, struct mem_object *o, u32 prot, u32 flags);
+/*
+ * Maps all of it. `may`: what mprotect() may make of `prot` later. Address or -errno; -ENOMEM when
+ * another address than the object's is forced.
+ */
+long mm_map_object(struct mm *mm, u64 address, struct mem_object *o, u32 prot, u32 may, u32 flags);
 
 struct vma_info {
 	u64 start, end, offset;

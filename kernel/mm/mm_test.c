@@ -355,10 +355,10 @@ static void shared_memory_has_one_address(void **state)
 {
 	struct mem_object *o = mem_object_new(KIB(40));
 	struct mm *other = mm_new(), *first = p->mm;
-	long at = mm_map_object(first, 0, o, RW, MAP_SHARED);
+	long at = mm_map_object(first, 0, o, RW, RW, MAP_SHARED);
 
 	assert_true(at > 0);
-	assert_int_equal(mm_map_object(other, 0, o, PROT_READ, MAP_SHARED), at);
+	assert_int_equal(mm_map_object(other, 0, o, PROT_READ, PROT_READ, MAP_SHARED), at);
 	write_word(at + 8192, 42);
 	p->mm = other;
 	assert_int_equal(read_word(at + 8192), 42);
@@ -366,12 +366,12 @@ static void shared_memory_has_one_address(void **state)
 	assert_int_equal(mm_handle_fault(other, at, MM_WRITE), -EACCES);
 	p->mm = first;
 	/* A second mapping in one process lies on the first; both must go. */
-	assert_int_equal(mm_map_object(first, 0, o, RW, MAP_SHARED), at);
+	assert_int_equal(mm_map_object(first, 0, o, RW, RW, MAP_SHARED), at);
 	assert_int_equal(mm_munmap(first, at, KIB(40)), 0);
 	assert_int_equal(read_word(at + 8192), 42);
 	assert_int_equal(mm_munmap(first, at, KIB(40)), 0);
 	assert_int_equal(get_user_u32(&(u32){0}, (void *)at), -EFAULT);
-	assert_int_equal(mm_map_object(first, at + KIB(64), o, RW, MAP_SHARED | MAP_FIXED),
+	assert_int_equal(mm_map_object(first, at + KIB(64), o, RW, RW, MAP_SHARED | MAP_FIXED),
 			 -ENOMEM);
 	/* Other memory cannot lie there while somebody has it. */
 	assert_int_equal(map(at, PAGE_SIZE, RW, ANON | MAP_FIXED), -ENOMEM);
@@ -459,7 +459,7 @@ static void object_grows(void **state)
 	uio = uio_kernel(text, 5);
 	assert_int_equal(mem_object_read(o, &uio, 50), 5);
 	assert_string_equal(text, "hello");
-	at = mm_map_object(p->mm, 0, o, RW, MAP_SHARED);
+	at = mm_map_object(p->mm, 0, o, RW, RW, MAP_SHARED);
 	assert_true(at > 0);
 	assert_int_equal(mem_object_resize(o, MIB(4)), 0);
 	block = map(at + MIB(4), PAGE_SIZE, RW, ANON | MAP_FIXED);

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
@@ -334,4 +335,36 @@ static void locking(void)
 	CHECK_EQ(shmctl(id, IPC_RMID, NULL), 0);
 }
 
-CHECK_MAIN(sets, operations, waking, undoing, messages, message_waits, interrupted, shown, locking)
+/* Who may only read a segment does not come to write it by mprotect(). */
+static void read_only_segment(void)
+{
+	int id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0444);
+	char *own = shmat(id, NULL, 0), *other;
+	pid_t pid;
+
+	REQUIRE(own != (char *)-1);
+	own[0] = 'r';
+	CHECK_EQ(mprotect(own, 4096, PROT_READ), 0);
+	CHECK_EQ(mprotect(own, 4096, PROT_READ | PROT_WRITE), 0);
+	pid = fork();
+	if (!pid) {
+		check_failures = 0;
+		if (geteuid() == 0)
+			CHECK(setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) == 0);
+		CHECK_EQ(shmdt(own), 0);
+		other = shmat(id, NULL, SHM_RDONLY);
+		CHECK(other != (char *)-1 && other[0] == 'r');
+		CHECK_ERRNO(mprotect(other, 4096, PROT_READ | PROT_WRITE), EACCES);
+		CHECK_EQ(mprotect(other, 4096, PROT_NONE), 0);
+		CHECK_EQ(mprotect(other, 4096, PROT_READ), 0);
+		CHECK_EQ(shmdt(other), 0);
+		fflush(stdout);
+		_exit(check_failures != 0);
+	}
+	CHECK_EQ(exit_of(pid), 0);
+	CHECK_EQ(shmdt(own), 0);
+	CHECK_EQ(shmctl(id, IPC_RMID, NULL), 0);
+}
+
+CHECK_MAIN(sets, operations, waking, undoing, messages, message_waits, interrupted, shown, locking,
+	   read_only_segment)
