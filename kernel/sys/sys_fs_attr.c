@@ -7,26 +7,41 @@
 #include "kernel/vfs/inotify.h"
 #include "lib/base/string.h"
 
-static long set_attributes(struct dentry *d, const struct vattr *a, u32 set)
-{
-	long ret = vnode_setattr(d->vnode, a, set);
+struct change {
+	struct vattr to;
+	u32 set;	  /* VATTR_* of `to` */
+	bool given_times; /* others than the present */
+};
 
-	if (ret)
-		return ret;
+/*
+ * `prepare` looks whether the caller may, and at what there is now. Under the file's lock: nobody
+ * gives the file away, or takes its rights, between that and the change. 0 or -errno.
+ */
+static long change_attributes(struct dentry *d, struct change *c,
+			      int (*prepare)(struct vnode *v, struct change *c))
+{
+	struct vnode *v = d->vnode;
+	int err;
+
+	mutex_lock(&v->lock);
+	err = prepare(v, c);
+	if (!err)
+		err = vnode_setattr_locked(v, &c->to, c->set);
+	mutex_unlock(&v->lock);
+	if (err)
+		return err;
 	/* One time alone tells what was done; both, or anything else, that somebody asked for it. */
-	if ((set & ~VATTR_ATIME) == 0)
+	if ((c->set & ~VATTR_ATIME) == 0)
 		report_file(d, IN_ACCESS);
-	else if ((set & ~VATTR_MTIME) == 0)
+	else if ((c->set & ~VATTR_MTIME) == 0)
 		report_file(d, IN_MODIFY);
 	else
 		report_file(d, IN_ATTRIB);
 	return 0;
 }
 
-static long change_mode(struct dentry *d, u32 mode)
+static int prepare_mode(struct vnode *v, struct change *c)
 {
-	struct vnode *v = d->vnode;
-	struct vattr a = {.mode = mode & S_IALL};
 	int err = vnode_owner_or_capable(v);
 
 	if (err)
@@ -34,8 +49,15 @@ static long change_mode(struct dentry *d, u32 mode)
 	if (S_ISLNK(v->mode))
 		return -EOPNOTSUPP;
 	if (!vfs_caller_in_group(v->gid) && !vfs_caller_capable(CAP_FSETID))
-		a.mode &= ~S_ISGID;
-	return set_attributes(d, &a, VATTR_MODE);
+		c->to.mode &= ~S_ISGID;
+	return 0;
+}
+
+static long change_mode(struct dentry *d, u32 mode)
+{
+	struct change c = {.to.mode = mode & S_IALL, .set = VATTR_MODE};
+
+	return change_attributes(d, &c, prepare_mode);
 }
 
 static long chmod_at(int dirfd, const char __user *path, u32 mode, u32 flags)
@@ -79,27 +101,33 @@ long sys_fchmod(u32 fd, u32 mode)
 	return ret;
 }
 
-static long change_owner(struct dentry *d, u32 uid, u32 gid)
+static int prepare_owner(struct vnode *v, struct change *c)
 {
-	struct vnode *v = d->vnode;
-	struct vattr a = {.uid = uid, .gid = gid};
-	u32 set = (uid != UINT32_MAX ? VATTR_UID : 0) | (gid != UINT32_MAX ? VATTR_GID : 0);
+	struct vattr *to = &c->to;
 
 	if (!vfs_caller_capable(CAP_CHOWN)) {
 		u32 own_uid, own_gid;
 
 		vfs_caller_ids(&own_uid, &own_gid); /* the owner: CAP_FOWNER gives no files away */
-		if (own_uid != v->uid || (set & VATTR_UID && uid != v->uid) ||
-		    (set & VATTR_GID && !vfs_caller_in_group(gid)))
+		if (own_uid != v->uid || (c->set & VATTR_UID && to->uid != v->uid) ||
+		    (c->set & VATTR_GID && !vfs_caller_in_group(to->gid)))
 			return -EPERM;
 	}
-	if (S_ISREG(v->mode) && set && (v->mode & (S_ISUID | S_ISGID))) {
-		a.mode = v->mode & S_IALL & ~S_ISUID;
+	if (S_ISREG(v->mode) && c->set && (v->mode & (S_ISUID | S_ISGID))) {
+		to->mode = v->mode & S_IALL & ~S_ISUID;
 		if (v->mode & 0010)
-			a.mode &= ~S_ISGID;
-		set |= VATTR_MODE;
+			to->mode &= ~S_ISGID;
+		c->set |= VATTR_MODE;
 	}
-	return set_attributes(d, &a, set);
+	return 0;
+}
+
+static long change_owner(struct dentry *d, u32 uid, u32 gid)
+{
+	struct change c = {.to = {.uid = uid, .gid = gid}};
+
+	c.set = (uid != UINT32_MAX ? VATTR_UID : 0) | (gid != UINT32_MAX ? VATTR_GID : 0);
+	return change_attributes(d, &c, prepare_owner);
 }
 
 static long chown_at(int dirfd, const char __user *path, u32 uid, u32 gid, u32 flags)
@@ -146,43 +174,40 @@ long sys_fchown(u32 fd, u32 uid, u32 gid)
 /* --- times --------------------------------------------------------------------------------- */
 
 /* One of the two times: now, unchanged, or given. */
-static int one_time(const struct abi_timespec *t, struct vtime *to, u32 bit, u32 *set, bool *given)
+static int one_time(const struct abi_timespec *t, struct vtime *to, u32 bit, struct change *c)
 {
 	if (t->nsec == UTIME_OMIT)
 		return 0;
-	*set |= bit;
+	c->set |= bit;
 	if (t->nsec == UTIME_NOW) {
 		vtime_now(to);
 		return 0;
 	}
 	if (t->nsec < 0 || t->nsec >= 1000000000)
 		return -EINVAL;
-	*given = true;
+	c->given_times = true;
 	to->sec = t->sec;
 	to->nsec = t->nsec;
 	return 0;
 }
 
+static int prepare_times(struct vnode *v, struct change *c)
+{
+	if (!vnode_owner_or_capable(v))
+		return 0;
+	if (c->given_times || c->set != (VATTR_ATIME | VATTR_MTIME))
+		return -EPERM;
+	return vnode_permission(v, W_OK);
+}
+
 static long change_times(struct dentry *d, const struct abi_timespec *times)
 {
-	struct vnode *v = d->vnode;
-	struct vattr a = {0};
-	u32 set = 0;
-	bool given = false;
-	int err = one_time(&times[0], &a.atime, VATTR_ATIME, &set, &given);
+	struct change c = {0};
+	int err = one_time(&times[0], &c.to.atime, VATTR_ATIME, &c);
 
 	if (!err)
-		err = one_time(&times[1], &a.mtime, VATTR_MTIME, &set, &given);
-	if (err || !set)
-		return err;
-	if (vnode_owner_or_capable(v)) {
-		if (given || set != (VATTR_ATIME | VATTR_MTIME))
-			return -EPERM;
-		err = vnode_permission(v, W_OK);
-		if (err)
-			return err;
-	}
-	return set_attributes(d, &a, set);
+		err = one_time(&times[1], &c.to.mtime, VATTR_MTIME, &c);
+	return err || !c.set ? err : change_attributes(d, &c, prepare_times);
 }
 
 static long times_at(int dirfd, const char __user *path, const struct abi_timespec *times,
@@ -271,7 +296,7 @@ static int get_name(char name[XATTR_NAME_MAX + 1], const char __user *user)
 	return len ? 0 : -ERANGE;
 }
 
-/* Which names there are, and who may use them. */
+/* Which names there are, and who may use them. To write, with the lock of the file. */
 static int check_name(struct vnode *v, const char *name, bool write)
 {
 	if (str_has_prefix(name, "trusted."))
@@ -279,6 +304,9 @@ static int check_name(struct vnode *v, const char *name, bool write)
 	if (str_has_prefix(name, "user.")) {
 		if (!S_ISREG(v->mode) && !S_ISDIR(v->mode))
 			return write ? -EPERM : -ENODATA;
+		/* Where everybody may make names, attributes are the owner's alone. */
+		if (write && S_ISDIR(v->mode) && (v->mode & S_ISVTX) && vnode_owner_or_capable(v))
+			return -EPERM;
 		return name[5] ? vnode_permission(v, write ? W_OK : R_OK) : -EINVAL;
 	}
 	if (str_has_prefix(name, "security."))
@@ -290,29 +318,31 @@ static long set_xattr(struct vnode *v, const char *name, const void __user *user
 		      u32 flags)
 {
 	void *value;
-	long ret = check_name(v, name, true);
+	long ret;
 
-	if (ret)
-		return ret;
 	if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
 		return -EINVAL;
 	if (size > XATTR_SIZE_MAX)
 		return -E2BIG;
-	if (v->fs->flags & FS_READ_ONLY)
-		return -EROFS;
-	if (!v->ops->setxattr)
-		return -EOPNOTSUPP;
 	value = kmalloc(MAX(size, (u64)1));
 	if (!value)
 		return -ENOMEM;
 	if (copy_from_user(value, user, size)) {
 		ret = -EFAULT;
-	} else {
-		mutex_lock(&v->lock);
+		goto out;
+	}
+	mutex_lock(&v->lock);
+	ret = check_name(v, name, true);
+	if (!ret && (v->fs->flags & FS_READ_ONLY))
+		ret = -EROFS;
+	if (!ret && !v->ops->setxattr)
+		ret = -EOPNOTSUPP;
+	if (!ret) {
 		ret = v->ops->setxattr(v, name, value, size, flags);
 		vnode_forget_attr(v);
-		mutex_unlock(&v->lock);
 	}
+	mutex_unlock(&v->lock);
+out:
 	kfree(value);
 	return ret;
 }
@@ -357,17 +387,18 @@ static long list_xattr(struct vnode *v, void __user *user, u64 size)
 
 static long remove_xattr(struct vnode *v, const char *name)
 {
-	long ret = check_name(v, name, true);
+	long ret;
 
-	if (ret)
-		return ret;
-	if (v->fs->flags & FS_READ_ONLY)
-		return -EROFS;
-	if (!v->ops->removexattr)
-		return -EOPNOTSUPP;
 	mutex_lock(&v->lock);
-	ret = v->ops->removexattr(v, name);
-	vnode_forget_attr(v);
+	ret = check_name(v, name, true);
+	if (!ret && (v->fs->flags & FS_READ_ONLY))
+		ret = -EROFS;
+	if (!ret && !v->ops->removexattr)
+		ret = -EOPNOTSUPP;
+	if (!ret) {
+		ret = v->ops->removexattr(v, name);
+		vnode_forget_attr(v);
+	}
 	mutex_unlock(&v->lock);
 	return ret;
 }
