@@ -74,15 +74,28 @@ struct futex_key futex_key_of(u64 address, bool is_private)
 {
 	struct mm *mm = current_process()->mm;
 
-	/* After fork() an address that is not shared memory is something else in a relative. */
-	if (!is_private && mm && !mm_is_private_at(mm, address))
-		mm = NULL;
-	return (struct futex_key){.mm = mm, .address = address};
+	return (struct futex_key){
+		.mm = mm,
+		.address = address,
+		/* After fork() what is not shared memory is something else in a relative. */
+		.is_shared = !is_private && !(mm && mm_is_private_at(mm, address)),
+	};
+}
+
+/*
+ * A shared page has one address, the same for all; to whom it is not mapped, he has no business
+ * with those who wait there.
+ */
+static int check_mapped(u64 address, bool is_private)
+{
+	u32 unused;
+
+	return is_private ? 0 : get_user_u32(&unused, (const void __user *)address);
 }
 
 static bool key_matches(const struct futex_key *a, const struct futex_key *b)
 {
-	return a->address == b->address && (a->mm == b->mm || !a->mm || !b->mm);
+	return a->address == b->address && (a->mm == b->mm || (a->is_shared && b->is_shared));
 }
 
 void futex_enqueue(struct futex_waiter *w, u64 address, bool is_private, u32 bitset)
@@ -148,12 +161,15 @@ static void collect(struct futex_bucket *b, const struct futex_key *key, u32 bit
 
 long futex_wake(u64 address, u32 count, bool is_private, u32 bitset)
 {
-	struct futex_key key = futex_key_of(address, is_private);
+	struct futex_key key;
 	struct futex_bucket *b = bucket_of(address);
 	struct wake_batch batch = {.count = 0};
 	long woken = 0;
 	u32 found;
 
+	if (check_mapped(address, is_private))
+		return -EFAULT;
+	key = futex_key_of(address, is_private);
 	do {
 		bucket_lock(b);
 		collect(b, &key, bitset, count - (u32)woken, &batch);
@@ -202,8 +218,8 @@ long futex_wait(u64 address, u32 value, bool is_private, u32 bitset, u64 deadlin
 
 /* Both locks held: takes wakes and moves up to the batch's size; false: call again. */
 static bool requeue_some(struct futex_bucket *from, struct futex_bucket *to,
-			 const struct futex_key *from_key, u64 to_address, u32 *wake, u32 *move,
-			 struct wake_batch *batch, long *moved)
+			 const struct futex_key *from_key, const struct futex_key *to_key,
+			 u32 *wake, u32 *move, struct wake_batch *batch, long *moved)
 {
 	struct futex_waiter *w, *next;
 	struct list_node movers;
@@ -220,7 +236,7 @@ static bool requeue_some(struct futex_bucket *from, struct futex_bucket *to,
 		} else if (*move) {
 			list_del(&w->node);
 			list_add_tail(&movers, &w->node);
-			w->key.address = to_address;
+			w->key = *to_key;
 			__atomic_store_n(&w->bucket, to, __ATOMIC_RELEASE);
 			--*move;
 			++*moved;
@@ -235,12 +251,14 @@ static bool requeue_some(struct futex_bucket *from, struct futex_bucket *to,
 long futex_requeue(u64 from, u64 to, u32 wake_count, u32 move_count, const u32 *compare,
 		   bool is_private)
 {
-	struct futex_key key = futex_key_of(from, is_private);
 	struct futex_bucket *a = bucket_of(from), *b = bucket_of(to);
+	struct futex_key key, to_key;
 	struct wake_batch batch = {.count = 0};
 	long woken = 0, moved = 0;
 	bool done;
 
+	if (check_mapped(from, is_private) || check_mapped(to, is_private))
+		return -EFAULT;
 	if (compare) {
 		u32 now;
 
@@ -249,9 +267,11 @@ long futex_requeue(u64 from, u64 to, u32 wake_count, u32 move_count, const u32 *
 		if (now != *compare)
 			return -EAGAIN;
 	}
+	key = futex_key_of(from, is_private);
+	to_key = futex_key_of(to, is_private);
 	do {
 		bucket_lock_two(a, b);
-		done = requeue_some(a, b, &key, to, &wake_count, &move_count, &batch, &moved);
+		done = requeue_some(a, b, &key, &to_key, &wake_count, &move_count, &batch, &moved);
 		bucket_unlock_two(a, b);
 		woken += batch.count;
 		unpark_batch(&batch);
@@ -308,17 +328,20 @@ long futex_wake_op(u64 first, u64 second, u32 wake_count, u32 wake_count2, u32 o
 	s32 compare_arg = sign_extend_12(op & 0xfff);
 	u32 old;
 	int err;
-	long woken;
+	long woken, more;
 
 	if ((op >> 28) & FUTEX_OP_OPARG_SHIFT)
 		arg = (s32)(1u << (arg & 31));
 	if (compare_op(compare, 0, 0) < 0)
 		return -ENOSYS;
-	err = apply_op(second, operation, arg, &old);
+	err = check_mapped(first, is_private);
+	if (!err)
+		err = apply_op(second, operation, arg, &old);
 	if (err)
 		return err;
 	woken = futex_wake(first, wake_count, is_private, FUTEX_BITSET_MATCH_ANY);
-	if (compare_op(compare, (s32)old, compare_arg))
-		woken += futex_wake(second, wake_count2, is_private, FUTEX_BITSET_MATCH_ANY);
-	return woken;
+	if (woken < 0 || !compare_op(compare, (s32)old, compare_arg))
+		return woken;
+	more = futex_wake(second, wake_count2, is_private, FUTEX_BITSET_MATCH_ANY);
+	return more < 0 ? more : woken + more;
 }

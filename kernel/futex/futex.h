@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Futexes, owned by the kernel: keyed by (address space, address) when private and by address
- * alone when shared, because a shared page has the same address for every mapper. A private and a
- * shared operation on one word meet, as they do on Linux for memory that is not shared.
+ * alone when shared, because a shared page has the same address for every mapper; who has nothing
+ * mapped there gets -EFAULT. Within one process a private and a shared operation on one word meet,
+ * as they do on Linux for memory that is not shared.
  */
 #pragma once
 
@@ -10,7 +11,7 @@
 
 struct thread;
 
-/* Wakes up to `count` waiters on a word of the current process; number woken. */
+/* Wakes up to `count` waiters on a word of the current process; number woken, or -EFAULT. */
 long futex_wake(u64 address, u32 count, bool is_private, u32 bitset);
 
 /*

@@ -8,8 +8,9 @@
 struct mm;
 
 struct futex_key {
-	struct mm *mm; /* NULL: any */
+	struct mm *mm; /* of the caller: within one process all operations on a word meet */
 	u64 address;
+	bool is_shared; /* meets the shared ones of other processes, too */
 };
 
 /* One waiting thread; on its kernel stack. */

@@ -89,7 +89,7 @@ long futex_unlock_pi(u64 address, bool is_private)
 			break;
 		now = seen;
 	} while (true);
-	if (!futex_wake(address, 1, is_private, FUTEX_BITSET_MATCH_ANY) && want) {
+	if (futex_wake(address, 1, is_private, FUTEX_BITSET_MATCH_ANY) <= 0 && want) {
 		/* Nobody was queued: let the next owner lock and unlock without us. */
 		(void)!cmpxchg_user_u32((void __user *)address, want, 0, &seen);
 	}

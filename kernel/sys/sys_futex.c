@@ -88,6 +88,8 @@ long sys_futex(void __user *word, int op, u32 value, u64 timeout, void __user *w
 	case FUTEX_CMP_REQUEUE:
 		if ((s32)value < 0 || (s32)timeout < 0 || (address2 & 3))
 			return -EINVAL;
+		if (address2 >= USER_ADDRESS_END)
+			return -EFAULT;
 		return futex_requeue(address, address2, value, (u32)timeout,
 				     operation == FUTEX_CMP_REQUEUE ? &value3 : NULL, is_private);
 	case FUTEX_WAKE_OP:

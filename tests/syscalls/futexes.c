@@ -6,9 +6,17 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 
+#define FUTEX_WAIT		  0 /* <linux/futex.h> */
+#define FUTEX_WAKE		  1
+#define FUTEX_REQUEUE		  3
+#define FUTEX_CMP_REQUEUE	  4
+#define FUTEX_WAKE_OP		  5
+#define FUTEX_WAKE_BITSET	  10
 #define FUTEX_WAIT_PRIVATE	  128 /* not in musl's headers */
 #define FUTEX_WAKE_PRIVATE	  129
 #define FUTEX_CMP_REQUEUE_PRIVATE 132
@@ -166,4 +174,71 @@ static void timed_condition(void)
 	pthread_mutex_unlock(&m);
 }
 
-CHECK_MAIN(operations, robust_mutex, cancellation, semaphores, timed_condition)
+/*
+ * Where nothing is mapped nobody waits: a stray address of one process is no matter of another one
+ * that sleeps on a word of its own there.
+ */
+static void stray_addresses(void)
+{
+	_Atomic uint32_t *page =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int status = -1, told[2];
+	char byte;
+	pid_t pid;
+
+	REQUIRE(page != MAP_FAILED && pipe(told) == 0);
+	pid = fork();
+	if (!pid) {
+		check_failures = 0;
+		munmap(page, 4096);
+		CHECK_ERRNO(futex(page, FUTEX_WAKE, 1, NULL, NULL, 0), EFAULT);
+		CHECK_ERRNO(futex(page, FUTEX_WAKE_BITSET, 1, NULL, NULL, 1), EFAULT);
+		CHECK_EQ(futex(page, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0), 0);
+		CHECK_ERRNO(futex(page, FUTEX_REQUEUE, 0, (void *)100, &other, 0), EFAULT);
+		CHECK_ERRNO(futex(&other, FUTEX_REQUEUE, 0, (void *)100, page, 0), EFAULT);
+		CHECK_ERRNO(futex(page, FUTEX_WAKE_OP, 1, (void *)1, &other, 0), EFAULT);
+		until_asleep(getppid());
+		for (int i = 0; i < 20; i++) {
+			CHECK_ERRNO(futex(page, FUTEX_WAKE, 1, NULL, NULL, 0), EFAULT);
+			CHECK_ERRNO(futex(page, FUTEX_REQUEUE, 0, (void *)100, &other, 0), EFAULT);
+			usleep(1000);
+		}
+		CHECK_EQ(futex(&other, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
+		CHECK_EQ(write(told[1], "x", 1), 1);
+		fflush(stdout);
+		_exit(check_failures != 0);
+	}
+	CHECK_ERRNO(futex(page, FUTEX_WAIT_PRIVATE, 0, &(struct timespec){0, 500000000}, NULL, 0),
+		    ETIMEDOUT);
+	CHECK_EQ(read(told[0], &byte, 1), 1);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+	CHECK_EQ(munmap(page, 4096), 0);
+	close(told[0]);
+	close(told[1]);
+}
+
+/* Whom a word in shared memory brings together. */
+static void shared_words(void)
+{
+	_Atomic uint32_t *page =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const struct timespec long_time = {10, 0};
+	int status = -1;
+	pid_t pid;
+
+	REQUIRE(page != MAP_FAILED);
+	pid = fork();
+	if (!pid)
+		_exit(futex(page, FUTEX_WAIT, 0, &long_time, NULL, 0) != 0);
+	until_asleep(pid);
+	CHECK_EQ(futex(page, FUTEX_CMP_REQUEUE, 0, (void *)1, page + 1, 0), 1);
+	CHECK_EQ(futex(page, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
+	CHECK_EQ(futex(page + 1, FUTEX_WAKE_OP, 1, (void *)1, page + 2, 0), 1);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+	CHECK_EQ(munmap(page, 4096), 0);
+}
+
+CHECK_MAIN(operations, robust_mutex, cancellation, semaphores, timed_condition, stray_addresses,
+	   shared_words)
