@@ -197,7 +197,29 @@ static int lock_from_user(struct file *f, const struct abi_flock *u, struct file
 	return 0;
 }
 
-static long fcntl_lock(struct file *f, u32 command, u64 arg)
+/*
+ * A lock goes when its process closes a descriptor of the file. If that was while the lock was being
+ * waited for, nobody would ever give it back.
+ */
+static long set_posix_lock(struct file *f, u32 fd, struct file_lock *l, bool wait)
+{
+	long ret = file_lock_set(f->vnode, l, wait);
+	struct file *now;
+
+	if (ret || l->type == F_UNLCK)
+		return ret;
+	now = arg_file_any(fd);
+	if (now != f) {
+		l->type = F_UNLCK;
+		if (file_lock_set(f->vnode, l, false))
+			file_locks_release(f->vnode, l->owner);
+		ret = -EBADF;
+	}
+	file_put(now);
+	return ret;
+}
+
+static long fcntl_lock(struct file *f, u32 fd, u32 command, u64 arg)
 {
 	bool is_ofd = command >= F_OFD_GETLK;
 	bool is_get = command == F_GETLK || command == F_OFD_GETLK;
@@ -229,9 +251,10 @@ static long fcntl_lock(struct file *f, u32 command, u64 arg)
 	}
 	if ((l.type == F_RDLCK && !file_can_read(f)) || (l.type == F_WRLCK && !file_can_write(f)))
 		return -EBADF;
-	if (is_ofd)
-		f->has_locks = true;
-	return file_lock_set(f->vnode, &l, command == F_SETLKW || command == F_OFD_SETLKW);
+	if (!is_ofd)
+		return set_posix_lock(f, fd, &l, command == F_SETLKW);
+	f->has_locks = true;
+	return file_lock_set(f->vnode, &l, command == F_OFD_SETLKW);
 }
 
 static long fcntl_any(struct file *f, int fd, u32 command, u64 arg)
@@ -254,7 +277,7 @@ static long fcntl_any(struct file *f, int fd, u32 command, u64 arg)
 	case F_SETLKW:
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
-	case F_OFD_SETLKW: return fcntl_lock(f, command, arg);
+	case F_OFD_SETLKW: return fcntl_lock(f, (u32)fd, command, arg);
 	case F_GETOWN: return f->owner_pid;
 	case F_SETOWN: f->owner_pid = (s32)arg; return 0;
 	case F_NOTIFY: return arg & ~(u64)DN_MULTISHOT ? -EINVAL : 0; /* none is to be told */

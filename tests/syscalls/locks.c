@@ -178,6 +178,55 @@ static void flocks(void)
 	close(c);
 }
 
+static void *wait_for_posix_lock(void *arg)
+{
+	struct flock l = range(F_WRLCK, 0, 10);
+
+	CHECK_ERRNO(fcntl(waiting_fd, F_SETLKW, &l), EBADF);
+	return arg;
+}
+
+/* The descriptor is closed while a thread waits for a lock by it: the lock does not stay behind. */
+static void closed_while_waiting(void)
+{
+	int fd = open("closed", O_CREAT | O_RDWR, 0600), ready[2], status = -1;
+	struct flock l = range(F_WRLCK, 0, 10);
+	char byte;
+	pid_t pid;
+
+	REQUIRE(fd >= 0 && pipe(ready) == 0);
+	CHECK_EQ(fcntl(fd, F_SETLK, &l), 0);
+	pid = fork();
+	if (!pid) {
+		pthread_t t;
+
+		check_failures = 0;
+		waiting_fd = open("closed", O_RDWR);
+		close(fd);
+		pthread_create(&t, NULL, wait_for_posix_lock, NULL);
+		usleep(100000);
+		CHECK_EQ(close(waiting_fd), 0);
+		CHECK_EQ(write(ready[1], "r", 1), 1);
+		pthread_join(t, NULL);
+		CHECK_EQ(write(ready[1], "d", 1), 1);
+		fflush(stdout);
+		usleep(100000);
+		_exit(check_failures != 0);
+	}
+	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	l = range(F_UNLCK, 0, 10);
+	CHECK_EQ(fcntl(fd, F_SETLK, &l), 0);
+	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	l = range(F_WRLCK, 0, 10);
+	CHECK_EQ(fcntl(fd, F_SETLK, &l), 0); /* while it lives */
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+	CHECK_EQ(fcntl(fd, F_SETLK, &l), 0);
+	close(fd);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 static void all(void)
 {
 	enter_fresh_folder("/tmp");
@@ -186,6 +235,7 @@ static void all(void)
 	first_in_the_way();
 	ofd();
 	flocks();
+	closed_while_waiting();
 }
 
 CHECK_MAIN(all)
