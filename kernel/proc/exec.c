@@ -19,6 +19,7 @@
 #include "kernel/proc/load_priv.h"
 #include "kernel/proc/process.h"
 #include "kernel/time/clock.h"
+#include "kernel/vfs/context.h"
 #include "kernel/vfs/file.h"
 #include "lib/base/string.h"
 
@@ -333,9 +334,15 @@ static int name_image(struct exec_image *image, const char *path)
 	return 0;
 }
 
+bool exec_may_gain(const struct process *p)
+{
+	return !p->no_new_privs &&
+	       (!fs_context_is_shared(p->fs) || credentials_capable(&p->cred, CAP_SETUID));
+}
+
 /*
  * Set-user-ID and set-group-ID programs. A script gets what its interpreter has, and nothing is
- * given where the mount forbids it or the process has renounced it.
+ * given where the mount forbids it or the process may not gain it.
  */
 static int choose_ids(struct process *p, struct exec_image *image)
 {
@@ -343,7 +350,8 @@ static int choose_ids(struct process *p, struct exec_image *image)
 
 	image->euid = p->cred.euid;
 	image->egid = p->cred.egid;
-	if (!p->no_new_privs)
+	image->may_gain = exec_may_gain(p);
+	if (image->may_gain)
 		err = file_exec_ids(image->exe, &image->euid, &image->egid);
 	image->is_secure = image->euid != p->cred.uid || image->egid != p->cred.gid;
 	return err;

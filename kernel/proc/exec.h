@@ -34,6 +34,7 @@ struct exec_image {
 	char comm[16];
 	u32 euid, egid; /* of the new program: set-user-ID and set-group-ID bits were looked at */
 	bool is_secure; /* AT_SECURE: the ids are not those of who started it */
+	bool may_gain;	/* rights that who started it has not */
 	bool is_late;	/* the program's first thread must call exec_finish() */
 };
 
@@ -55,3 +56,9 @@ int __must_check exec_load_opened(struct process *p, const char *path, struct fi
  */
 int __must_check exec_finish(struct process *p);
 void exec_image_free(struct exec_image *image);
+
+/*
+ * A program that p starts may get more rights than p has: it has not renounced that
+ * (PR_SET_NO_NEW_PRIVS), and no other process can change its working directory or umask.
+ */
+bool exec_may_gain(const struct process *p);

@@ -73,7 +73,8 @@ struct process {
 	struct mm *mm;
 	struct file *exe;
 	char *exe_path;
-	bool is_late; /* linked at fixed addresses: its first thread is still to map it */
+	u32 image_count; /* exec_lock; programs that it has run */
+	bool is_late;	 /* linked at fixed addresses: its first thread is still to map it */
 	u64 arg_start, arg_end, env_start, env_end, stack_start;
 	char comm[16];
 

@@ -43,13 +43,14 @@ static void take_ids(struct process *p, const struct exec_image *image)
 	}
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
-	capabilities_exec(c, !p->no_new_privs);
+	capabilities_exec(c, image->may_gain);
 	p->undumpable = image->is_secure;
 }
 
 void process_take_image(struct process *p, struct exec_image *image)
 {
 	p->mm = image->mm;
+	p->image_count++;
 	mm_enter(p->mm);
 	p->exe = image->exe;
 	p->exe_path = image->exe_path;
@@ -135,6 +136,9 @@ int process_exec(const char *path, struct file *file, struct exec_args *args)
 	if (err)
 		return err;
 	err = process_end_siblings(p);
+	/* A sibling may have given its working directory to another process meanwhile. */
+	if (!err && image.may_gain && !exec_may_gain(p))
+		err = -EAGAIN;
 	if (!err)
 		err = own_files(p);
 	if (err) {

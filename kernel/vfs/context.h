@@ -12,6 +12,12 @@ struct fs_context {
 	u32 umask;		   /* atomic */
 };
 
+/* Does another process have it, too? NULL: that of a program which has none yet. */
+static inline bool fs_context_is_shared(const struct fs_context *ctx)
+{
+	return ctx && __atomic_load_n(&ctx->refs, __ATOMIC_ACQUIRE) > 1;
+}
+
 /* Counted. */
 struct dentry *fs_context_root(struct fs_context *ctx);
 struct dentry *fs_context_cwd(struct fs_context *ctx);
