@@ -29,27 +29,28 @@ static bool is_all_of(const struct credentials *t, u32 uid, u32 gid)
 	       gid == t->egid && gid == t->sgid;
 }
 
-static bool may_inspect(const struct process *p, u32 uid, u32 gid)
+/* Who has the same ids may look, unless that would lend him capabilities beyond `caps`. */
+static bool may_inspect(const struct process *p, u32 uid, u32 gid, u64 caps)
 {
 	const struct process *self = current_process();
 
 	if (p == self || credentials_capable(&self->cred, CAP_SYS_PTRACE))
 		return true;
-	return !p->undumpable && is_all_of(&p->cred, uid, gid);
+	return !p->undumpable && is_all_of(&p->cred, uid, gid) && !(p->cred.caps.permitted & ~caps);
 }
 
 bool process_may_inspect(const struct process *p)
 {
 	const struct credentials *c = &current_process()->cred;
 
-	return may_inspect(p, c->uid, c->gid);
+	return may_inspect(p, c->uid, c->gid, c->caps.permitted);
 }
 
 bool process_may_inspect_by_files(const struct process *p)
 {
 	const struct credentials *c = &current_process()->cred;
 
-	return may_inspect(p, c->fsuid, c->fsgid);
+	return may_inspect(p, c->fsuid, c->fsgid, c->caps.effective);
 }
 
 bool process_may_limit(const struct process *p)
