@@ -381,6 +381,8 @@ int file_set_flags(struct file *f, u32 flags)
 	int err;
 
 	flags = (old & ~SETFL_MASK) | (flags & SETFL_MASK);
+	if ((flags & ~old & O_NOATIME) && vnode_owner_or_capable(f->vnode))
+		return -EPERM;
 	/* Nobody sends SIGIO. For files that never would it means nothing, as on Linux. */
 	if ((flags & O_ASYNC) && f->ops->poll)
 		return -EINVAL;
@@ -466,8 +468,10 @@ int file_fallocate(struct file *f, u32 mode, u64 offset, u64 len)
 	err = check_seals(v, mode, end);
 	if (!err)
 		err = shared_object_flush(v);
-	if (!err)
+	if (!err) {
+		vnode_remove_privileges(v);
 		err = v->ops->fallocate(v, mode, offset, len);
+	}
 	if (!err)
 		err = shared_object_reload(v, mode & ~FALLOC_FL_KEEP_SIZE ? offset : end, end);
 	v->version++;

@@ -171,6 +171,17 @@ out:
 	return err;
 }
 
+/* A file without any name left does not get one again. Its first one it may get, once. */
+static int may_name(struct vnode *v)
+{
+	struct vattr attr;
+	int err = vnode_getattr(v, &attr);
+
+	if (err || attr.nlink)
+		return err;
+	return __atomic_load_n(&v->is_linkable, __ATOMIC_RELAXED) ? 0 : -ENOENT;
+}
+
 int name_link(struct fs_context *ctx, struct dentry *old, struct dentry *at, const char *path)
 {
 	struct walk_last w;
@@ -192,12 +203,15 @@ int name_link(struct fs_context *ctx, struct dentry *old, struct dentry *at, con
 	mutex_lock(&w.dir->vnode->lock);
 	err = still_free(d) ? may_change(w.dir) : -EEXIST;
 	if (!err)
+		err = may_name(old->vnode);
+	if (!err)
 		err = w.dir->vnode->ops->link(w.dir->vnode, name_of(d), old->vnode);
 	if (!err)
 		dentry_set_vnode(d, old->vnode);
 	vnode_forget_attr(w.dir->vnode);
 	vnode_forget_attr(old->vnode);
 	if (!err) {
+		__atomic_store_n(&old->vnode->is_linkable, false, __ATOMIC_RELAXED);
 		report_vnode(old->vnode, IN_ATTRIB); /* the count of its names */
 		report_name(w.dir, name_of(d), false, IN_CREATE);
 	}

@@ -152,6 +152,7 @@ static int open_unnamed(struct fs_context *ctx, struct dentry *at, const char *p
 		dir->vnode, S_IFREG | (mode & S_IALL & ~fs_context_umask(ctx)), uid, gid, &v);
 	if (err)
 		goto out;
+	v->is_linkable = !(flags & O_EXCL);
 	fmt_append(name, sizeof(name), &len, "#%llu", (unsigned long long)v->key);
 	d = dentry_new_detached(dir, (struct vfs_name){name, len}, v);
 	vnode_put(v);

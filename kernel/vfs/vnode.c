@@ -244,8 +244,7 @@ int vnode_setattr(struct vnode *v, const struct vattr *a, u32 set)
 	return err;
 }
 
-/* Whoever changes a file's bytes takes its set-id bits away, but for root (CAP_FSETID). */
-static void remove_privileges(struct vnode *v)
+void vnode_remove_privileges(struct vnode *v)
 {
 	u32 kill = v->mode & S_ISUID;
 	struct vattr attr = {0};
@@ -280,7 +279,7 @@ int vnode_truncate(struct vnode *v, u64 size)
 	err = shared_object_truncate(v, size);
 	if (err)
 		goto out;
-	remove_privileges(v);
+	vnode_remove_privileges(v);
 	err = v->ops->truncate(v, size);
 	v->version++;
 	vnode_forget_attr(v);
@@ -302,7 +301,7 @@ static long write_locked(struct vnode *v, struct uio *uio, u64 offset)
 {
 	long ret;
 
-	remove_privileges(v);
+	vnode_remove_privileges(v);
 	if (unlikely(shared_object_active(v)))
 		ret = shared_object_write(v, uio, offset);
 	else

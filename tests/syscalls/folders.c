@@ -267,6 +267,50 @@ static void at_calls(void)
 	CHECK_EQ(rmdir("at"), 0);
 }
 
+/* An open folder that is no more takes no names, and a file that has lost all gets none. */
+static void removed(void)
+{
+	char path[40];
+	struct stat st;
+	int dir, fd;
+
+	CHECK_EQ(mkdir("gone", 0700), 0);
+	dir = open("gone", O_RDONLY | O_DIRECTORY);
+	REQUIRE(dir >= 0);
+	CHECK_EQ(rmdir("gone"), 0);
+	CHECK_EQ(touch("file"), 0);
+	CHECK_EQ(mkdir("folder", 0700), 0);
+	CHECK_ERRNO(openat(dir, "x", O_CREAT | O_RDWR, 0600), ENOENT);
+	CHECK_ERRNO(renameat(AT_FDCWD, "file", dir, "x"), ENOENT);
+	CHECK_ERRNO(renameat(AT_FDCWD, "folder", dir, "x"), ENOENT);
+	CHECK_ERRNO(linkat(AT_FDCWD, "file", dir, "x", 0), ENOENT);
+	CHECK_EQ(stat("file", &st), 0);
+	CHECK_EQ(rmdir("folder"), 0);
+	close(dir);
+
+	fd = open("file", O_RDWR);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	CHECK_EQ(linkat(AT_FDCWD, path, AT_FDCWD, "second", AT_SYMLINK_FOLLOW), 0);
+	CHECK_EQ(unlink("file"), 0);
+	CHECK_EQ(linkat(AT_FDCWD, path, AT_FDCWD, "file", AT_SYMLINK_FOLLOW), 0);
+	CHECK_EQ(unlink("file") || unlink("second"), 0);
+	CHECK_ERRNO(linkat(AT_FDCWD, path, AT_FDCWD, "file", AT_SYMLINK_FOLLOW), ENOENT);
+	close(fd);
+
+	fd = open(".", O_TMPFILE | O_RDWR, 0600);
+	if (fd < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	CHECK_EQ(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), 0);
+	CHECK_EQ(unlink("named"), 0);
+	CHECK_ERRNO(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), ENOENT);
+	close(fd);
+	fd = open(".", O_TMPFILE | O_EXCL | O_RDWR, 0600);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	CHECK_ERRNO(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), ENOENT);
+	close(fd);
+}
+
 static void all(void)
 {
 	make_and_remove();
@@ -276,6 +320,7 @@ static void all(void)
 	listing();
 	names_and_paths();
 	at_calls();
+	removed();
 }
 
 static void on_the_root(void)

@@ -356,7 +356,7 @@ static int ram_rename(struct vnode *dir, struct vfs_name name, struct vnode *v,
 	mutex_lock(&fs->lock);
 	e = entry_find(from, name);
 	to = entry_find(into, to_name);
-	if (!e || e->v != v || (to ? to->v != to_v : to_v != NULL)) {
+	if (!e || e->v != v || (to ? to->v != to_v : to_v != NULL) || !into->nlink) {
 		err = -ENOENT;
 	} else if (flags & RENAME_EXCHANGE) {
 		err = exchange_locked(from, e, into, to);
