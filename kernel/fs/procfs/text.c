@@ -14,6 +14,7 @@
 struct open_text {
 	struct mutex lock;
 	struct proc_text text; /* lock */
+	u32 image; /* lock; private texts: of which of the process's programs it tells */
 };
 
 void proc_add_bytes(struct proc_text *t, const void *bytes, size_t size)
@@ -61,36 +62,68 @@ static int make_text(struct file *f, struct proc_text *t)
 	return !err && t->failed ? -ENOMEM : err;
 }
 
-/* Made without the lock, since it looks at all kinds of things. `only_first`: if there is none yet. */
-static int renew_text(struct file *f, struct open_text *o, bool only_first)
+/*
+ * May the caller look into the process? Asked at each reading as well: it may be another process's
+ * descriptor, or the process a set-user-ID program by now. *ret_image: which of its programs it runs.
+ */
+static int check_private(const struct proc_node *n, u32 *ret_image)
+{
+	struct process *p = process_lookup(n->pid);
+	int err;
+
+	if (!p)
+		return -ESRCH;
+	err = proc_lock_private(p);
+	if (!err) {
+		*ret_image = p->image_count;
+		mutex_unlock(&p->exec_lock);
+	}
+	process_put(p);
+	return err;
+}
+
+/*
+ * Made without the lock, since it looks at all kinds of things. `only_first`: if there is none yet
+ * of this program.
+ */
+static int renew_text(struct file *f, struct open_text *o, u32 image, bool only_first)
 {
 	struct proc_text fresh = {0};
 	char *unused;
 	int err = make_text(f, &fresh);
 
+	if (!err && proc_of(f->vnode)->entry->is_private) {
+		u32 now;
+
+		err = check_private(proc_of(f->vnode), &now);
+		if (!err && now != image)
+			err = -ESRCH; /* the one that was looked at is gone */
+	}
 	if (err) {
 		kfree(fresh.bytes);
 		return err;
 	}
 	mutex_lock(&o->lock);
-	if (only_first && o->text.bytes) {
+	if (only_first && o->text.bytes && o->image == image) {
 		unused = fresh.bytes;
 	} else {
 		unused = o->text.bytes;
 		o->text = fresh;
+		o->image = image;
 	}
 	mutex_unlock(&o->lock);
 	kfree(unused);
 	return 0;
 }
 
-static long copy_text(struct open_text *o, struct uio *uio, u64 offset)
+/* Of another program by now: as if it had ended there. */
+static long copy_text(struct open_text *o, struct uio *uio, u32 image, u64 offset)
 {
 	const struct proc_text *t = &o->text;
 	long ret = 0;
 
 	mutex_lock(&o->lock);
-	if (offset < t->len) {
+	if (o->image == image && offset < t->len) {
 		ret = (long)MIN(uio->left, t->len - offset);
 		if (uio_copy_out(uio, t->bytes + offset, (size_t)ret))
 			ret = -EFAULT;
@@ -101,16 +134,20 @@ static long copy_text(struct open_text *o, struct uio *uio, u64 offset)
 
 static long text_read(struct file *f, struct uio *uio, u64 offset)
 {
+	const struct proc_node *n = proc_of(f->vnode);
 	struct open_text *o = f->priv;
 	bool is_there;
-	int err = 0;
+	u32 image = 0;
+	int err = n->entry->is_private ? check_private(n, &image) : 0;
 
+	if (err)
+		return err;
 	mutex_lock(&o->lock);
-	is_there = o->text.bytes;
+	is_there = o->text.bytes && o->image == image;
 	mutex_unlock(&o->lock);
 	if (!offset || !is_there)
-		err = renew_text(f, o, offset);
-	return err ? err : copy_text(o, uio, offset);
+		err = renew_text(f, o, image, offset);
+	return err ? err : copy_text(o, uio, image, offset);
 }
 
 #define STORE_MAX 128
@@ -155,26 +192,12 @@ static const struct file_ops text_ops = {
 	.sync = text_sync,
 };
 
-/* Asked at each reading as well: it may be another process's descriptor, or a set-user-ID program by then. */
-static int check_private(const struct proc_node *n)
-{
-	struct process *p = process_lookup(n->pid);
-	int err;
-
-	if (!p)
-		return -ESRCH;
-	err = proc_lock_private(p);
-	if (!err)
-		mutex_unlock(&p->exec_lock);
-	process_put(p);
-	return err;
-}
-
 int proc_text_open(struct file *f)
 {
 	const struct proc_node *n = proc_of(f->vnode);
 	struct open_text *o;
-	int err = n->entry->is_private ? check_private(n) : 0;
+	u32 unused;
+	int err = n->entry->is_private ? check_private(n, &unused) : 0;
 
 	if (err)
 		return err;
