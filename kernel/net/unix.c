@@ -23,6 +23,13 @@ void unix_fill_cred(struct abi_ucred *cred)
 	*cred = (struct abi_ucred){p->pid, p->cred.euid, p->cred.egid};
 }
 
+void unix_fill_sender(struct abi_ucred *cred)
+{
+	struct process *p = current_process();
+
+	*cred = (struct abi_ucred){p->pid, p->cred.uid, p->cred.gid};
+}
+
 static struct unix_sock *sock_new(u32 type)
 {
 	struct unix_sock *u = kzalloc(sizeof(*u));

@@ -17,7 +17,7 @@ static int add_cred(struct unix_sock *u, const struct unix_sock *peer, struct ne
 	if (!m->control)
 		return -ENOMEM;
 	if (!m->control->has_cred) {
-		unix_fill_cred(&m->control->cred);
+		unix_fill_sender(&m->control->cred);
 		m->control->has_cred = true;
 	}
 	return 0;
