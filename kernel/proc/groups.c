@@ -88,16 +88,21 @@ void process_group_check_orphaned(s32 pgid, const struct process *ignored)
 	(void)signal_send_group(pgid, &cont);
 }
 
-static void move_to_group(struct process *p, s32 pgid)
+/* Takes over the caller's hold of `pgid`. -ESRCH: somebody has waited for p meanwhile. */
+static int move_to_group(struct process *p, s32 pgid)
 {
-	s32 old;
+	s32 unused = pgid;
+	int err = -ESRCH;
 
-	id_hold(pgid);
 	spin_lock(&process_tree_lock);
-	old = p->pgid;
-	p->pgid = pgid;
+	if (!process_is_reaped(p)) {
+		unused = p->pgid;
+		p->pgid = pgid;
+		err = 0;
+	}
+	id_release(unused);
 	spin_unlock(&process_tree_lock);
-	id_release(old);
+	return err;
 }
 
 static int check_group_change(struct process *p, struct process *self, s32 pgid)
@@ -120,6 +125,7 @@ int process_set_group(s32 pid, s32 pgid)
 {
 	struct process *self = current_process();
 	struct process *p;
+	bool is_held;
 	int err;
 
 	if (pgid < 0)
@@ -129,9 +135,13 @@ int process_set_group(s32 pid, s32 pgid)
 		return -ESRCH;
 	if (!pgid)
 		pgid = p->pid;
+	/* Held while it is looked at, the number stays that of the group which it was then. */
+	is_held = id_hold_used(pgid);
 	err = check_group_change(p, self, pgid);
-	if (!err && p->pgid != pgid)
-		move_to_group(p, pgid);
+	if (!err)
+		err = is_held ? move_to_group(p, pgid) : -EPERM;
+	else if (is_held)
+		id_release(pgid);
 	process_put(p);
 	return err;
 }

@@ -76,6 +76,20 @@ void id_hold(s32 id)
 	spin_unlock(&lock);
 }
 
+bool id_hold_used(s32 id)
+{
+	struct id_slot *slot;
+	bool is_used;
+
+	spin_lock(&lock);
+	slot = slot_find(id);
+	is_used = slot && slot->uses;
+	if (is_used)
+		slot->uses++;
+	spin_unlock(&lock);
+	return is_used;
+}
+
 void id_release(s32 id)
 {
 	struct id_slot *slot;

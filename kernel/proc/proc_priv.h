@@ -15,6 +15,7 @@ extern struct spinlock process_tree_lock;
 /* Ids of processes, threads, groups and sessions: one number space; freed with the last use. */
 s32 __must_check id_alloc(void); /* with one use; -EAGAIN */
 void id_hold(s32 id);
+bool __must_check id_hold_used(s32 id); /* false: nothing has that number */
 void id_release(s32 id);
 void id_set_process(s32 id, struct process *p);
 void id_set_thread(s32 id, struct thread *t);

@@ -131,11 +131,12 @@ void process_reap(struct process *p)
 	list_del(&p->sibling);
 	p->parent = NULL;
 	__atomic_store_n(&p->is_reaped, true, __ATOMIC_RELEASE);
-	spin_unlock(&process_tree_lock);
+	/* With the lock: from here on nobody gives p another group. */
 	id_set_process(p->pid, NULL);
 	id_release(p->sid);
 	id_release(p->pgid);
 	id_release(p->pid);
+	spin_unlock(&process_tree_lock);
 	__atomic_sub_fetch(&processes, 1, __ATOMIC_RELAXED);
 	process_put(p);
 }

@@ -220,6 +220,95 @@ static void a_signal_ends_the_wait(void **state)
 	teardown();
 }
 
+#define MOVES 20000
+
+struct mover {
+	struct thread t;
+	s32 pgid;
+	s32 pid; /* atomic; of the child to be moved, 0: none, -1: the end */
+	u32 moved;
+};
+
+static void *move_children(void *arg)
+{
+	struct mover *m = arg;
+	s32 pid, last = 0;
+
+	fake_attach_thread(&m->t);
+	while ((pid = __atomic_load_n(&m->pid, __ATOMIC_ACQUIRE)) >= 0) {
+		if (pid && pid != last && !process_set_group(pid, m->pgid))
+			m->moved++;
+		last = pid;
+	}
+	return NULL;
+}
+
+/* As a fork leaves it: in its parent's session, and in this group. */
+static struct process *make_member(s32 pgid)
+{
+	struct process *p = make_child();
+
+	id_hold(parent->sid);
+	id_hold(pgid);
+	id_release(p->sid);
+	id_release(p->pgid);
+	p->sid = parent->sid;
+	p->pgid = pgid;
+	return p;
+}
+
+/* Is the number given out again? */
+static bool is_unused(s32 id)
+{
+	static s32 taken[32768];
+	bool found = false;
+	u32 count = 0;
+
+	while (count < ARRAY_SIZE(taken) && (taken[count] = id_alloc()) > 0)
+		found |= taken[count++] == id;
+	while (count)
+		id_release(taken[--count]);
+	return found;
+}
+
+/* setpgid() of a child that another thread waits for at that moment. */
+static void a_group_keeps_its_number_while_it_has_members(void **state)
+{
+	static struct mover m;
+	struct process *leader;
+	pthread_t thread;
+	u32 seed = 1;
+	s32 pgid;
+
+	/* Numbers up to 300 do not come again. */
+	while (id_alloc() < 300)
+		;
+	setup();
+	leader = make_member(parent->pgid);
+	pgid = leader->pid;
+	assert_int_equal(process_set_group(pgid, 0), 0);
+	m = (struct mover){.t = self, .pgid = pgid};
+	assert_int_equal(pthread_create(&thread, NULL, move_children, &m), 0);
+	for (u32 i = 0; i < MOVES; i++) {
+		struct process *p = make_member(parent->pgid);
+
+		__atomic_store_n(&m.pid, p->pid, __ATOMIC_RELEASE);
+		seed = seed * 1103515245 + 12345;
+		for (volatile u32 wait = seed >> 16 & 1023; wait; wait--)
+			;
+		process_reap(p);
+	}
+	__atomic_store_n(&m.pid, -1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	assert_true(m.moved > 0);
+	assert_false(is_unused(parent->pid));
+	assert_false(is_unused(pgid));
+	process_reap(leader);
+	assert_true(is_unused(pgid));
+	teardown();
+}
+
 UNIT_TESTS(an_end_is_reported_once_and_reaped, death_by_a_signal_is_told_apart,
 	   stopping_and_going_on_are_each_reported_once, pid_and_group_choose,
-	   waiting_sleeps_until_a_child_ends, a_signal_ends_the_wait)
+	   waiting_sleeps_until_a_child_ends, a_signal_ends_the_wait,
+	   a_group_keeps_its_number_while_it_has_members)
