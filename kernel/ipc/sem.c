@@ -11,6 +11,7 @@
 
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
+#include "kernel/core/share.h"
 #include "kernel/proc/process.h"
 #include "kernel/sync/mutex.h"
 #include "kernel/sync/waitq.h"
@@ -47,6 +48,7 @@ struct sem_undo_list {
 static struct mutex lock = MUTEX_INIT(lock, LOCK_SEMAPHORES); /* everything here */
 static struct ipc_table sets;
 static u32 total;
+static struct heap_share undo_memory = HEAP_SHARE(32);
 
 static struct sem_set *set_of(struct ipc_object *o)
 {
@@ -114,10 +116,16 @@ long sem_get(s32 key, s32 count, u32 flags)
 
 /* --- undo ---------------------------------------------------------------------------------- */
 
+static size_t undo_size(const struct sem_set *s)
+{
+	return struct_size((struct sem_undo *)NULL, adjust, (size_t)s->count);
+}
+
 static void undo_free(struct sem_undo *u)
 {
 	list_del(&u->process_node);
 	list_del(&u->set_node);
+	heap_share_give(&undo_memory, undo_size(u->set));
 	kfree(u);
 }
 
@@ -137,9 +145,14 @@ static struct sem_undo *undo_get(struct sem_set *s)
 		if (u->set == s)
 			return u;
 	}
-	u = kzalloc(struct_size(u, adjust, (size_t)s->count));
-	if (!u)
+	if (!heap_share_take(&undo_memory, undo_size(s),
+			     credentials_capable(&p->cred, CAP_SYS_RESOURCE) ? 2 : 1))
 		return NULL;
+	u = kzalloc(undo_size(s));
+	if (!u) {
+		heap_share_give(&undo_memory, undo_size(s));
+		return NULL;
+	}
 	u->set = s;
 	list_add_tail(&p->sem_undo->list, &u->process_node);
 	list_add_tail(&s->undos, &u->set_node);

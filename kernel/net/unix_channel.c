@@ -11,6 +11,7 @@
 
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
+#include "kernel/core/share.h"
 #include "lib/base/string.h"
 
 #define SCARCE_MAX  16u	  /* packets in one queue when memory is scarce */
@@ -23,30 +24,11 @@
  * holds FLOOR bytes is full; it has a reader to wait for, so nobody waits for ever. Rings that are
  * empty go above half of that.
  */
-static u64 memory_used; /* atomic */
+static struct heap_share memory = HEAP_SHARE(4);
 
-static u64 memory_max(void)
+static bool is_scarce(u32 part)
 {
-	static u64 max; /* atomic; never changes once it is there */
-	u64 known = __atomic_load_n(&max, __ATOMIC_RELAXED);
-	struct kmem_stats heap;
-
-	if (known)
-		return known;
-	kmem_stats(&heap);
-	known = MAX((u64)heap.total / 4, (u64)FLOOR);
-	__atomic_store_n(&max, known, __ATOMIC_RELAXED);
-	return known;
-}
-
-static void charge(s64 bytes)
-{
-	__atomic_fetch_add(&memory_used, (u64)bytes, __ATOMIC_RELAXED);
-}
-
-static bool is_scarce(u64 share)
-{
-	return __atomic_load_n(&memory_used, __ATOMIC_RELAXED) > memory_max() / share;
+	return heap_share_exceeds(&memory, part);
 }
 
 static u32 limit_now(u32 limit)
@@ -56,7 +38,7 @@ static u32 limit_now(u32 limit)
 
 static void free_ring(struct unix_channel *c)
 {
-	charge(-(s64)c->ring.room);
+	heap_share_give(&memory, c->ring.room);
 	byte_ring_fini(&c->ring);
 }
 
@@ -66,7 +48,10 @@ static void charge_packet(struct unix_packet *p, int sign)
 	if (sign > 0)
 		p->charged = p->size + sizeof(*p) + (p->from ? sizeof(*p->from) : 0) +
 			     (p->control ? sizeof(*p->control) + FILES_ROOM : 0);
-	charge(sign * (s64)p->charged);
+	if (sign < 0)
+		heap_share_give(&memory, p->charged);
+	else
+		heap_share_charge(&memory, p->charged);
 }
 
 void unix_channel_init(struct unix_channel *c)
@@ -189,7 +174,7 @@ static long put_locked(struct unix_channel *c, struct net_message *m, u32 limit)
 		u32 room = c->ring.room;
 
 		n = byte_ring_put(&c->ring, piece, limit);
-		charge((s64)c->ring.room - room);
+		heap_share_charge(&memory, c->ring.room - room);
 		if (n <= 0)
 			break;
 		net_data_took(&m->data, n);

@@ -10,10 +10,13 @@
 
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
+#include "kernel/core/share.h"
+#include "kernel/vfs/walk.h"
 
 #define HOSTS_MAX    512 /* host descriptors in one instance: what one host call takes */
 #define EXCLUSIVE_OK (POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
 
+static struct heap_share items = HEAP_SHARE(16); /* of all instances */
 static struct mutex epoll_lock = MUTEX_INIT(epoll_lock, LOCK_EPOLL);
 
 static void make_ready(struct epoll_item *it)
@@ -104,6 +107,7 @@ static void item_free(struct epoll_item *it)
 	ep->host_count -= it->host_fd >= 0;
 	rb_erase(&ep->items, &it->node);
 	__atomic_sub_fetch(&ep->item_count, 1, __ATOMIC_RELAXED);
+	heap_share_give(&items, sizeof(*it));
 	kfree(it);
 }
 
@@ -289,9 +293,13 @@ static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_e
 
 	if (err)
 		return err;
+	if (!heap_share_take(&items, sizeof(*it), vfs_caller_capable(CAP_SYS_RESOURCE) ? 2 : 1))
+		return -ENOSPC;
 	it = kzalloc(sizeof(*it));
-	if (!it)
+	if (!it) {
+		heap_share_give(&items, sizeof(*it));
 		return -ENOMEM;
+	}
 	it->ep = ep;
 	it->file = f;
 	it->fd = fd;

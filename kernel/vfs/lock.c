@@ -8,9 +8,13 @@
 
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
+#include "kernel/core/share.h"
 #include "kernel/sys/restart.h"
+#include "kernel/vfs/walk.h"
 
 #define LOCKS_MAX 8192 /* of one file */
+
+static struct heap_share memory = HEAP_SHARE(32); /* locks of all files */
 
 struct file_locks {
 	struct list_node held;
@@ -109,7 +113,41 @@ static void lock_drop(struct file_locks *l, struct file_lock *h)
 {
 	list_del(&h->node);
 	l->count--;
+	heap_share_give(&memory, sizeof(*h));
 	kfree(h);
+}
+
+static void lock_add(struct file_locks *l, struct file_lock *h)
+{
+	list_add_tail(&l->held, &h->node);
+	l->count++;
+	heap_share_charge(&memory, sizeof(*h));
+}
+
+/* A lock is given up in the middle: what is left of it are two. */
+static bool splits(struct file_locks *l, const struct file_lock *r)
+{
+	struct file_lock *h;
+
+	list_for_each_entry (h, &l->held, node) {
+		if (h->kind == r->kind && h->owner == r->owner && h->start < r->start &&
+		    h->end > r->end)
+			return true;
+	}
+	return false;
+}
+
+/* Is there room for what it needs? What only frees is always possible. */
+static bool has_room(struct file_locks *l, const struct file_lock *r)
+{
+	u32 times = vfs_caller_capable(CAP_SYS_RESOURCE) ? 2 : 1;
+
+	if (r->type == F_UNLCK && !splits(l, r))
+		return true;
+	if (l->count > LOCKS_MAX - 2 || !heap_share_take(&memory, 2 * sizeof(*r), times))
+		return false;
+	heap_share_give(&memory, 2 * sizeof(*r)); /* lock_add() counts them */
+	return true;
 }
 
 /* Two spare locks are allocated first, so that a change cannot fail in the middle. */
@@ -120,7 +158,7 @@ static int apply(struct file_locks *l, const struct file_lock *r)
 	struct file_lock want = *r;
 	int err = -ENOLCK;
 
-	if (!fresh || !split || l->count > LOCKS_MAX - 2)
+	if (!fresh || !split || !has_room(l, r))
 		goto out;
 	list_for_each_entry_safe (h, tmp, &l->held, node) {
 		if (h->kind != r->kind || h->owner != r->owner)
@@ -139,8 +177,7 @@ static int apply(struct file_locks *l, const struct file_lock *r)
 			*split = *h;
 			split->start = want.end + 1;
 			h->end = want.start - 1;
-			list_add_tail(&l->held, &split->node);
-			l->count++;
+			lock_add(l, split);
 			split = NULL;
 			break; /* nothing else of this owner can overlap */
 		}
@@ -153,8 +190,7 @@ static int apply(struct file_locks *l, const struct file_lock *r)
 	}
 	if (r->type != F_UNLCK) {
 		*fresh = want;
-		list_add_tail(&l->held, &fresh->node);
-		l->count++;
+		lock_add(l, fresh);
 		fresh = NULL;
 	}
 	released(l);

@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -307,6 +309,90 @@ static void things_of_others(void)
 	CHECK_EQ(exit_of(pid), 0);
 }
 
+#define MANY 480
+
+static void many_pipes(void)
+{
+	static char block[65536];
+
+	for (int i = 0; i < MANY; i++) {
+		int ends[2];
+
+		if (pipe2(ends, O_NONBLOCK))
+			return;
+		(void)!fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
+		for (int n = 0; n < 16 && write(ends[1], block, sizeof(block)) > 0;)
+			n++;
+	}
+}
+
+static void many_watches(void)
+{
+	int epolls[MANY], events[MANY];
+
+	for (int i = 0; i < MANY; i++) {
+		epolls[i] = epoll_create1(0);
+		events[i] = eventfd(0, 0);
+	}
+	for (int i = 0; i < MANY * MANY; i++) {
+		struct epoll_event event = {.events = EPOLLIN};
+
+		if (epoll_ctl(epolls[i / MANY], EPOLL_CTL_ADD, events[i % MANY], &event))
+			return;
+	}
+}
+
+/* A program without rights takes memory of the kernel as it can: everything else goes on. */
+static void beside_a_hog(void (*fill)(void))
+{
+	static char block[8192];
+	int ready[2], own[2], fd;
+	pid_t pid, other;
+	char byte;
+
+	REQUIRE(pipe(ready) == 0);
+	pid = fork();
+	if (!pid) {
+		become_user();
+		fill();
+		if (write(ready[1], "r", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	other = fork();
+	if (!other) {
+		execl("./plain", "privileges", "is-root", NULL);
+		_exit(98);
+	}
+	CHECK_EQ(exit_of(other), 0);
+	CHECK_EQ(pipe2(own, O_NONBLOCK), 0);
+	CHECK_EQ(write(own[1], block, 4096), 4096);
+	CHECK_EQ(read(own[0], block, sizeof(block)), 4096);
+	fd = epoll_create1(0);
+	CHECK_EQ(epoll_ctl(fd, EPOLL_CTL_ADD, own[0], &(struct epoll_event){.events = EPOLLIN}), 0);
+	close(fd);
+	close(own[0]);
+	close(own[1]);
+	fd = open("beside", O_CREAT | O_RDWR, 0600);
+	for (int i = 0; i < 32; i++)
+		CHECK_EQ(write(fd, block, sizeof(block)), sizeof(block));
+	CHECK_EQ(fsync(fd), 0);
+	close(fd);
+	CHECK_EQ(unlink("beside"), 0);
+	kill(pid, SIGKILL);
+	CHECK_EQ(exit_of(pid), -SIGKILL);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void hogs(void)
+{
+	beside_a_hog(many_pipes);
+	beside_a_hog(many_watches);
+}
+
 static int child_main(int argc, char **argv)
 {
 	char text[8192];
@@ -349,5 +435,6 @@ int main(int argc, char **argv)
 	text_of_a_stronger_program();
 	holes_take_rights();
 	things_of_others();
+	hogs();
 	return check_failures != 0;
 }

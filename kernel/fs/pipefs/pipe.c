@@ -12,28 +12,85 @@
 #include "kernel/proc/process.h"
 #include "kernel/signal/signal.h"
 #include "kernel/sys/restart.h"
+#include "kernel/vfs/walk.h"
 
-#define PIPE_ATOMIC   4096u
 #define PIPE_DEFAULT  65536u
 #define PIPE_SIZE_MAX (1u << 20)
 #define SIGPIPE	      13
 
-static struct pipe *pipe_alloc(void)
-{
-	struct pipe *p = kzalloc(sizeof(*p));
+struct heap_share pipe_memory = HEAP_SHARE(8);
 
-	if (!p)
-		return NULL;
+static bool is_privileged(void)
+{
+	return vfs_caller_capable(CAP_SYS_RESOURCE);
+}
+
+/* -ENFILE: others than root have enough of them. */
+static int pipe_alloc(struct pipe **ret)
+{
+	struct pipe *p;
+
+	if (is_privileged())
+		heap_share_charge(&pipe_memory, PIPE_ATOMIC);
+	else if (!heap_share_take(&pipe_memory, PIPE_ATOMIC, 2))
+		return -ENFILE;
+	p = kzalloc(sizeof(*p));
+	if (!p) {
+		heap_share_give(&pipe_memory, PIPE_ATOMIC);
+		return -ENOMEM;
+	}
 	mutex_init(&p->lock, LOCK_PIPE);
 	pollq_init(&p->queue);
 	p->limit = PIPE_DEFAULT;
-	return p;
+	p->charged = PIPE_ATOMIC;
+	*ret = p;
+	return 0;
+}
+
+/* The ring may have another size than before. */
+static void count_ring(struct pipe *p)
+{
+	u32 now = MAX(p->ring.room, PIPE_ATOMIC);
+
+	if (likely(now == p->charged))
+		return;
+	heap_share_charge(&pipe_memory, now);
+	heap_share_give(&pipe_memory, p->charged);
+	p->charged = now;
+}
+
+long pipe_ring_put(struct pipe *p, struct uio *uio, u32 reserved)
+{
+	u32 limit = pipe_limit(p);
+	long n = byte_ring_put(&p->ring, uio, limit - MIN(limit, reserved));
+
+	count_ring(p);
+	return n;
+}
+
+int pipe_ring_resize(struct pipe *p, u32 room)
+{
+	int err = byte_ring_resize(&p->ring, room);
+
+	count_ring(p);
+	return err;
+}
+
+/* An empty ring is kept for the next bytes, unless there are too many of them. */
+static void drop_empty_ring(struct pipe *p)
+{
+	if (p->ring.fill || p->reserved || p->ring.room <= PIPE_ATOMIC ||
+	    !heap_share_exceeds(&pipe_memory, 2))
+		return;
+	byte_ring_fini(&p->ring);
+	count_ring(p);
 }
 
 static void pipe_free(struct pipe *p)
 {
 	pollq_fini(&p->queue);
 	byte_ring_fini(&p->ring);
+	heap_share_give(&pipe_memory, p->charged);
 	kfree(p);
 }
 
@@ -60,6 +117,7 @@ long pipe_read_some(struct file *f, struct uio *uio, bool nonblocking)
 		mutex_lock(&p->lock);
 	}
 	ret = byte_ring_get(&p->ring, uio, UINT32_MAX);
+	drop_empty_ring(p);
 out:
 	mutex_unlock(&p->lock);
 	if (ret > 0)
@@ -78,7 +136,7 @@ static long write_some(struct pipe *p, struct uio *uio, size_t whole)
 		return -EPIPE;
 	if (pipe_free_bytes(p) < (uio->left <= whole ? uio->left : 1))
 		return -EAGAIN;
-	return byte_ring_put(&p->ring, uio, p->limit - MIN(p->limit, p->reserved));
+	return pipe_ring_put(p, uio, p->reserved);
 }
 
 long pipe_broken(long ret)
@@ -207,12 +265,12 @@ static const struct file_ops pipe_ops = {
 
 int pipe_new(u32 flags, struct file **ret_read, struct file **ret_write)
 {
-	struct pipe *p = pipe_alloc();
 	struct file *r, *w;
-	int err;
+	struct pipe *p;
+	int err = pipe_alloc(&p);
 
-	if (!p)
-		return -ENOMEM;
+	if (err)
+		return err;
 	p->readers = p->writers = p->reader_opens = p->writer_opens = 1;
 	p->refs = 2;
 	p->has_no_name = true;
@@ -237,15 +295,19 @@ int pipe_new(u32 flags, struct file **ret_read, struct file **ret_write)
 
 /* --- fifos --------------------------------------------------------------------------------- */
 
-static struct pipe *fifo_pipe(struct vnode *v)
+static int fifo_pipe(struct vnode *v, struct pipe **ret)
 {
+	int err = 0;
+
 	mutex_lock(&v->lock);
 	if (!v->pipe)
-		v->pipe = pipe_alloc();
-	if (v->pipe)
+		err = pipe_alloc(&v->pipe);
+	if (!err) {
 		v->pipe->refs++;
+		*ret = v->pipe;
+	}
 	mutex_unlock(&v->lock);
-	return v->pipe;
+	return err;
 }
 
 /* Until the other side has been opened once more than `seen`; it may be closed again by then. */
@@ -267,9 +329,9 @@ int fifo_vnode_open(struct vnode *v, struct file *f)
 
 	if (!S_ISFIFO(v->mode))
 		return -ENXIO;
-	p = fifo_pipe(v);
-	if (!p)
-		return -ENOMEM;
+	err = fifo_pipe(v, &p);
+	if (err)
+		return err;
 	mutex_lock(&p->lock);
 	if (writes && !reads && nonblocking && !p->readers && !p->has_no_name)
 		err = -ENXIO;
@@ -332,8 +394,10 @@ long pipe_set_size(struct file *f, u64 size)
 		room *= 2;
 	mutex_lock(&p->lock);
 	ret = p->ring.fill + p->reserved > room ? -EBUSY : 0;
+	if (!ret && room > p->limit && heap_share_exceeds(&pipe_memory, 1) && !is_privileged())
+		ret = -EPERM;
 	if (!ret && p->ring.room > room)
-		ret = byte_ring_resize(&p->ring, room);
+		ret = pipe_ring_resize(p, room);
 	if (!ret) {
 		p->limit = room;
 		ret = room;

@@ -132,7 +132,7 @@ static long reserve(struct pipe *p, size_t count, bool nonblocking)
 			ret = (long)MIN(count, (size_t)pipe_free_bytes(p));
 			while (room < p->ring.fill + p->reserved + (u32)ret)
 				room *= 2;
-			if (room > p->ring.room && byte_ring_resize(&p->ring, room))
+			if (room > p->ring.room && pipe_ring_resize(p, room))
 				ret = -ENOMEM;
 			else
 				p->reserved += (u32)ret;
@@ -167,7 +167,7 @@ long splice_from_file(struct file *in, u64 *offset, struct file *pipe, size_t co
 	p->reserved -= (u32)reserved;
 	if (n > 0) {
 		uio = uio_kernel(buf, (size_t)n);
-		n = p->readers ? byte_ring_put(&p->ring, &uio, p->limit) : -EPIPE;
+		n = p->readers ? pipe_ring_put(p, &uio, 0) : -EPIPE;
 	}
 	mutex_unlock(&p->lock);
 	pollq_wake(&p->queue, ANY_EVENT);
@@ -204,7 +204,7 @@ static long move(struct pipe *from, struct pipe *to, size_t count, bool keeps)
 		if (n <= 0)
 			break;
 		uio = uio_kernel(bytes, (size_t)n);
-		m = byte_ring_put(&to->ring, &uio, to->limit - MIN(to->limit, to->reserved));
+		m = pipe_ring_put(to, &uio, to->reserved);
 		if (m <= 0)
 			return done ? (long)done : m;
 		if (!keeps)

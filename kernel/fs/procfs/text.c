@@ -6,8 +6,10 @@
  */
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
+#include "kernel/core/share.h"
 #include "kernel/fs/procfs/proc_priv.h"
 #include "kernel/sync/mutex.h"
+#include "kernel/vfs/walk.h"
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
 
@@ -17,13 +19,36 @@ struct open_text {
 	u32 image; /* lock; private texts: of which of the process's programs it tells */
 };
 
+static struct heap_share memory = HEAP_SHARE(8); /* texts of all open files */
+
+static void text_free(struct proc_text *t)
+{
+	heap_share_give(&memory, t->room);
+	kfree(t->bytes);
+}
+
+/* NULL: too much, for one text or for all of them. */
+static char *grow(struct proc_text *t, size_t room)
+{
+	size_t more = room - t->room;
+	char *grown;
+
+	if (room > PROC_TEXT_MAX ||
+	    !heap_share_take(&memory, more, vfs_caller_capable(CAP_SYS_RESOURCE) ? 2 : 1))
+		return NULL;
+	grown = krealloc(t->bytes, room);
+	if (!grown)
+		heap_share_give(&memory, more);
+	return grown;
+}
+
 void proc_add_bytes(struct proc_text *t, const void *bytes, size_t size)
 {
 	if (t->failed)
 		return;
 	if (size > t->room - t->len) {
 		size_t room = MAX(t->room * 2, ALIGN_UP(t->len + size, PAGE_SIZE));
-		char *grown = room <= PROC_TEXT_MAX ? krealloc(t->bytes, room) : NULL;
+		char *grown = grow(t, room);
 
 		if (!grown) {
 			t->failed = true;
@@ -88,8 +113,7 @@ static int check_private(const struct proc_node *n, u32 *ret_image)
  */
 static int renew_text(struct file *f, struct open_text *o, u32 image, bool only_first)
 {
-	struct proc_text fresh = {0};
-	char *unused;
+	struct proc_text fresh = {0}, unused;
 	int err = make_text(f, &fresh);
 
 	if (!err && proc_of(f->vnode)->entry->is_private) {
@@ -100,19 +124,19 @@ static int renew_text(struct file *f, struct open_text *o, u32 image, bool only_
 			err = -ESRCH; /* the one that was looked at is gone */
 	}
 	if (err) {
-		kfree(fresh.bytes);
+		text_free(&fresh);
 		return err;
 	}
 	mutex_lock(&o->lock);
 	if (only_first && o->text.bytes && o->image == image) {
-		unused = fresh.bytes;
+		unused = fresh;
 	} else {
-		unused = o->text.bytes;
+		unused = o->text;
 		o->text = fresh;
 		o->image = image;
 	}
 	mutex_unlock(&o->lock);
-	kfree(unused);
+	text_free(&unused);
 	return 0;
 }
 
@@ -175,7 +199,7 @@ static void text_release(struct file *f)
 {
 	struct open_text *o = f->priv;
 
-	kfree(o->text.bytes);
+	text_free(&o->text);
 	kfree(o);
 }
 
