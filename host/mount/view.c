@@ -124,6 +124,7 @@ static int explain_stale(const struct config_volume *c)
 static int explain(const struct config_volume *c, const struct view_options *o, int err)
 {
 	bool image = config_role_is_pinned(c->role);
+	const char *again = image ? "; `occlum build --force` makes it anew" : "";
 
 	switch (-err) {
 	case ENOKEY:
@@ -147,17 +148,18 @@ static int explain(const struct config_volume *c, const struct view_options *o, 
 				c->source);
 	case EBADMSG:
 		return complain("damaged: '%s' was changed outside of the enclave; a digest or "
-				"tag does not fit",
-				c->source);
-	case EUCLEAN: return complain("damaged: '%s' is not a volume, or is broken", c->source);
+				"tag does not fit%s",
+				c->source, again);
+	case EUCLEAN:
+		return complain("damaged: '%s' is not a volume, or is broken%s", c->source, again);
 	case ESTALE: return explain_stale(c);
 	case ENOENT:
 		return o->snapshot ? complain("'%s' has no snapshot '%s'", c->source, o->snapshot)
 				   : complain("'%s' does not exist", c->source);
 	case EBUSY: return complain("'%s' is in use by another process", c->source);
 	case EROFS:
-		return complain("'%s' lies on a read-only file system; --read-only shows it as it "
-				"is",
+		return complain("'%s' lies on a read-only file system; only looking works there "
+				"(occlum mount --read-only)",
 				c->source);
 	case ECANCELED: return 1; /* whoever worked on it says why */
 	default: return complain_errno(err, "cannot open '%s'", c->source);

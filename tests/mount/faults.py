@@ -214,7 +214,8 @@ def check_disks(report, instance, work):
     with report.case("a read-only host directory: refused with the reason, or shown read-only"):
         with moved_to(instance, f"{work}/ro", "-t", "tmpfs", "tmpfs") as (copy, place):
             subprocess.run(["mount", "-o", "remount,ro", place], check=True)
-            refused(occlum(copy, "mount", point), "read-only")
+            for command in (("mount", point), ("image", "snapshot", "create", "no")):
+                refused(occlum(copy, *command), "read-only", "occlum mount --read-only")
             with mounted(copy, point, "--read-only"):
                 expect(read(f"{point}/root/x") == b"x", "what programs wrote")
                 raises(errno.EROFS, write, f"{point}/root/no", b"")
@@ -256,7 +257,7 @@ def check_truncated(report, instance, work):
                 subprocess.run(["umount", point], check=True)
                 good(occlum(copy, "image", "info"))
             else:
-                refused(opened, "damaged")
+                refused(opened, "damaged", *(["occlum build --force"] if what == "build" else []))
             after = {p: d for p, d in host_bytes(copy) if not p.endswith("_lock")}
             expect(before == after, "something was changed")
 
