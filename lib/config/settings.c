@@ -386,8 +386,11 @@ static int apply_metadata(struct reader *r, const struct settings *s)
 	return 0;
 }
 
-/* Position of the same NAME among the first `count` of `list`; both as "NAME" or "NAME=value". */
-static bool has_name(const char *const *list, u32 count, const char *variable)
+/*
+ * Position of the same NAME among the first `count` of `list`, both as "NAME" or "NAME=value"; or
+ * `count`.
+ */
+static u32 find_name(const char *const *list, u32 count, const char *variable)
 {
 	const char *equals = strchr(variable, '=');
 	size_t len = equals ? (size_t)(equals - variable) : strlen(variable);
@@ -395,11 +398,12 @@ static bool has_name(const char *const *list, u32 count, const char *variable)
 	for (u32 i = 0; i < count; i++) {
 		if (strncmp(list[i], variable, len) == 0 &&
 		    (list[i][len] == '=' || list[i][len] == '\0'))
-			return true;
+			return i;
 	}
-	return false;
+	return count;
 }
 
+/* The last value of a variable counts, so that a list is extended by adding to it. */
 static int read_variables(struct reader *r, const struct json_token *list, const char *name,
 			  bool with_value, const char **to, u32 *count)
 {
@@ -408,6 +412,7 @@ static int read_variables(struct reader *r, const struct json_token *list, const
 	*count = 0;
 	for (struct element e = element_first(&r->json, list); e.left; element_next(&r->json, &e)) {
 		const char *text, *equals;
+		u32 at;
 		int err = reader_string(r, e.value, name, expected, &text);
 
 		if (err < 0)
@@ -415,18 +420,23 @@ static int read_variables(struct reader *r, const struct json_token *list, const
 		equals = strchr(text, '=');
 		if (with_value ? !equals || equals == text : equals != NULL)
 			return reader_fail_value(r, e.value, name, expected);
-		if (*count == CONFIG_ENV_MAX)
+		at = find_name(to, *count, text);
+		if (at == CONFIG_ENV_MAX)
 			return reader_fail(r, e.value, name, "more than %d variables",
 					   CONFIG_ENV_MAX);
-		if (has_name(to, *count, text))
-			return reader_fail_value(r, e.value, name, "each variable once");
-		to[(*count)++] = text;
+		to[at] = text;
+		*count = MAX(*count, at + 1);
 	}
 	return 0;
 }
 
 static int apply_env(struct reader *r, const struct settings *s)
 {
+	static const char *const usual[] = {
+		"OCCLUM=yes",
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=/root",
+	};
 	struct occlum_config *c = r->config;
 	int err = 0;
 
@@ -434,8 +444,8 @@ static int apply_env(struct reader *r, const struct settings *s)
 		err = read_variables(r, s->slots[ENV_DEFAULT].at, "env.default", true,
 				     c->env_default, &c->env_default_count);
 	} else {
-		c->env_default[0] = "OCCLUM=yes";
-		c->env_default_count = 1;
+		memcpy(c->env_default, usual, sizeof(usual));
+		c->env_default_count = ARRAY_SIZE(usual);
 	}
 	if (err == 0 && s->slots[ENV_UNTRUSTED].at)
 		err = read_variables(r, s->slots[ENV_UNTRUSTED].at, "env.untrusted", false,

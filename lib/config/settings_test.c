@@ -63,6 +63,7 @@ static void empty_object_gives_the_defaults(void **state)
 	assert_false(config.strict_memory);
 	assert_true(config.enable_posix_shm);
 	assert_string_equal(config.env_default[0], "OCCLUM=yes");
+	assert_int_equal(config.env_default_count, 3);
 	assert_int_equal(config.env_untrusted_count, 0);
 	assert_string_equal(config.app.entry_points[0], "/bin");
 	assert_int_equal(config.app.mount_count, 5);
@@ -167,7 +168,11 @@ static void environment_is_read(void **state)
 	refuse("{\"env\": {\"default\": [\"A\"]}}", 1,
 	       "env.default: expected a string \"NAME=value\"");
 	refuse("{\"env\": {\"default\": [\"=A\"]}}", 1, "env.default");
-	refuse("{\"env\": {\"default\": [\"A=1\", \"A=2\"]}}", 1, "each variable once");
+	accept("{\"env\": {\"default\": [\"A=1\", \"AB=3\", \"A=2\"], \"untrusted\": [\"C\", "
+	       "\"C\"]}}");
+	assert_int_equal(config.env_default_count, 2);
+	assert_string_equal(config.env_default[0], "A=2");
+	assert_int_equal(config.env_untrusted_count, 1);
 	refuse("{\"env\": {\"default\": [1]}}", 1, "env.default");
 	refuse("{\"env\": {\"default\": \"A=1\"}}", 1, "a list of strings");
 	refuse("{\"env\": {\"untrusted\": [\"A=1\"]}}", 1, "the name of a variable");

@@ -35,28 +35,28 @@ $ sed 's/"max_num_of_threads": 32/"max_num_of_threads": 4096/' good > Occlum.jso
 ! occlum: build: Occlum.json:11: resource_limits.max_num_of_threads: the kernel's heap and 4096 stacks of kernel_space_stack_size need more than the 3.5GB that they share; lower one of the three
 [1]
 $ sed 's/"product_id": 0/"product_id": 70000/' good > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:45: metadata.product_id: expected a whole number from 0 to 65535, found 70000
+! occlum: build: Occlum.json:47: metadata.product_id: expected a whole number from 0 to 65535, found 70000
 [1]
 $ sed 's/"debuggable": true/"debuggable": "yes"/' good > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:50: metadata.debuggable: expected true or false, found "yes"
+! occlum: build: Occlum.json:52: metadata.debuggable: expected true or false, found "yes"
 [1]
 $ sed 's/"100MB"/"1GB"/' good > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:20: process.default_mmap_size: is obsolete and not supported: user_space_size limits all memory and `ulimit -v` a program's; accepted are "32MB" and "100MB", the values of Occlum's templates, without effect
 [1]
 $ sed 's/"amx": 0/"amx": 1/' good > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:57: feature.amx: 1 is not yet supported; accepted are 0 (off) and 2 (where available)
+! occlum: build: Occlum.json:59: feature.amx: 1 is not yet supported; accepted are 0 (off) and 2 (where available)
 [1]
 $ sed 's/"pkru": 0/"pkru": 1/' good > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:58: feature.pkru: 1 is not yet supported; accepted are 0 (off) and 2 (where available)
+! occlum: build: Occlum.json:60: feature.pkru: 1 is not yet supported; accepted are 0 (off) and 2 (where available)
 [1]
 $ sed 's/"io_uring": 0/"io_uring": 4/' good > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:59: feature.io_uring: 4 is not yet supported; accepted is 0 (off)
+! occlum: build: Occlum.json:61: feature.io_uring: 4 is not yet supported; accepted is 0 (off)
 [1]
 $ sed 's/"OCCLUM=yes"/"OCCLUM"/' good > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:34: env.default: expected a string "NAME=value", found "OCCLUM"
 [1]
 $ sed 's/"EXAMPLE"/"EXAMPLE=1"/' good > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:39: env.untrusted: expected the name of a variable, found "EXAMPLE=1"
+! occlum: build: Occlum.json:41: env.untrusted: expected the name of a variable, found "EXAMPLE=1"
 [1]
 $ sed 's|"/bin"|"bin"|' good > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:28: entry_points: expected an absolute path without '.', '..' or a slash at its end, found "bin"
@@ -65,13 +65,13 @@ $ sed 's|"/bin"|"/bin/../sbin"|' good > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:28: entry_points: expected an absolute path without '.', '..' or a slash at its end, found "/bin/../sbin"
 [1]
 $ sed 's/"ramfs"/"ext2"/' good > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:97: mount.type: "ext2" is not yet supported
+! occlum: build: Occlum.json:99: mount.type: "ext2" is not yet supported
 [1]
 $ sed 's/"ramfs"/"tmpfs"/' good > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:97: mount.type: expected one of "unionfs", "sefs", "hostfs", "ramfs", "procfs", "devfs", found "tmpfs"
+! occlum: build: Occlum.json:99: mount.type: expected one of "unionfs", "sefs", "hostfs", "ramfs", "procfs", "devfs", found "tmpfs"
 [1]
 $ sed 's/"MAC": ""/"MAC": "ab"/' good > Occlum.json; occlum build --sgx-mode SIM
-! occlum: build: Occlum.json:76: mount.options.MAC: expected "" (the build pins the image), found "ab"
+! occlum: build: Occlum.json:78: mount.options.MAC: expected "" (the build pins the image), found "ab"
 [1]
 $ printf '{"a\033[2Jb": 1}' > Occlum.json; occlum build --sgx-mode SIM
 ! occlum: build: Occlum.json:1: a string must not hold control characters; \t stands for a tab

@@ -120,7 +120,9 @@ class DebianRoom(Room):
         path = self.dir + "/Occlum.json"
         text = open(path).read()
         text = text.replace('"/bin"', '"/bin", "/usr"', 1)
-        text = text.replace('"OCCLUM=yes"', ", ".join(f'"{k}={v}"' for k, v in ENVIRONMENT.items()))
+        variables = ", ".join(f'"{k}={v}"' for k, v in ENVIRONMENT.items())
+        text, count = re.subn(r'"OCCLUM=yes"[^]]*', lambda m: variables, text)
+        assert count == 1
         open(path, "w").write(text)
         self.finish()
 
