@@ -247,6 +247,7 @@ static int build_run(struct mkimage_job *j)
 	if (err)
 		return err;
 	j->r->bytes = j->tree.bytes;
+	mkimage_set_ids_clear(j);
 	if (j->p->cache_path) {
 		j->cache = image_cache_load(j->p->cache_path);
 		j->writer = image_cache_writer_new();

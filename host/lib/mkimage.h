@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Directory tree to secvol image (`occlum build`). The image is a `dir` block store and a function
- * of the tree's names, modes, links and bytes and of the parameters below, of nothing else. It is
+ * of the tree's names, modes, links and bytes (and of the owners of set-id files, see
+ * mkimage_set_ids_clear()) and of the parameters below, of nothing else. It is
  * built beside its place and moved there when complete: an interrupted build leaves the old one as
  * it was.
  */
@@ -39,6 +40,8 @@ struct mkimage_result {
 	u64 hashed_bytes; /* that were not known from the cache */
 	u64 image_blocks;
 	u64 sites;
+	u64 set_ids_cleared;   /* files that lost setuid or setgid bits, as their owner changed */
+	char set_id[PATH_MAX]; /* the first of them, from the top of the tree */
 	char error[PATH_MAX + 512]; /* on failure: what and why, one sentence */
 };
 

@@ -15,6 +15,24 @@
 
 #include "lib/base/string.h"
 
+/* On a directory setgid says what group new files get, which gives nobody a right. */
+void mkimage_set_ids_clear(struct mkimage_job *j)
+{
+	const struct tree_entry *top = &j->tree.entries[0];
+
+	for (u32 i = 1; i < j->tree.count; i++) {
+		struct tree_entry *e = &j->tree.entries[i];
+		u32 foreign = (e->uid && e->uid != top->uid ? S_ISUID : 0) |
+			      (e->gid && e->gid != top->gid ? S_ISGID : 0);
+
+		if (!S_ISREG(e->mode) || !(e->mode & foreign))
+			continue;
+		e->mode &= ~foreign;
+		if (e->first == i && j->r->set_ids_cleared++ == 0)
+			snprintf(j->r->set_id, sizeof(j->r->set_id), "%s", e->path);
+	}
+}
+
 /* Groups the entries by directory. */
 int mkimage_children_index(struct mkimage_job *j)
 {

@@ -20,7 +20,7 @@
 #include "lib/base/string.h"
 
 /* Changes whenever the same tree gives another image; part of the uuid, salt and fingerprint. */
-#define BUILDER_VERSION 1
+#define BUILDER_VERSION 2
 
 enum { AG_LOG2_DEFAULT = 30, AG_COUNT_GOAL = 100 };
 

@@ -317,6 +317,48 @@ static void options_change_the_image(void **state)
 	assert_memory_not_equal(digest, result.sha256, 32);
 }
 
+/* Setuid for one user does not become setuid for root: only root can make such trees. */
+static void set_ids_of_others_are_cleared(void **state)
+{
+	static const struct {
+		const char *path;
+		unsigned owner, group, mode, left;
+	} files[] = {
+		{"s/a", 7, 0, 06755, 02755}, {"s/b", 0, 42, 02755, 0755},
+		{"s/c", 0, 0, 06755, 06755}, {"s/d", 7, 42, 06755, 0755},
+		{"s/e", 7, 42, 0755, 0755},
+	};
+	struct mkimage_params p = params_of("set-ids");
+	struct secvol_attr a;
+	struct image i;
+
+	if (geteuid())
+		skip();
+	p.source = "s";
+	run("mkdir s s/dir; chown 7:42 s/dir; chmod 2775 s/dir; touch s/a s/b s/c s/d s/e; ln s/d "
+	    "s/dd");
+	for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
+		assert_int_equal(chown(files[f].path, files[f].owner, files[f].group), 0);
+		assert_int_equal(chmod(files[f].path, files[f].mode), 0);
+	}
+	build(&p);
+	assert_int_equal(result.set_ids_cleared, 3);
+	assert_string_equal(result.set_id, "a");
+	assert_int_equal(image_open(&i, "set-ids", NULL, result.sha256), 0);
+	for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
+		find(&i, files[f].path + 2, &a);
+		assert_int_equal(a.mode, S_IFREG | files[f].left);
+	}
+	find(&i, "dir", &a);
+	assert_int_equal(a.mode, S_IFDIR | 02775);
+	image_close(&i);
+
+	/* Whose the tree is, his files are root's inside, as those of root are. */
+	run("chown 7:42 s");
+	build(&p);
+	assert_int_equal(result.set_ids_cleared, 0);
+}
+
 static void unchanged_is_not_rebuilt(void **state)
 {
 	struct mkimage_params p = params_of("img");
@@ -460,6 +502,7 @@ int main(void)
 		IN_SCRATCH(clear_and_encrypted_images),
 		IN_SCRATCH(same_bytes_everywhere),
 		IN_SCRATCH(options_change_the_image),
+		IN_SCRATCH(set_ids_of_others_are_cleared),
 		IN_SCRATCH(unchanged_is_not_rebuilt),
 		IN_SCRATCH(a_clear_build_after_an_encrypted_one),
 		IN_SCRATCH(errors_name_path_and_cause),

@@ -136,6 +136,8 @@ static int entry_read(struct walk *w, u32 dir, int dir_fd, const char *name)
 				 strerror(errno));
 	identity_set(&e->id, &st);
 	e->mode = st.st_mode;
+	e->uid = st.st_uid;
+	e->gid = st.st_gid;
 	e->links = (u32)MIN(st.st_nlink, (nlink_t)UINT32_MAX);
 	if (S_ISLNK(st.st_mode))
 		return link_read(w, dir_fd, name, e);
@@ -266,6 +268,8 @@ static int walk_run(struct walk *w, u64 obj)
 		return walk_fail(w, -ENOMEM, "cannot stat '%s'", w->top);
 	identity_set(&top->id, &st);
 	top->mode = st.st_mode;
+	top->uid = st.st_uid;
+	top->gid = st.st_gid;
 	for (u32 i = 0; i < t->count; i++) {
 		err = S_ISDIR(t->entries[i].mode) ? dir_read(w, i) : 0;
 		if (err)

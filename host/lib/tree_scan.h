@@ -19,7 +19,8 @@ struct tree_entry {
 	char *path;   /* from the top, without a leading slash; "" is the top itself */
 	char *target; /* symbolic links only */
 	struct tree_identity id;
-	u32 mode;   /* type and permission bits */
+	u32 mode; /* type and permission bits */
+	u32 uid, gid;
 	u32 parent; /* index of its directory; the top is its own parent */
 	u32 first;  /* index of the first entry that is the same file (hard links), or its own */
 	u32 links;  /* names of this file within the tree; directories: 2 + subdirectories */

@@ -102,6 +102,11 @@ $ cp /bin/ls image/bin/ls; rm image/lib/x86_64-linux-gnu/libc.so.6 && occlum bui
 1
 $ rm image/bin/ls
 
+# Everything becomes root's: setuid and setgid of others do not become those of root.
+$ if [ "$(id -u)" = 0 ]; then touch image/bin/a image/bin/b && chown 7:42 image/bin/a image/bin/b && chmod 6755 image/bin/a && occlum build --sgx-mode SIM 2>&1 >/dev/null | grep lost; chmod 2755 image/bin/b && occlum build --sgx-mode SIM 2>&1 >/dev/null | grep lost; rm image/bin/a image/bin/b; else echo "occlum: build: warning: 1 file has lost setuid or setgid bits, as all files become root's and these were another user's or group's: 'image/bin/a'"; echo "occlum: build: warning: 2 files have lost setuid or setgid bits, as all files become root's and these were another user's or group's: 'image/bin/a', ..."; fi
+occlum: build: warning: 1 file has lost setuid or setgid bits, as all files become root's and these were another user's or group's: 'image/bin/a'
+occlum: build: warning: 2 files have lost setuid or setgid bits, as all files become root's and these were another user's or group's: 'image/bin/a', ...
+
 # Programs that want the same addresses; several names of one are one.
 $ echo 'int main(void) { return 0; }' > ../m.c; gcc -static -no-pie ../m.c -o image/bin/gawk; ln image/bin/gawk image/bin/other; occlum build --sgx-mode SIM 2>&1 | grep -c "same fixed addresses"
 0
