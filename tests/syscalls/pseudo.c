@@ -92,6 +92,11 @@ static void self(void)
 	CHECK(slurp("/proc/self/limits") > 0 && strstr(text, "Max open files"));
 	CHECK(slurp("/proc/self/mounts") > 0 && strstr(text, " / "));
 	CHECK(slurp("/proc/self/mountinfo") > 0);
+	/* Flags of the mount come before the dash, and are not said again behind it. */
+	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		CHECK(strstr(line, " - ") && !strstr(strstr(line, " - "), "nosuid"));
+	}
 }
 
 static long write_to(const char *path, const char *value)
@@ -277,8 +282,20 @@ static unsigned long long inode_of(int fd)
 	return st.st_ino;
 }
 
+#define LONG_HEADING                                                                               \
+	"  sl  local_address                         "                                             \
+	"remote_address                        st "
+
 static void sockets(void)
 {
+	static const char *const headings[][2] = {
+		{"/proc/net/tcp", "  sl  local_address rem_address   st "},
+		{"/proc/net/raw", "  sl  local_address rem_address   st "},
+		{"/proc/net/udp", "   sl  local_address rem_address   st "},
+		{"/proc/net/tcp6", LONG_HEADING},
+		{"/proc/net/udp6", LONG_HEADING},
+		{"/proc/net/raw6", LONG_HEADING},
+	};
 	int pair[2], named = socket(AF_UNIX, SOCK_STREAM, 0),
 		     server = socket(AF_INET, SOCK_STREAM, 0);
 	struct sockaddr_un path = {.sun_family = AF_UNIX};
@@ -303,8 +320,13 @@ static void sockets(void)
 	line = line_of(inode_of(server));
 	snprintf(wanted, sizeof(wanted), ": 0100007F:%04X 00000000:0000 0A ", ntohs(a.sin_port));
 	CHECK(line && strstr(line, wanted));
-	CHECK(slurp("/proc/net/tcp6") > 0 && slurp("/proc/net/udp") > 0 &&
-	      slurp("/proc/net/dev") > 0);
+	for (size_t i = 0; i < sizeof(headings) / sizeof(headings[0]); i++) {
+		CHECK(slurp(headings[i][0]) > 0);
+		CHECK(!strncmp(text, headings[i][1], strlen(headings[i][1])));
+		CHECK(strstr(text,
+			     " st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"));
+	}
+	CHECK(slurp("/proc/net/dev") > 0);
 	close(named);
 	close(server);
 }

@@ -148,14 +148,22 @@ static void add_inet(struct listing *l, struct file *f, struct socket *s)
 		 state, f->vnode->uid, (unsigned long long)f->vnode->key);
 }
 
+/* Programs find the columns by these words, which are not the same in all files. */
+static void add_heading(struct proc_text *t, u16 family, u16 type)
+{
+	proc_add(t, "%s%s  st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode%s\n",
+		 family == AF_INET && type == SOCK_DGRAM ? "   sl  " : "  sl  ",
+		 family == AF_INET ? "local_address rem_address "
+				   : "local_address                         "
+				     "remote_address                      ",
+		 type == SOCK_STREAM ? "" : " ref pointer drops");
+}
+
 static int list_inet(struct proc_text *t, u16 family, u16 type)
 {
 	struct listing l = {.t = t, .family = family, .type = type, .add = add_inet};
 
-	proc_add(t,
-		 "  sl  local_address %srem_address   st tx_queue rx_queue tr tm->when retrnsmt"
-		 "   uid  timeout inode\n",
-		 family == AF_INET ? "" : "                        ");
+	add_heading(t, family, type);
 	return list_sockets(&l);
 }
 
@@ -182,8 +190,13 @@ static int render_udp6(struct proc_text *t, struct process *p, struct proc_node 
 /* There are no raw sockets inside. */
 static int render_raw(struct proc_text *t, struct process *p, struct proc_node *n)
 {
-	proc_add(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
-		    "   uid  timeout inode ref pointer drops\n");
+	add_heading(t, AF_INET, SOCK_RAW);
+	return 0;
+}
+
+static int render_raw6(struct proc_text *t, struct process *p, struct proc_node *n)
+{
+	add_heading(t, AF_INET6, SOCK_RAW);
 	return 0;
 }
 
@@ -201,6 +214,6 @@ static int render_dev(struct proc_text *t, struct process *p, struct proc_node *
 		name, 0444, PROC_TEXT, .render = fn                                                \
 	}
 const struct proc_entry proc_net_children[] = {
-	TEXT("dev", render_dev),   TEXT("raw", render_raw),   TEXT("raw6", render_raw),
+	TEXT("dev", render_dev),   TEXT("raw", render_raw),   TEXT("raw6", render_raw6),
 	TEXT("tcp", render_tcp),   TEXT("tcp6", render_tcp6), TEXT("udp", render_udp),
 	TEXT("udp6", render_udp6), TEXT("unix", render_unix), {NULL}};

@@ -317,12 +317,14 @@ static int add_mount(struct mount *m, void *arg)
 		proc_add(mt->t, "%u %u %u:%u / %s ", m->id, m->point ? m->point->mount->id : 0,
 			 DEV_MAJOR(m->fs->dev), DEV_MINOR(m->fs->dev), path);
 		add_options(mt->t, m->fs->flags);
-		proc_add(mt->t, ",noatime - %s %s ", m->fs->type, m->fs->source);
-	} else {
-		proc_add(mt->t, "%s %s %s ", m->fs->source, path, m->fs->type);
+		/* Then what the file system says itself: readers put the two lists together. */
+		proc_add(mt->t, ",noatime - %s %s %s\n", m->fs->type, m->fs->source,
+			 m->fs->flags & FS_READ_ONLY ? "ro" : "rw");
+		return 0;
 	}
+	proc_add(mt->t, "%s %s %s ", m->fs->source, path, m->fs->type);
 	add_options(mt->t, m->fs->flags);
-	proc_add(mt->t, mt->is_info ? "\n" : ",noatime 0 0\n");
+	proc_add(mt->t, ",noatime 0 0\n");
 	return 0;
 }
 
