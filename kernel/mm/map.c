@@ -387,7 +387,7 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 		start = choose_address(r);
 	if (err || !start) {
 		if (!err)
-			pages_log_exhaustion(true); /* the range grows with the field */
+			pages_log_exhaustion(true, r->size); /* the range grows with the field */
 		vma_free(v);
 		return err ? err : -ENOMEM;
 	}

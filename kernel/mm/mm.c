@@ -211,14 +211,14 @@ int mm_set_brk(struct mm *mm, u64 near, u64 room)
 	return err;
 }
 
+/* Most allocators go on with mmap: at the level info, that is for who looks for the reason. */
 static void log_heap_limit(struct mm *mm)
 {
 	if (mm->limit_logged || !mm->limits.heap_is_configured)
 		return;
 	mm->limit_logged = true;
-	log_always("A program's heap may not grow beyond %llu KiB; raise "
-		   "process.default_heap_size.",
-		   (unsigned long long)(mm->limits.heap >> 10));
+	log_info("a program's heap may not grow beyond %llu KiB; raise process.default_heap_size",
+		 (unsigned long long)(mm->limits.heap >> 10));
 }
 
 /* Below its limit: what follows its reservation is taken. */
@@ -227,9 +227,9 @@ static void log_heap_room(struct mm *mm)
 	if (mm->limit_logged)
 		return;
 	mm->limit_logged = true;
-	log_always("A program's heap cannot grow beyond %llu KiB, for other programs have the "
-		   "addresses behind it; run fewer at once, or lower process.default_heap_size.",
-		   (unsigned long long)((mm->brk_end - mm->brk_start) >> 10));
+	log_info("a program's heap cannot grow beyond %llu KiB, for other programs have the "
+		 "addresses behind it; run fewer at once, or lower process.default_heap_size",
+		 (unsigned long long)((mm->brk_end - mm->brk_start) >> 10));
 }
 
 static int grow_heap(struct mm *mm, u64 new_break)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "abi/errno.h"
+#include "kernel/core/log.h"
 #include "kernel/mm/mm_priv.h"
 #include "kernel/mm/pages.h"
 #include "kernel/mm/turn.h"
@@ -179,8 +180,10 @@ static void heaps_share_the_addresses(void **state)
 	start = mm_brk(p->mm, 0);
 	assert_int_equal(mm_brk(p->mm, start + 5000), start + 5000);
 	fake_last_log();
+	log_set_level(LOG_INFO);
 	assert_int_equal(mm_brk(p->mm, start + (long)each), start + 5000);
 	assert_non_null(strstr(fake_last_log(), "process.default_heap_size"));
+	log_set_level(LOG_ERROR);
 	for (int i = 0; i < COUNT; i++)
 		mm_put(others[i]);
 }
@@ -199,8 +202,10 @@ static void heap_grows_and_shrinks(void **state)
 	assert_int_equal(read_word(start + 4096), 77);
 	write_word(start + MIB(2) - 8, 1);
 	fake_last_log();
+	log_set_level(LOG_INFO);
 	assert_int_equal(mm_brk(p->mm, start + MIB(2) + 1), start + MIB(2));
 	assert_non_null(strstr(fake_last_log(), "process.default_heap_size"));
+	log_set_level(LOG_ERROR);
 	assert_int_equal(mm_brk(p->mm, start + 100), start + 100);
 	assert_int_equal(put_user_u32((void *)(start + 4096), 1), -EFAULT);
 	assert_int_equal(mm_brk(p->mm, start + 8192), start + 8192);

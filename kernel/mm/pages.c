@@ -264,17 +264,22 @@ static int set_protection(u64 start, u64 end, u8 mask, u8 want, u32 prot)
 
 /* --- paying ----------------------------------------------------------------------------------- */
 
-void pages_log_exhaustion(bool of_addresses)
+void pages_log_exhaustion(bool of_addresses, u64 size)
 {
+	bool is_large = size >= 1 << 20;
+	unsigned long long asked = size >> (is_large ? 20 : 10);
+	const char *unit = is_large ? "MiB" : "KiB";
+
 	if (__atomic_exchange_n(&pages.exhaustion_logged, true, __ATOMIC_RELAXED))
 		return;
 	if (of_addresses)
-		log_always("Programs have no more addresses to map memory at; raise "
-			   "resource_limits.user_space_size.");
-	else
-		log_always("Out of user memory: programs use %llu of %llu MiB; raise "
+		log_always("Programs have no more addresses to map %llu %s at; raise "
 			   "resource_limits.user_space_size.",
-			   (unsigned long long)(pages.charged >> (20 - PAGE_SHIFT)),
+			   asked, unit);
+	else
+		log_always("Out of user memory: a program asked for %llu %s while programs use "
+			   "%llu of %llu MiB; raise resource_limits.user_space_size.",
+			   asked, unit, (unsigned long long)(pages.charged >> (20 - PAGE_SHIFT)),
 			   (unsigned long long)(pages.limit >> (20 - PAGE_SHIFT)));
 }
 
@@ -282,7 +287,7 @@ bool pages_can_never_pay(u64 size)
 {
 	if (size >> PAGE_SHIFT <= pages.limit - MIN(pages.limit, pages.charged))
 		return false;
-	pages_log_exhaustion(false);
+	pages_log_exhaustion(false, size);
 	return true;
 }
 
@@ -324,7 +329,7 @@ static int charge(u64 count)
 
 	if (now > pages.limit || count > pages.limit) {
 		__atomic_sub_fetch(&pages.charged, count, __ATOMIC_RELAXED);
-		pages_log_exhaustion(false);
+		pages_log_exhaustion(false, count << PAGE_SHIFT);
 		return -ENOMEM;
 	}
 	if (now + __atomic_load_n(&pages.cached, __ATOMIC_RELAXED) > pages.limit)

@@ -122,8 +122,11 @@ u64 pages_count_present(u64 start, u64 end);
  * than when it is touched. Says so in the log.
  */
 bool pages_can_never_pay(u64 size);
-/* The line that names the limit of memory or addresses; once until usage falls well below it. */
-void pages_log_exhaustion(bool of_addresses);
+/*
+ * The line that names the limit of memory or addresses and the bytes that were asked for; once until
+ * usage falls well below it.
+ */
+void pages_log_exhaustion(bool of_addresses, u64 size);
 
 /*
  * Bytes that live mappings pay for, those of free pages that the host keeps for us, and the limit.

@@ -15,6 +15,7 @@
  */
 #include "abi/errno.h"
 #include "abi/mman.h"
+#include "kernel/core/config.h"
 #include "kernel/core/kmem.h"
 #include "kernel/core/panic.h"
 #include "kernel/mm/family_priv.h"
@@ -254,9 +255,11 @@ static void explain_overflow(struct mm *mm, u64 address)
 	if (v && v->name == VMA_STACK && v->start > address && v->start - address <= STACK_GUARD &&
 	    !mm->stack_logged) {
 		mm->stack_logged = true;
-		log_always("A program used up its stack of %llu KiB; raise "
-			   "process.default_stack_size.",
-			   (unsigned long long)(vma_size(v) >> 10));
+		log_always("A program used up its stack of %llu KiB; raise %s.",
+			   (unsigned long long)(vma_size(v) >> 10),
+			   vma_size(v) < kernel_config()->default_stack_size
+				   ? "the limit that it was started with (`ulimit -s`)"
+				   : "process.default_stack_size");
 	}
 	mm_unlock(mm);
 }
