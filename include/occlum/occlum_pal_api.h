@@ -54,7 +54,10 @@ struct occlum_pal_create_process_args {
 	int *pid;			      /* output */
 };
 
-/* ENOENT: not initialised, or no such program; EINVAL, EACCES, ENOMEM, EAGAIN, ... */
+/*
+ * ENOENT: not initialised, or no such program; ENOTRECOVERABLE: the enclave has stopped, and a line
+ * on stderr has said why; EINVAL, EACCES, ENOMEM, EAGAIN, ...
+ */
 int occlum_pal_create_process(struct occlum_pal_create_process_args *args);
 
 struct occlum_pal_exec_args {
@@ -62,7 +65,7 @@ struct occlum_pal_exec_args {
 	int *exit_value; /* output: status as of wait(2) */
 };
 
-/* Runs a created process to its end. Once for each pid, then ESRCH. */
+/* Runs a created process to its end. Once for each pid, then ESRCH. ENOTRECOVERABLE: as above. */
 int occlum_pal_exec(struct occlum_pal_exec_args *args);
 
 /* Sends SIGKILL or SIGTERM to the process, or to all processes when pid is -1. */
@@ -72,10 +75,12 @@ int occlum_pal_kill(int pid, int sig);
 int occlum_pal_destroy(void);
 
 /*
- * For command line tools: from now on SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGWINCH of this process
- * go to the processes being executed in the instance; while there are none they act as usual. So do
- * SIGCONT and, from a terminal's key, SIGTSTP; a program that stops then stops this process, as a
- * shell expects it of a job. To be called by the main thread before any other thread exists.
+ * For command line tools: from now on signals that are sent to this process go to the processes
+ * being executed in the instance; while there are none they act as usual. Not passed on are
+ * SIGKILL, SIGSTOP, SIGTTIN, SIGTTOU, SIGCHLD, those of faults (SIGSEGV, SIGBUS, SIGILL, SIGFPE,
+ * SIGTRAP, SIGSYS), the last real-time signal, SIGTSTP that is no terminal's key, and what the
+ * caller of this process ignores. A program that stops then stops this process, as a shell expects
+ * it of a job. To be called by the main thread before any other thread exists.
  */
 int occlum_pal_forward_signals(void);
 

@@ -168,19 +168,42 @@ static void *forwarder_main(void *unused)
 	return NULL;
 }
 
+/*
+ * All but those that are about this process: nobody takes KILL and STOP, faults are the enclave's,
+ * TTIN and TTOU stop us, CHLD is about our children, and the last real-time signal fetches threads
+ * out of the enclave.
+ */
+static bool is_passed_on(int sig)
+{
+	switch (sig) {
+	case SIGKILL:
+	case SIGSTOP:
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGILL:
+	case SIGFPE:
+	case SIGTRAP:
+	case SIGSYS:
+	case SIGTTIN:
+	case SIGTTOU:
+	case SIGCHLD: return false;
+	default: return sig < SIGSYS || (sig >= SIGRTMIN && sig < SIGRTMAX);
+	}
+}
+
 int occlum_pal_forward_signals(void)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH};
 	struct sigaction action;
 	sigset_t all, old;
 	pthread_t thread;
 	int err;
 
 	sigemptyset(&forwarded);
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+	for (int sig = 1; sig < SIGRTMAX; sig++) {
 		/* What our caller ignores (nohup, background jobs) stays ignored. */
-		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-			sigaddset(&forwarded, signals[i]);
+		if (is_passed_on(sig) && sigaction(sig, NULL, &action) == 0 &&
+		    action.sa_handler != SIG_IGN)
+			sigaddset(&forwarded, sig);
 	}
 	pthread_sigmask(SIG_BLOCK, &forwarded, NULL);
 	sigfillset(&all);
