@@ -485,12 +485,12 @@ static int abort_ends_all(void)
 	if (pthread_create(&thread, NULL, spin, NULL))
 		return 97;
 	usleep(20000);
-	if (run(SCENARIO_ABORT) != -EIO)
+	if (run(SCENARIO_ABORT) != -ENOTRECOVERABLE)
 		return 93;
 	pthread_join(thread, &result);
-	if ((long)result != -EIO)
+	if ((long)result != -ENOTRECOVERABLE)
 		return 94;
-	if (run(SCENARIO_EXCEPTIONS) != -EIO)
+	if (run(SCENARIO_EXCEPTIONS) != -ENOTRECOVERABLE)
 		return 95;
 	return occlum_pal_destroy() == 0 ? 0 : 96;
 }
@@ -513,10 +513,10 @@ static int lost(void)
 	usleep(20000);
 	for (u32 i = 0; i < inner.thread_count; i++)
 		sgx_driver.munmap((void *)inner_thread_of(i)->tcs, PAGE_SIZE);
-	if (run(SCENARIO_EXCEPTIONS) != -EIO || inner.abort_reason != INNER_ABORT_LOST)
+	if (run(SCENARIO_EXCEPTIONS) != -ENOTRECOVERABLE || inner.abort_reason != INNER_ABORT_LOST)
 		return 93;
 	pthread_join(thread, &result);
-	if ((long)result != -EIO)
+	if ((long)result != -ENOTRECOVERABLE)
 		return 94;
 	return occlum_pal_destroy() == 0 ? 0 : 96;
 }

@@ -8,6 +8,16 @@
 
 #define NS_PER_S 1000000000ull
 
+/* The last one is said again when the enclave has died, after which nobody else gets here. */
+static void keep_words(const char *text, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < MIN(size, sizeof(inner.last_words) - 1); i++)
+		inner.last_words[i] = text[i];
+	inner.last_words[i] = 0;
+}
+
 /* One line, without control bytes: what comes from inside must not drive the user's terminal. */
 s64 do_log(struct inner_thread *t, u32 level, const void *text, size_t text_size)
 {
@@ -15,10 +25,11 @@ s64 do_log(struct inner_thread *t, u32 level, const void *text, size_t text_size
 					    "[INFO] ",	"[DEBUG] ", "[TRACE] "};
 	const char *name = names[level < ARRAY_SIZE(names) ? level : ARRAY_SIZE(names) - 1];
 	char line[4096 + 32];
-	size_t size = 0;
+	size_t size = 0, name_size;
 
 	while (*name)
 		line[size++] = *name++;
+	name_size = size;
 	for (size_t i = 0; i < text_size; i++) {
 		u8 c = ((const u8 *)text)[i];
 
@@ -28,8 +39,10 @@ s64 do_log(struct inner_thread *t, u32 level, const void *text, size_t text_size
 		size--;
 	line[size++] = '\n';
 	host_syscall(NR_write, 2, line, size);
-	if (level == 0)
+	if (level == 0) {
 		__atomic_store_n(&inner.has_spoken, 1, __ATOMIC_RELAXED);
+		keep_words(line + name_size, size - name_size - 1);
+	}
 	return 0;
 }
 

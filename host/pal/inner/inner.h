@@ -109,9 +109,10 @@ struct inner_state {
 	u32 driver_lock; /* of requests to the driver; futex */
 	u32 is_dead;	 /* EXIT_ABORT was seen */
 	u64 abort_reason;
-	u32 has_spoken;	  /* a message from inside went to stderr */
-	u32 is_quitting;  /* idle threads end */
-	u32 service_word; /* futex: bumped with each request */
+	u32 has_spoken;	      /* a message from inside went to stderr */
+	char last_words[256]; /* the last message of the kernel to everybody; ends with 0 */
+	u32 is_quitting;      /* idle threads end */
+	u32 service_word;     /* futex: bumped with each request */
 	struct service_request *service_list;
 };
 

@@ -41,6 +41,12 @@ static int fail(s64 err)
 	return -1;
 }
 
+/* Of what was asked of a dead enclave nothing else can be said. */
+static int fail_ecall(s64 err)
+{
+	return fail(__atomic_load_n(&inner.is_dead, __ATOMIC_ACQUIRE) ? -ENOTRECOVERABLE : err);
+}
+
 static void complain(const char *text)
 {
 	fprintf(stderr, "[ERROR] occlum-pal: %s\n", text);
@@ -81,8 +87,9 @@ static void end_ecall(void)
 
 	if (__atomic_load_n(&inner.is_dead, __ATOMIC_ACQUIRE) &&
 	    !__atomic_exchange_n(&reported, 1, __ATOMIC_RELAXED))
-		fprintf(stderr, "[ERROR] occlum-pal: the enclave ended: %s\n",
-			abort_text(inner.abort_reason));
+		fprintf(stderr, "[ERROR] occlum-pal: the enclave ended: %s%s%s\n",
+			abort_text(inner.abort_reason), inner.last_words[0] ? "; it said: " : "",
+			inner.last_words);
 	pthread_mutex_lock(&lock);
 	ecalls_running--;
 	pthread_mutex_unlock(&lock);
@@ -165,15 +172,12 @@ static void instance_drop(void)
 	instance_fd = -1;
 }
 
-/* The tools' own words when somebody else uses the instance. */
 static int instance_take(const char *directory, struct enclave_error *error)
 {
 	char text[256];
 	int err = instance_lock_take(directory, "run", &instance_fd, text, sizeof(text));
 
-	if (err == -EBUSY)
-		fprintf(stderr, "Error: %s\n", text);
-	else if (err)
+	if (err)
 		enclave_error_set(error, "%s", text);
 	return err;
 }
@@ -310,7 +314,7 @@ int occlum_pal_create_process(struct occlum_pal_create_process_args *args)
 	free(new);
 	end_ecall();
 	if (result <= 0)
-		return fail(result);
+		return fail_ecall(result);
 	*args->pid = (int)result;
 	return 0;
 }
@@ -328,7 +332,7 @@ int occlum_pal_exec(struct occlum_pal_exec_args *args)
 	foreground_remove(args->pid);
 	end_ecall();
 	if (result < 0)
-		return fail(result);
+		return fail_ecall(result);
 	*args->exit_value = (int)result;
 	return 0;
 }
