@@ -380,7 +380,7 @@ static int lock_instance_around(const char *volume)
 			continue;
 		/* What cannot be locked is only looked at all the same. */
 		return instance_lock_take(folder, "fsck", &fd, text, sizeof(text)) == -EBUSY
-			       ? complain_known("%s", text)
+			       ? complain("%s", text)
 			       : 0;
 	}
 	return 0;

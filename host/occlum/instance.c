@@ -70,11 +70,7 @@ int instance_lock(const char *what)
 	char text[256];
 	int fd; /* stays open until the process ends */
 
-	switch (instance_lock_take(".", what, &fd, text, sizeof(text))) {
-	case 0: return 0;
-	case -EBUSY: return complain_known("%s", text);
-	default: return complain("%s", text);
-	}
+	return instance_lock_take(".", what, &fd, text, sizeof(text)) ? complain("%s", text) : 0;
 }
 
 const char *instance_in_use(void)

@@ -3,16 +3,14 @@
  * occlum-run: runs one program in the enclave of the instance in the current directory, through
  * the public interface of libocclum-pal.so, and ends like the program did. Exit status: the
  * program's own, 128 + signal when it was killed, 127 when it could not be started (126 when it is
- * there and is no program, as in a shell), 1 when the enclave could not.
+ * there and is no program, as in a shell), 1 when the enclave could not start or has stopped.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +19,8 @@
 #include "host/occlum/instance.h"
 #include "host/occlum/report.h"
 #include "host/occlum/stale.h"
+#include "host/occlum/terminal.h"
+#include "host/occlum/why.h"
 #include "include/occlum/occlum_pal_api.h"
 
 #define STATUS_NO_ENCLAVE     1
@@ -30,35 +30,29 @@
 extern char **environ;
 
 /*
- * As far as the host knows it is not the program that is missing. Links stay inside image/, as in
- * the enclave.
- */
-static bool is_in_image(const char *path)
-{
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-	int image = open("image", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	long fd = image < 0 ? -1 : syscall(SYS_openat2, image, path, &how, sizeof(how));
-
-	if (image >= 0)
-		close(image);
-	if (fd >= 0)
-		close((int)fd);
-	return fd >= 0;
-}
-
-/*
  * Why the enclave would not start the program. It has explained EPERM itself, with its settings,
  * and which file system was changed or is damaged.
  */
 static void explain(int error, const char *path)
 {
+	char why[2 * PATH_MAX];
+	bool is_there;
+
+	if (error == EPERM || error == EBADMSG || error == EUCLEAN)
+		return;
+	is_there = why_not_run(error, path, why, sizeof(why));
 	if (path[0] != '/')
 		complain("'%s' is not an absolute path inside the instance", path);
-	else if (error == ENOENT && is_in_image(path))
-		complain("cannot run '%s': its loader or interpreter is not in the image, or it is "
-			 "newer than the last `occlum build`",
-			 path);
-	else if (error != EPERM && error != EBADMSG && error != EUCLEAN)
+	else if (error == ENOTRECOVERABLE)
+		complain("the enclave stopped when '%s' was to be started", path);
+	else if (error == ENOENT && is_there)
+		complain("cannot run '%s': %s", path,
+			 why[0] ? why
+				: "its loader or interpreter is not in the image, or it is newer "
+				  "than the last `occlum build`");
+	else if (why[0])
+		complain("cannot run '%s': %s (%s)", path, strerror(error), why);
+	else
 		complain_errno(error, "cannot run '%s'", path);
 }
 
@@ -70,6 +64,7 @@ static int status_of(int error)
 	case EISDIR:
 	case ELIBBAD:
 	case ENOEXEC: return STATUS_NOT_EXECUTABLE;
+	case ENOTRECOVERABLE: return STATUS_NO_ENCLAVE;
 	default: return STATUS_NO_PROGRAM;
 	}
 }
@@ -82,6 +77,7 @@ static int exit_status(int wait_status, const char *path)
 	if (WIFEXITED(wait_status))
 		return WEXITSTATUS(wait_status);
 	sig = WTERMSIG(wait_status);
+	terminal_restore();
 	if (sig != SIGINT && sig != SIGPIPE)
 		complain("%s: %s", path, strsignal(sig));
 	return 128 + sig;
@@ -89,7 +85,7 @@ static int exit_status(int wait_status, const char *path)
 
 static int run_program(char **argv)
 {
-	const char *path = argv[0], *slash = strrchr(path, '/');
+	const char *path = argv[0];
 	int pid = 0, status = 0;
 	struct occlum_pal_create_process_args create = {
 		.path = path,
@@ -99,8 +95,6 @@ static int run_program(char **argv)
 	};
 	struct occlum_pal_exec_args exec = {.exit_value = &status};
 
-	if (slash && slash[1])
-		argv[0] = (char *)slash + 1; /* what programs see, as always under Occlum */
 	if (occlum_pal_create_process(&create) < 0) {
 		int error = errno;
 
@@ -111,7 +105,11 @@ static int run_program(char **argv)
 	if (occlum_pal_exec(&exec) < 0) {
 		int error = errno;
 
-		complain_errno(error, "cannot run '%s'", path);
+		terminal_restore();
+		if (error == ENOTRECOVERABLE)
+			complain("the enclave stopped while '%s' was running", path);
+		else
+			complain_errno(error, "cannot run '%s'", path);
 		return status_of(error);
 	}
 	return exit_status(status, path);
@@ -140,6 +138,7 @@ int main(int argc, char **argv)
 			complain_errno(errno, "cannot take the terminal's signals");
 		return STATUS_NO_ENCLAVE;
 	}
+	terminal_save();
 	stale_watch();
 	attr.instance_dir = ".";
 	attr.log_level = getenv("OCCLUM_LOG_LEVEL");

@@ -11,7 +11,7 @@ $ mv image gone && ln -s gone image; occlum build --sgx-mode SIM; rm image; mv g
 # One process at a time; the second is told by whom.
 $ flock .__occlum_lock sh -c 'echo "$$ run" > .__occlum_lock; occlum build --sgx-mode SIM; occlum status'
 running
-! Error: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.
+! occlum: build: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.
 $ ln -sf /etc/passwd .__occlum_lock && occlum build --sgx-mode SIM; rm .__occlum_lock
 ! occlum: build: cannot open .__occlum_lock: Too many levels of symbolic links
 $ occlum status

@@ -30,16 +30,16 @@ built
 # As in a shell: 126 for what is there and is no program, 127 for what is not there.
 $ ln -s /usr/bin/env image/bin/away && touch image/bin/empty image/bin/plain && chmod 755 image/bin/empty && chmod 644 image/bin/plain && occlum build --sgx-mode SIM --reset >/dev/null
 $ occlum run /bin/empty
-! occlum: run: cannot run '/bin/empty': Exec format error
+! occlum: run: cannot run '/bin/empty': Exec format error (it is empty)
 [126]
 $ occlum run /bin/away # what is there on the host is not in the image
 ! occlum: run: cannot run '/bin/away': No such file or directory
 [127]
 $ occlum run /bin/plain
-! occlum: run: cannot run '/bin/plain': Permission denied
+! occlum: run: cannot run '/bin/plain': Permission denied (it has no x bit: chmod +x)
 [126]
 $ occlum run /bin
-! occlum: run: cannot run '/bin': Permission denied
+! occlum: run: cannot run '/bin': Permission denied (it is a directory)
 [126]
 $ occlum run /bin/busybox echo $(seq -f %0100.0f 1 13000)
 ! occlum: run: cannot run '/bin/busybox': Argument list too long
@@ -51,7 +51,7 @@ $ occlum run /bin/busybox/
 ! occlum: run: cannot run '/bin/busybox/': Not a directory
 [127]
 $ occlum run //bin//
-! occlum: run: cannot run '//bin//': Permission denied
+! occlum: run: cannot run '//bin//': Permission denied (it is a directory)
 [126]
 $ rm image/bin/away image/bin/empty image/bin/plain && occlum build --sgx-mode SIM --reset >/dev/null
 
@@ -68,6 +68,10 @@ $ ln image/bin/busybox image/bin/echo && occlum build --sgx-mode SIM >/dev/null 
  a b * -- it's
 ! occlum: build: the image below run/ has changed; the files that earlier runs wrote are kept (`occlum build --reset` deletes them)
 
+# A program sees its name as it was typed, as natively.
+$ occlum run /bin/busybox cat /proc/self/cmdline | tr '\0' ' '; occlum run //bin/busybox cat /proc/self/cmdline | tr '\0' ' '; echo
+/bin/busybox cat /proc/self/cmdline //bin/busybox cat /proc/self/cmdline 
+
 # A closed stream is closed inside too: no file of the instance takes its place.
 $ occlum run /bin/busybox cat <&-
 ! cat: read error: Bad file descriptor
@@ -80,16 +84,39 @@ $ occlum run /bin/busybox echo hello >&-; cat .__occlum_lock | tr -d '0-9'
 $ EXAMPLE=1 OTHER=2 PYTHONPATH=/host occlum run /bin/busybox env | grep -E 'EXAMPLE|OTHER|PYTHONPATH|OCCLUM'
 OCCLUM=yes
 EXAMPLE=1
+$ occlum run /bin/busybox env | sort
+HOME=/root
+OCCLUM=yes
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # Others do not count, however large they are.
 $ (for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do export BIG$i=$(head -c 100000 /dev/zero | tr '\0' x); done; EXAMPLE=1 occlum run /bin/busybox env | grep -E 'EXAMPLE|BIG')
 EXAMPLE=1
 
 # The program is there and what it names is not.
-$ printf '#!/bin/nosuch\n' > image/bin/script && chmod 755 image/bin/script && occlum build --sgx-mode SIM >/dev/null 2>&1 && occlum run /bin/script
-! occlum: run: cannot run '/bin/script': its loader or interpreter is not in the image, or it is newer than the last `occlum build`
-[127]
-$ rm image/bin/script && occlum build --sgx-mode SIM >/dev/null 2>&1
+$ printf '#!/bin/nosuch\n' > image/bin/script && printf '#! /bin/busybox\r\n' > image/bin/dos && printf '#!/bin/script -x\n' > image/bin/twice && printf 'echo hello\n' > image/bin/text && printf '#!/bin\n' > image/bin/dir
+$ printf '#!/bin/arm\n' > image/bin/armed && { head -c 18 /bin/busybox; printf '\267\0'; tail -c +21 /bin/busybox; } > image/bin/arm && { head -c 18 /bin/busybox; printf '\3\0'; } > image/bin/cut
+$ sed 's#/lib64/ld-linux-x86-64.so.2#/lib64/ld-linux-x86-64.so.9#' /bin/true > image/bin/loader && (cd image/bin && chmod 755 script dos twice text dir arm armed cut loader) && occlum build --sgx-mode SIM >/dev/null 2>&1
+$ for p in script dos twice text dir arm armed cut loader; do occlum run /bin/$p; echo $?; done
+127
+127
+127
+126
+126
+126
+126
+126
+127
+! occlum: run: cannot run '/bin/script': its interpreter '/bin/nosuch' is not in the image
+! occlum: run: cannot run '/bin/dos': it has the line ends of DOS: a carriage return follows its interpreter '/bin/busybox'
+! occlum: run: cannot run '/bin/twice': its interpreter '/bin/nosuch' is not in the image
+! occlum: run: cannot run '/bin/text': Exec format error (it is neither an ELF program nor a script with a #! line)
+! occlum: run: cannot run '/bin/dir': Permission denied (its interpreter '/bin' is a directory)
+! occlum: run: cannot run '/bin/arm': Exec format error (it is built for AArch64)
+! occlum: run: cannot run '/bin/armed': Exec format error (its interpreter '/bin/arm' is built for AArch64)
+! occlum: run: cannot run '/bin/cut': Exec format error (it is an ELF file that is cut off)
+! occlum: run: cannot run '/bin/loader': the loader '/lib64/ld-linux-x86-64.so.9' is not in the image
+$ rm image/bin/script image/bin/dos image/bin/twice image/bin/text image/bin/dir image/bin/arm image/bin/armed image/bin/cut image/bin/loader && occlum build --sgx-mode SIM >/dev/null 2>&1
 
 # Running what is older than its sources warns.
 $ touch image/root/new && occlum run /bin/busybox true
@@ -117,10 +144,10 @@ $ cp -a . ../copy; (cd ../copy; occlum run /bin/busybox echo copied); rm -r ../c
 copied
 
 # One at a time.
-$ mkfifo go && (occlum run /bin/busybox cat < go > out &) ; exec 3> go; while ! [ "$(occlum status)" = running ]; do sleep 0.1; done; occlum run /bin/busybox true; occlum build --sgx-mode SIM 2>&1; echo passed >&3; exec 3>&-; while ! [ "$(occlum status)" = built ]; do sleep 0.1; done; cat out
-Error: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.
+$ mkfifo go && (occlum run /bin/busybox cat < go > out &) ; exec 3> go; while ! [ "$(occlum status)" = running ]; do sleep 0.1; done; occlum run /bin/busybox true; occlum build --sgx-mode SIM; echo passed >&3; exec 3>&-; while ! [ "$(occlum status)" = built ]; do sleep 0.1; done; cat out
 passed
-! Error: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.
+! [ERROR] occlum-pal: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.
+! occlum: build: the instance is in use by process PID (occlum run). Need to wait for the process to finish or kill it first.
 
 # What the host refuses is said with the file, the reason and the remedy.
 $ chmod 000 run/mount/__ROOT/*; without_powers occlum run /bin/busybox true; chmod 600 run/mount/__ROOT/*

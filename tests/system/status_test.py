@@ -4,6 +4,7 @@
 import fcntl
 import os
 import pty
+import re
 import shutil
 import signal
 import struct
@@ -13,7 +14,7 @@ import termios
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Report, describe, expect, probe_instance, scratch
+from harness import Report, Skip, describe, expect, probe_instance, scratch
 
 
 def start(instance, *argv, **kw):
@@ -102,15 +103,22 @@ def check_pipes(report, instance):
         expect(p.wait(20) == 42, f"status {p.returncode}")
 
 
+FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1, signal.SIGUSR2,
+             signal.SIGPIPE, signal.SIGALRM, signal.SIGTERM, signal.SIGCONT, signal.SIGURG, signal.SIGXCPU,
+             signal.SIGXFSZ, signal.SIGVTALRM, signal.SIGPROF, signal.SIGWINCH, signal.SIGIO,
+             signal.SIGPWR, signal.SIGRTMIN, signal.SIGRTMAX - 1)
+
+
 def check_host_signals(report, instance):
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with report.case(f"{number.name} of the host reaches a handler"):
+    for number in FORWARDED:
+        with report.case(f"signal {int(number)} of the host reaches a handler"):
             p = start(instance, "/bin/probe", "wait-signal", str(int(number)))
             expect(p.stdout.readline() == b"ready\n", "did not start")
             p.send_signal(number)
             out, _ = p.communicate(timeout=20)
             expect(out == f"caught {int(number)}\n".encode() and p.returncode == 0,
                    f"{out} {p.returncode}")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         with report.case(f"{number.name} ends a program that spins in user code"):
             p = start(instance, "/bin/probe", "spin")
             expect(p.stdout.readline() == b"ready\n", "did not start")
@@ -148,11 +156,74 @@ def check_terminal(report, instance):
         os.close(master)
 
 
+def on_terminal(instance, *argv):
+    """Runs it on a terminal of its own; returns the status, and the terminal's settings before and after."""
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    pid = os.fork()
+    if pid == 0:
+        os.close(master)
+        os.login_tty(os.dup(slave))
+        os.chdir(instance.dir)
+        os.execv(instance.occlum, [instance.occlum, "run", *argv])
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    after = termios.tcgetattr(slave)
+    os.close(slave)
+    os.close(master)
+    return status, before, after
+
+
+def check_settings(report, instance):
+    with report.case("a program that a signal ends leaves the terminal's settings as they were"):
+        status, before, after = on_terminal(instance, "/bin/busybox", "sh", "-c", "stty raw -echo; kill -9 $$")
+        expect(status == 137 and before == after, f"{status}\n{before}\n{after}")
+    with report.case("a program that exits has the last word about the terminal's settings"):
+        status, before, after = on_terminal(instance, "/bin/busybox", "stty", "raw", "-echo")
+        expect(status == 0 and before != after, f"{status}\n{before}\n{after}")
+
+
+def break_kernel(kernel, pid):
+    """An illegal instruction takes the place of uname(2) in the kernel that runs in the process."""
+    symbols = subprocess.run(["nm", kernel + ".debug"], capture_output=True, text=True, check=True).stdout
+    at = int(re.search(r"^(\w+) \w sys_uname$", symbols, re.M)[1], 16)
+    with open(kernel, "rb") as f:
+        image = f.read()
+    at += struct.unpack_from("<Q", image, 64 + 8)[0]  # where the first segment, the text, begins
+    wanted = image[at:at + 64]
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "r+b", 0) as memory:
+        for line in maps:
+            start, end, mode = re.match(r"(\w+)-(\w+) (\S+)", line).groups()
+            start, end = int(start, 16), int(end, 16)
+            if "x" not in mode or end - start > 1 << 24 or "[v" in line:
+                continue
+            memory.seek(start)
+            found = memory.read(end - start).find(wanted)
+            if found >= 0:
+                memory.seek(start + found)
+                memory.write(b"\x0f\x0b")
+                return
+    expect(False, "the kernel was not found")
+
+
+def check_stopped(report, instance, build):
+    kernel = build + "/kernel/libocclum-libos_sim.so"
+    with report.case("a kernel that stops is told from a program that could not be started"):
+        if not os.path.exists(kernel + ".debug"):
+            raise Skip("the kernel's symbols are not here")
+        p = start(instance, "/bin/busybox", "sh", "-c", "echo ready; read x; uname", stdin=subprocess.PIPE)
+        expect(p.stdout.readline() == b"ready\n", "did not start")
+        break_kernel(kernel, p.pid)
+        out, err = p.communicate(b"\n", timeout=60)
+        expect(p.returncode == 1, f"status {p.returncode}: {err}")
+        expect(err.count(b"the kernel stops: exception 6") == 2 and b"the enclave ended" in err, err)
+        expect(b"the enclave stopped while '/bin/busybox' was running" in err, err)
+
+
 def check_exhaustion(report, instance):
     cases = (
         ("user space", ["map", "1"], "resource_limits.user_space_size", 0),
+        ("user space by one large piece", ["map", "51200"], "asked for 51200 MiB", 0),
         ("user space in large pieces", ["map", "64"], "resource_limits.user_space_size", 0),
-        ("brk", ["brk"], "process.default_heap_size", 0),
         ("threads", ["threads"], "resource_limits.max_num_of_threads", 0),
         ("stack", ["stack"], "process.default_stack_size", 139),
         ("kernel heap", ["ramfs", "/tmp/fill"], "resource_limits.kernel_space_heap_size", 0),
@@ -164,13 +235,22 @@ def check_exhaustion(report, instance):
         with report.case(f"after exhausted {name} the instance runs on"):
             done = instance.run("/bin/probe", "exit", "3")
             expect(done.returncode == 3, describe(done))
+    with report.case("a heap at its end is said to who asks: allocators go on with mmap"):
+        done = instance.run("/bin/probe", "brk")
+        expect(done.returncode == 0 and not done.stderr, describe(done))
+        done = instance.run("/bin/probe", "brk", env={"OCCLUM_LOG_LEVEL": "info"})
+        expect(done.returncode == 0 and b"process.default_heap_size" in done.stderr, describe(done))
+    with report.case("a stack that a limit made small is said so"):
+        done = instance.run("/bin/busybox", "sh", "-c", "ulimit -s 128; exec /bin/probe stack")
+        expect(done.returncode == 139 and b"128 KiB" in done.stderr and b"ulimit -s" in done.stderr, describe(done))
 
 
 def main():
     report = Report()
     work = scratch()
     try:
-        instance = probe_instance(sys.argv[1] if len(sys.argv) > 1 else "build", work)
+        build = sys.argv[1] if len(sys.argv) > 1 else "build"
+        instance = probe_instance(build, work)
         instance.build()
         check_status(report, instance)
         check_fork(report, instance)
@@ -178,6 +258,8 @@ def main():
         check_pipes(report, instance)
         check_host_signals(report, instance)
         check_terminal(report, instance)
+        check_settings(report, instance)
+        check_stopped(report, instance, build)
         check_exhaustion(report, instance)
     finally:
         shutil.rmtree(work, ignore_errors=True)
