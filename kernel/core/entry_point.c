@@ -20,6 +20,25 @@
 
 #define PATH_SIZE 4096
 
+/* As it is written; slashes at the end and several in a row mean nothing. */
+static bool is_under_entry_point(const char *path)
+{
+	char *plain = kmalloc(PATH_SIZE);
+	size_t len = 0;
+	bool is_under;
+
+	if (!plain)
+		return false;
+	for (; *path && len + 1 < PATH_SIZE; path++) {
+		if (*path != '/' || (path[1] != '/' && (path[1] != '\0' || len == 0)))
+			plain[len++] = *path;
+	}
+	plain[len] = '\0';
+	is_under = config_stage_allows(&kernel_config()->app, plain);
+	kfree(plain);
+	return is_under;
+}
+
 static void refuse_entry_point(const char *path)
 {
 	const struct config_stage *app = &kernel_config()->app;
@@ -29,7 +48,8 @@ static void refuse_entry_point(const char *path)
 	list[0] = '\0';
 	for (u32 i = 0; i < app->entry_point_count; i++)
 		fmt_append(list, sizeof(list), &len, "%s%s", i ? ", " : "", app->entry_points[i]);
-	log_always("'%s' is not under any of the entry_points in Occlum.json: %s", path, list);
+	log_always("'%s' %s not under any of the entry_points in Occlum.json: %s", path,
+		   is_under_entry_point(path) ? "is a link to a place that is" : "is", list);
 }
 
 static int check_arguments(const char *path, const struct exec_args *args)
@@ -78,25 +98,6 @@ static int check(const char *path, struct file *file, const struct exec_args *ar
 	}
 	kfree(resolved);
 	return err ? err : check_arguments(path, args);
-}
-
-/* As it is written; slashes at the end and several in a row mean nothing. */
-static bool is_under_entry_point(const char *path)
-{
-	char *plain = kmalloc(PATH_SIZE);
-	size_t len = 0;
-	bool is_under;
-
-	if (!plain)
-		return false;
-	for (; *path && len + 1 < PATH_SIZE; path++) {
-		if (*path != '/' || (path[1] != '/' && (path[1] != '\0' || len == 0)))
-			plain[len++] = *path;
-	}
-	plain[len] = '\0';
-	is_under = config_stage_allows(&kernel_config()->app, plain);
-	kfree(plain);
-	return is_under;
 }
 
 /*

@@ -62,6 +62,8 @@ $ occlum run /lib64/ld-linux-x86-64.so.2 --help
 $ occlum run /bin/../lib64/ld-linux-x86-64.so.2 --help
 ! occlum: '/bin/../lib64/ld-linux-x86-64.so.2' is not under any of the entry_points in Occlum.json: /bin
 [127]
+$ ln -s ../lib64/ld-linux-x86-64.so.2 image/bin/loader && occlum build --sgx-mode SIM >/dev/null 2>&1; occlum run /bin/loader --help; rm image/bin/loader; occlum build --sgx-mode SIM >/dev/null 2>&1
+! occlum: '/bin/loader' is a link to a place that is not under any of the entry_points in Occlum.json: /bin
 
 # Names and arguments reach the program as they are.
 $ ln image/bin/busybox image/bin/echo && occlum build --sgx-mode SIM >/dev/null && occlum run /bin/echo '' 'a b' '*' -- "it's"
