@@ -5,6 +5,7 @@
 #include "kernel/mm/uaccess.h"
 #include "kernel/sys/fs_args.h"
 #include "kernel/sys/syscalls_gen.h"
+#include "kernel/vfs/fd_table.h"
 #include "kernel/vfs/memfd.h"
 #include "lib/base/string.h"
 
@@ -16,9 +17,10 @@
 
 static long open_at(int dirfd, const char __user *path, u32 flags, u32 mode, u32 walk_flags)
 {
+	struct fd_table *files = current_files();
 	struct path_arg a;
 	struct file *f;
-	int err = path_arg_get(&a, dirfd, path);
+	int err = path_arg_get(&a, dirfd, path), fd;
 
 	if (err)
 		return err;
@@ -29,10 +31,20 @@ static long open_at(int dirfd, const char __user *path, u32 flags, u32 mode, u32
 		path_arg_put(&a);
 		return err;
 	}
+	fd = fd_reserve(files);
+	if (fd < 0) {
+		path_arg_put(&a);
+		return fd;
+	}
 	err = name_open(current_fs(), a.at, a.text, flags & OPEN_FLAGS, mode & S_IALL, walk_flags,
 			&f);
 	path_arg_put(&a);
-	return err ? err : fd_publish(f, flags & O_CLOEXEC);
+	if (err) {
+		fd_unreserve(files, fd);
+		return err;
+	}
+	fd_fill(files, fd, f, flags & O_CLOEXEC);
+	return fd;
 }
 
 long sys_open(const char __user *path, int flags, u32 mode)

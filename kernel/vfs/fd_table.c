@@ -22,7 +22,7 @@ struct fd_table {
 	u32 count;	     /* lock: open ones */
 	u32 hint;	     /* lock: below it all are in use */
 	struct file **files; /* lock; files, then both bitmaps, in one block */
-	u64 *used, *cloexec; /* lock */
+	u64 *used, *cloexec; /* lock; in use without a file: reserved */
 };
 
 static size_t block_size(u32 capacity)
@@ -66,6 +66,13 @@ static void bit_set(u64 *map, u32 i, bool on)
 		map[i / 64] &= ~(1ull << (i % 64));
 }
 
+static void release_locked(struct fd_table *t, u32 fd)
+{
+	bit_set(t->used, fd, false);
+	bit_set(t->cloexec, fd, false);
+	t->hint = MIN(t->hint, fd);
+}
+
 struct fd_table *fd_table_copy(struct fd_table *from)
 {
 	struct fd_table *t = kzalloc(sizeof(*t));
@@ -96,6 +103,8 @@ struct fd_table *fd_table_copy(struct fd_table *from)
 	for (u32 i = 0; i < capacity; i++) {
 		if (t->files[i])
 			file_get(t->files[i]);
+		else
+			release_locked(t, i); /* reserved by another thread, which has no copy */
 	}
 	spin_unlock(&from->lock);
 	return t;
@@ -138,10 +147,8 @@ static struct file *take_locked(struct fd_table *t, u32 fd)
 	if (!f)
 		return NULL;
 	t->files[fd] = NULL;
-	bit_set(t->used, fd, false);
-	bit_set(t->cloexec, fd, false);
+	release_locked(t, fd);
 	t->count--;
-	t->hint = MIN(t->hint, fd);
 	return f;
 }
 
@@ -246,32 +253,65 @@ static void put_locked(struct fd_table *t, u32 fd, struct file *f, bool cloexec)
 	t->count++;
 }
 
+/* The lowest free one from `min` on is in use from now on. */
+static int reserve_locked(struct fd_table *t, u32 min)
+{
+	u32 limit = fd_limit(t);
+
+	for (;;) {
+		u32 fd = find_free(t, min);
+		int err;
+
+		if (fd >= limit)
+			return -EMFILE;
+		if (fd < t->capacity) {
+			bit_set(t->used, fd, true);
+			if (min <= t->hint)
+				t->hint = fd + 1;
+			return (int)fd;
+		}
+		err = grow_locked(t, fd);
+		if (err)
+			return err;
+	}
+}
+
 int fd_install(struct fd_table *t, struct file *f, int min, bool cloexec)
 {
-	u32 limit = fd_limit(t), fd;
-	int ret;
+	int fd;
 
 	if (min < 0)
 		return -EINVAL;
 	spin_lock(&t->lock);
-	for (;;) {
-		fd = find_free(t, min);
-		ret = -EMFILE;
-		if (fd >= limit)
-			break;
-		if (fd < t->capacity) {
-			put_locked(t, fd, f, cloexec);
-			if (!min || (u32)min <= t->hint)
-				t->hint = fd + 1;
-			ret = fd;
-			break;
-		}
-		ret = grow_locked(t, fd);
-		if (ret)
-			break;
-	}
+	fd = reserve_locked(t, (u32)min);
+	if (fd >= 0)
+		put_locked(t, (u32)fd, f, cloexec);
 	spin_unlock(&t->lock);
-	return ret;
+	return fd;
+}
+
+int fd_reserve(struct fd_table *t)
+{
+	int fd;
+
+	spin_lock(&t->lock);
+	fd = reserve_locked(t, 0);
+	spin_unlock(&t->lock);
+	return fd;
+}
+
+void fd_fill(struct fd_table *t, int fd, struct file *f, bool cloexec)
+{
+	spin_lock(&t->lock);
+	put_locked(t, (u32)fd, f, cloexec);
+	spin_unlock(&t->lock);
+}
+
+void fd_unreserve(struct fd_table *t, int fd)
+{
+	spin_lock(&t->lock);
+	release_locked(t, (u32)fd);
+	spin_unlock(&t->lock);
 }
 
 int fd_install_at(struct fd_table *t, struct file *f, int fd, bool cloexec)
@@ -283,6 +323,8 @@ int fd_install_at(struct fd_table *t, struct file *f, int fd, bool cloexec)
 		return -EBADF;
 	spin_lock(&t->lock);
 	ret = grow_locked(t, fd);
+	if (!ret && !t->files[fd] && bit_get(t->used, (u32)fd))
+		ret = -EBUSY; /* another thread is opening something there */
 	if (!ret) {
 		old = take_locked(t, fd);
 		put_locked(t, fd, f, cloexec);

@@ -106,7 +106,10 @@ u32 fd_table_count(struct fd_table *t);
 struct file *fd_lookup(struct fd_table *t, int fd);
 /* Lowest free descriptor >= min; consumes the reference on success. fd or -EMFILE/-ENOMEM. */
 int fd_install(struct fd_table *t, struct file *f, int min, bool cloexec);
-/* At exactly fd, replacing (closing) what was there. Consumes the reference on success. */
+/*
+ * At exactly fd, replacing (closing) what was there. Consumes the reference on success. -EBUSY:
+ * another thread is opening something there.
+ */
 int fd_install_at(struct fd_table *t, struct file *f, int fd, bool cloexec);
 int fd_close(struct fd_table *t, int fd);
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -82,6 +83,35 @@ static void file_size(void)
 	CHECK_EQ(status_of(pid), 0);
 	close(fd);
 	unlink(name);
+}
+
+/* What fails for want of a descriptor has made no file and emptied none. */
+static void without_descriptors(void)
+{
+	char full[] = "/tmp/full-XXXXXX", none[40];
+	int fd = mkstemp(full);
+	struct stat st;
+	pid_t pid;
+
+	CHECK_EQ(write(fd, "bytes", 5), 5);
+	close(fd);
+	snprintf(none, sizeof(none), "%s-new", full);
+	pid = fork();
+	if (!pid) {
+		limit(RLIMIT_NOFILE, 10, 10);
+		while (dup(0) >= 0)
+			;
+		if (open(none, O_CREAT | O_WRONLY, 0600) != -1 || errno != EMFILE)
+			_exit(1);
+		if (open(full, O_TRUNC | O_WRONLY) != -1 || errno != EMFILE)
+			_exit(2);
+		close(0);
+		_exit(open(full, O_RDONLY) != 0);
+	}
+	CHECK_EQ(status_of(pid), 0);
+	CHECK_ERRNO(stat(none, &st), ENOENT);
+	CHECK(stat(full, &st) == 0 && st.st_size == 5);
+	unlink(full);
 }
 
 static void others(void)
@@ -216,4 +246,5 @@ static void orphans_do_not_stop(void)
 	CHECK_EQ(status_of(pid), 0);
 }
 
-CHECK_MAIN(cpu_time, file_size, others, data, address_space, orphans_do_not_stop)
+CHECK_MAIN(cpu_time, file_size, without_descriptors, others, data, address_space,
+	   orphans_do_not_stop)
