@@ -423,20 +423,22 @@ int file_truncate(struct file *f, u64 size)
 	return err;
 }
 
-/* vnode.lock held: what fallocate would do up to `end`, of a file that may be sealed. */
-static int check_seals(struct vnode *v, u32 mode, u64 end)
+/* vnode.lock held: may fallocate do that up to `end`? The file may be sealed, or its size limited. */
+static int check_fallocate(struct vnode *v, u32 mode, u64 end)
 {
 	struct vattr attr;
 	int err;
 
 	if ((mode & ~FALLOC_FL_KEEP_SIZE) && (v->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		return -EPERM;
-	if (!(v->seals & F_SEAL_GROW) || (mode & FALLOC_FL_PUNCH_HOLE))
+	if (mode & FALLOC_FL_PUNCH_HOLE)
 		return 0;
 	err = vnode_getattr(v, &attr);
-	if (err)
+	if (err || end <= attr.size)
 		return err;
-	return end > attr.size ? -EPERM : 0;
+	if (v->seals & F_SEAL_GROW)
+		return -EPERM;
+	return mode & FALLOC_FL_KEEP_SIZE ? 0 : file_check_size_limit(end);
 }
 
 int file_fallocate(struct file *f, u32 mode, u64 offset, u64 len)
@@ -458,14 +460,14 @@ int file_fallocate(struct file *f, u32 mode, u64 offset, u64 len)
 		return -EISDIR;
 	if (!S_ISREG(v->mode))
 		return -ENODEV;
-	if (__builtin_add_overflow(offset, len, &end) || end > INT64_MAX || end > size_limit())
+	if (__builtin_add_overflow(offset, len, &end) || end > INT64_MAX)
 		return -EFBIG;
 	if (!v->ops->fallocate)
 		return -EOPNOTSUPP;
 	if (v->fs->flags & FS_READ_ONLY)
 		return -EROFS;
 	mutex_lock(&v->lock);
-	err = check_seals(v, mode, end);
+	err = check_fallocate(v, mode, end);
 	if (!err)
 		err = shared_object_flush(v);
 	if (!err) {

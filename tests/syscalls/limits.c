@@ -78,6 +78,11 @@ static void file_size(void)
 		if (over_limit != 1 || truncate(name, 1001) != -1 || errno != EFBIG ||
 		    over_limit != 2)
 			_exit(2);
+		if (fallocate(fd, 0, 500, 501) != -1 || errno != EFBIG || over_limit != 3)
+			_exit(3);
+		/* Room behind the end of the file is not its size. */
+		if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 500, 5000) || fallocate(fd, 0, 500, 500))
+			_exit(4);
 		_exit(truncate(name, 1000) != 0);
 	}
 	CHECK_EQ(status_of(pid), 0);
