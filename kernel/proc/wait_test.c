@@ -220,7 +220,7 @@ static void a_signal_ends_the_wait(void **state)
 	teardown();
 }
 
-#define MOVES 20000
+#define MOVES 400000
 
 struct mover {
 	struct thread t;
