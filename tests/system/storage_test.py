@@ -123,10 +123,10 @@ def check_fio(report, instance, seconds):
             instance.run("/bin/busybox", "rm", "-f", "/root/fio.dat")
 
 
-# What works on files, by what it works on. Without fsize and handle, which ask for more than there is.
+# What works on files, by what it works on. Without handle, which asks for more than there is.
 STRESSORS = {
     "names": "access chmod chown dentry dir filename link mknod rename symlink touch utime xattr",
-    "contents": "copy-file fallocate fpunch hdd io iomix readahead revio seek sync-file",
+    "contents": "copy-file fallocate fpunch fsize hdd io iomix readahead revio seek sync-file",
     "locks": "fcntl flock lease locka lockf lockofd",
     "descriptors and folders": "chdir dirmany dup file-ioctl fstat getdent inode-flags open verity",
 }
