@@ -111,7 +111,9 @@ static inline struct unix_channel *unix_outgoing(const struct unix_sock *u)
 void unix_sock_get(struct unix_sock *u);
 void unix_sock_put(struct unix_sock *u);
 void unix_release(struct socket *s);
-/* Of the caller: as whom it acts, which SO_PEERCRED tells; and who it is, which goes with messages. */
+/*
+ * Of the caller: as whom it acts, which SO_PEERCRED tells; and who it is, which goes with messages.
+ */
 void unix_fill_cred(struct abi_ucred *cred);
 void unix_fill_sender(struct abi_ucred *cred);
 /* The peer of a datagram socket, counted, or NULL. */

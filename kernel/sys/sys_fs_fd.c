@@ -198,8 +198,8 @@ static int lock_from_user(struct file *f, const struct abi_flock *u, struct file
 }
 
 /*
- * A lock goes when its process closes a descriptor of the file. If that was while the lock was being
- * waited for, nobody would ever give it back.
+ * A lock goes when its process closes a descriptor of the file. If that was while the lock was
+ * being waited for, nobody would ever give it back.
  */
 static long set_posix_lock(struct file *f, u32 fd, struct file_lock *l, bool wait)
 {

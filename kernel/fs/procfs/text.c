@@ -16,7 +16,7 @@
 struct open_text {
 	struct mutex lock;
 	struct proc_text text; /* lock */
-	u32 image; /* lock; private texts: of which of the process's programs it tells */
+	u64 program;	       /* lock; private texts: of which one it tells */
 };
 
 static struct heap_share memory = HEAP_SHARE(8); /* texts of all open files */
@@ -89,9 +89,10 @@ static int make_text(struct file *f, struct proc_text *t)
 
 /*
  * May the caller look into the process? Asked at each reading as well: it may be another process's
- * descriptor, or the process a set-user-ID program by now. *ret_image: which of its programs it runs.
+ * descriptor, or the process a set-user-ID program by now. *ret_program: which one it runs, among
+ * all that processes of this number ever ran.
  */
-static int check_private(const struct proc_node *n, u32 *ret_image)
+static int check_private(const struct proc_node *n, u64 *ret_program)
 {
 	struct process *p = process_lookup(n->pid);
 	int err;
@@ -100,7 +101,8 @@ static int check_private(const struct proc_node *n, u32 *ret_image)
 		return -ESRCH;
 	err = proc_lock_private(p);
 	if (!err) {
-		*ret_image = p->image_count;
+		/* The next process with this number starts more than so many ns later. */
+		*ret_program = p->start_ns + p->image_count;
 		mutex_unlock(&p->exec_lock);
 	}
 	process_put(p);
@@ -111,16 +113,16 @@ static int check_private(const struct proc_node *n, u32 *ret_image)
  * Made without the lock, since it looks at all kinds of things. `only_first`: if there is none yet
  * of this program.
  */
-static int renew_text(struct file *f, struct open_text *o, u32 image, bool only_first)
+static int renew_text(struct file *f, struct open_text *o, u64 program, bool only_first)
 {
 	struct proc_text fresh = {0}, unused;
 	int err = make_text(f, &fresh);
 
 	if (!err && proc_of(f->vnode)->entry->is_private) {
-		u32 now;
+		u64 now;
 
 		err = check_private(proc_of(f->vnode), &now);
-		if (!err && now != image)
+		if (!err && now != program)
 			err = -ESRCH; /* the one that was looked at is gone */
 	}
 	if (err) {
@@ -128,12 +130,12 @@ static int renew_text(struct file *f, struct open_text *o, u32 image, bool only_
 		return err;
 	}
 	mutex_lock(&o->lock);
-	if (only_first && o->text.bytes && o->image == image) {
+	if (only_first && o->text.bytes && o->program == program) {
 		unused = fresh;
 	} else {
 		unused = o->text;
 		o->text = fresh;
-		o->image = image;
+		o->program = program;
 	}
 	mutex_unlock(&o->lock);
 	text_free(&unused);
@@ -141,13 +143,13 @@ static int renew_text(struct file *f, struct open_text *o, u32 image, bool only_
 }
 
 /* Of another program by now: as if it had ended there. */
-static long copy_text(struct open_text *o, struct uio *uio, u32 image, u64 offset)
+static long copy_text(struct open_text *o, struct uio *uio, u64 program, u64 offset)
 {
 	const struct proc_text *t = &o->text;
 	long ret = 0;
 
 	mutex_lock(&o->lock);
-	if (o->image == image && offset < t->len) {
+	if (o->program == program && offset < t->len) {
 		ret = (long)MIN(uio->left, t->len - offset);
 		if (uio_copy_out(uio, t->bytes + offset, (size_t)ret))
 			ret = -EFAULT;
@@ -161,17 +163,17 @@ static long text_read(struct file *f, struct uio *uio, u64 offset)
 	const struct proc_node *n = proc_of(f->vnode);
 	struct open_text *o = f->priv;
 	bool is_there;
-	u32 image = 0;
-	int err = n->entry->is_private ? check_private(n, &image) : 0;
+	u64 program = 0;
+	int err = n->entry->is_private ? check_private(n, &program) : 0;
 
 	if (err)
 		return err;
 	mutex_lock(&o->lock);
-	is_there = o->text.bytes && o->image == image;
+	is_there = o->text.bytes && o->program == program;
 	mutex_unlock(&o->lock);
 	if (!offset || !is_there)
-		err = renew_text(f, o, image, offset);
-	return err ? err : copy_text(o, uio, image, offset);
+		err = renew_text(f, o, program, offset);
+	return err ? err : copy_text(o, uio, program, offset);
 }
 
 #define STORE_MAX 128
@@ -220,7 +222,7 @@ int proc_text_open(struct file *f)
 {
 	const struct proc_node *n = proc_of(f->vnode);
 	struct open_text *o;
-	u32 unused;
+	u64 unused;
 	int err = n->entry->is_private ? check_private(n, &unused) : 0;
 
 	if (err)
