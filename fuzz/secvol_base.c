@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The volume of the fuzz targets: HASH mode read-write with SECVOL_FAULT_NO_TAG_CHECK, so that what a
- * hostile *writer* could have signed is what the parsers see. Whatever happens, all memory must come
- * back and names and sizes must be sane.
+ * The volume of the fuzz targets: HASH mode read-write with SECVOL_FAULT_NO_TAG_CHECK, so that what
+ * a hostile *writer* could have signed is what the parsers see. Whatever happens, all memory must
+ * come back and names and sizes must be sane.
  */
 #include "fuzz/secvol_base.h"
 
@@ -115,7 +115,9 @@ void fuzz_volume_use(struct fuzz_volume *f, struct bs_sim *sim)
 		if (secvol_open(&p, &v, &report))
 			continue;
 		use_objects(v);
-		/* A directory that holds itself, or a huge sparse file, would keep the dump busy. */
+		/*
+		 * A directory that holds itself, or a huge sparse file, would keep the dump busy.
+		 */
 		if (secvol_check(v, NULL, NULL) == 0)
 			(void)!volume_dump(v, digest);
 		if (!read_only) {

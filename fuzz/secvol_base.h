@@ -23,7 +23,8 @@ struct fuzz_volume *fuzz_volume_get(void);
 void fuzz_volume_use(struct fuzz_volume *f, struct bs_sim *sim);
 
 /*
- * The same with one record of the leaf at `block` changed: byte 0 chooses which item is replaced, or with
- * the high bit adds one whose object, type and offset are bytes 1 to 3; the rest is its value.
+ * The same with one record of the leaf at `block` changed: byte 0 chooses which item is replaced,
+ * or with the high bit adds one whose object, type and offset are bytes 1 to 3; the rest is its
+ * value.
  */
 void fuzz_volume_use_leaf(u8 tree, u64 block, const u8 *bytes, size_t size);

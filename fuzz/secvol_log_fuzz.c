@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A block of the index log. With byte 0 even, the rest is the sealed part behind a good header: what
- * records a hostile writer could have signed. Odd: the rest is the block itself, header first, as the
- * host can write it.
+ * A block of the index log. With byte 0 even, the rest is the sealed part behind a good header:
+ * what records a hostile writer could have signed. Odd: the rest is the block itself, header first,
+ * as the host can write it.
  */
 #include <string.h>
 

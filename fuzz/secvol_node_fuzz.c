@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The tree's root node is the input: its header and slots from the start, and its records, which end
- * at the end of the node, from the input's second half.
+ * The tree's root node is the input: its header and slots from the start, and its records, which
+ * end at the end of the node, from the input's second half.
  */
 #include <string.h>
 

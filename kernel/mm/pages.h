@@ -123,8 +123,8 @@ u64 pages_count_present(u64 start, u64 end);
  */
 bool pages_can_never_pay(u64 size);
 /*
- * The line that names the limit of memory or addresses and the bytes that were asked for; once until
- * usage falls well below it.
+ * The line that names the limit of memory or addresses and the bytes that were asked for; once
+ * until usage falls well below it.
  */
 void pages_log_exhaustion(bool of_addresses, u64 size);
 

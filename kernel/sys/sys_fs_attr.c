@@ -30,7 +30,9 @@ static long change_attributes(struct dentry *d, struct change *c,
 	mutex_unlock(&v->lock);
 	if (err)
 		return err;
-	/* One time alone tells what was done; both, or anything else, that somebody asked for it. */
+	/*
+	 * One time alone tells what was done; both, or anything else, that somebody asked for it.
+	 */
 	if ((c->set & ~VATTR_ATIME) == 0)
 		report_file(d, IN_ACCESS);
 	else if ((c->set & ~VATTR_MTIME) == 0)

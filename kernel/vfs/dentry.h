@@ -55,7 +55,8 @@ struct dentry *dentry_new_detached(struct dentry *parent, struct vfs_name name, 
 
 /*
  * The name that `d` has or last had, terminated in `name` (NAME_MAX_LEN + 1 bytes), and the folder
- * it lies in: its vnode, counted, or NULL. Length of the name. *ret_gone: the folder has it no more.
+ * it lies in: its vnode, counted, or NULL. Length of the name. *ret_gone: the folder has it no
+ * more.
  */
 size_t dentry_place(struct dentry *d, char *name, struct vnode **ret_folder, bool *ret_gone);
 

@@ -423,7 +423,9 @@ int file_truncate(struct file *f, u64 size)
 	return err;
 }
 
-/* vnode.lock held: may fallocate do that up to `end`? The file may be sealed, or its size limited. */
+/*
+ * vnode.lock held: may fallocate do that up to `end`? The file may be sealed, or its size limited.
+ */
 static int check_fallocate(struct vnode *v, u32 mode, u64 end)
 {
 	struct vattr attr;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The page cache and reading ahead, over a file whose blocks say what they are: many readers,
- * a writer, blocks that cannot be read, and the end of a vnode while pages of it are on their way. The
- * threads that read ahead are real ones.
+ * a writer, blocks that cannot be read, and the end of a vnode while pages of it are on their way.
+ * The threads that read ahead are real ones.
  */
 #include "tests/unit.h"
 
@@ -37,7 +37,7 @@ static bool refuse;					 /* no thread is to be had */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* held: whoever reads ahead stops */
 static __thread bool reads_ahead;
 
-/* ---- threads of the kernel, by the host's ------------------------------------------------------ */
+/* ---- threads of the kernel, by the host's ---------------------------------------------------- */
 
 static void *run_kernel_thread(void *arg)
 {
@@ -78,7 +78,7 @@ u64 clock_monotonic_ns(void)
 	return (u64)now.tv_sec * 1000000000ull + (u64)now.tv_nsec + skew;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static u64 content_of(const struct vnode *v, u64 index)
 {
@@ -149,7 +149,7 @@ static void end(void)
 	assert_int_equal(page_cache_used(), 0);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static u64 buf[64 * PAGE_SIZE / 8];
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The threads that read ahead. The first is started with the first request, the second when requests
- * wait although the first is at work; both sleep while there is nothing to do. They hold no reference
- * to a vnode: its end takes its requests out of the queue and waits for what is under way, which
- * is one piece.
+ * The threads that read ahead. The first is started with the first request, the second when
+ * requests wait although the first is at work; both sleep while there is nothing to do. They hold
+ * no reference to a vnode: its end takes its requests out of the queue and waits for what is under
+ * way, which is one piece.
  */
 #include "kernel/vfs/readahead.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Freshness. A state of a volume is named by its generation, the number of the newest log block and
- * the SHA-256 of what committed it: the root slot, or the log block that ends a group. An anchor keeps
- * two of them where the host cannot reach: the current one and the one announced next.
+ * the SHA-256 of what committed it: the root slot, or the log block that ends a group. An anchor
+ * keeps two of them where the host cannot reach: the current one and the one announced next.
  *
  *   announce: put(expected, current = newest durable, next = the one being made), before it can be
  *             durable. So announcing n + 1 confirms n, and one operation per commit is enough.
@@ -10,11 +10,12 @@
  *             announced over it before anything is served: the other one is then refused for ever,
  *             and a crash cannot fork the history.
  *
- * A put names all that the anchor must hold, with a count of the puts: a put that was held back or kept by
- * the host fits once, or never. Nobody without the key can ask for one.
+ * A put names all that the anchor must hold, with a count of the puts: a put that was held back or
+ * kept by the host fits once, or never. Nobody without the key can ask for one.
  *
  * Policy `mount` announces the open commit and the clean close only; in between, any state from
- * the announced one on is accepted. Policy and identity come from the caller, never from the volume.
+ * the announced one on is accepted. Policy and identity come from the caller, never from the
+ * volume.
  */
 #include "lib/secvol/secvol_priv.h"
 
@@ -80,7 +81,10 @@ int sv_anchor_format(struct secvol *v)
 	v->anchor_due = true;
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	/* Announced and never confirmed: it was being made when the power went, and nobody has used it. */
+	/*
+	 * Announced and never confirmed: it was being made when the power went, and nobody has used
+	 * it.
+	 */
 	v->anchored = a;
 	return a.current.gen ? -ESTALE : 0;
 }
@@ -163,7 +167,9 @@ static void get_state(const u8 *from, struct secvol_state *s)
 	memcpy(s->sha256, from + 16, 32);
 }
 
-/* magic 8 | id 32 | content: current 48, next 48, min_epoch 2 min_isvsvn 2, puts 4 | HMAC-SHA256 32 */
+/*
+ * magic 8 | id 32 | content: current 48, next 48, min_epoch 2 min_isvsvn 2, puts 4 | HMAC-SHA256 32
+ */
 #define MAC_AT	     (SECVOL_ANCHOR_BYTES - 32)
 #define CONTENT_AT   40
 #define CONTENT_SIZE (MAC_AT - CONTENT_AT)

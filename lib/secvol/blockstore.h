@@ -46,7 +46,9 @@ struct bs;
 struct bs_ops {
 	/* Starts all requests of the batch. Negative errno: none was started. */
 	int (*submit)(struct bs *bs, struct bs_batch *batch);
-	/* Waits until all requests of the batch have their `result`. Called once per good submit. */
+	/*
+	 * Waits until all requests of the batch have their `result`. Called once per good submit.
+	 */
 	int (*reap)(struct bs *bs, struct bs_batch *batch);
 	/* Blocks that can be addressed now. */
 	u64 (*size)(struct bs *bs);
@@ -60,8 +62,9 @@ struct bs_ops {
 	void (*buf_free)(struct bs *bs, void *buf, size_t size);
 	/*
 	 * Optional: the store's own memory of [block, block + count), where it has the blocks in
-	 * memory in one piece (mapped files, `mem`), valid until close; NULL: use a request. Untrusted like transfer
-	 * memory. With `write` the caller overwrites all of it, which counts as a completed WRITE.
+	 * memory in one piece (mapped files, `mem`), valid until close; NULL: use a request.
+	 * Untrusted like transfer memory. With `write` the caller overwrites all of it, which
+	 * counts as a completed WRITE.
 	 */
 	void *(*map)(struct bs *bs, u64 block, u32 count, bool write);
 	/* Closes and frees. The volume never calls it: its opener does. */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The image writer: one tree loaded bottom up. One node per level is open; when an item does not
- * fit any more, the node is written behind everything written so far and its pointer goes to the level
- * above. Blocks are given out by a cursor that only moves forward, so each allocation group is in
- * use from its start up to `filled`, and the bitmaps are known at the end without having been kept.
+ * fit any more, the node is written behind everything written so far and its pointer goes to the
+ * level above. Blocks are given out by a cursor that only moves forward, so each allocation group
+ * is in use from its start up to `filled`, and the bitmaps are known at the end without having been
+ * kept.
  *
  * Keys must ascend; a caller that breaks that gets -EINVAL, since a reader would call the image
  * unclean. Birth of everything is generation 1, the one root slot is slot 1.

@@ -4,8 +4,8 @@
  * out in ascending order, nodes are filled completely and written as they fill, the root slot comes
  * last. The same calls in the same order give the same bytes on any machine.
  *
- * The caller walks the objects in ascending number, from SECVOL_ROOT_OBJ on without gaps, and for each
- * object the items in the order of the functions below. Not thread-safe.
+ * The caller walks the objects in ascending number, from SECVOL_ROOT_OBJ on without gaps, and for
+ * each object the items in the order of the functions below. Not thread-safe.
  */
 #pragma once
 

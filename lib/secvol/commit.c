@@ -7,8 +7,8 @@
  *   2. every dirty node gets an address      3. bitmaps to their other slot, nodes bottom up
  *   4. FLUSH, root slot, FLUSH; the log begins anew
  *
- * Step 2 is a loop: giving addresses changes bitmaps and the counts of live blocks, these have to be
- * written in the ag table and the key table, whose nodes become dirty in turn. It ends because
+ * Step 2 is a loop: giving addresses changes bitmaps and the counts of live blocks, these have to
+ * be written in the ag table and the key table, whose nodes become dirty in turn. It ends because
  * nodes only become dirty once. After it no structure changes any more, only values.
  */
 #include "lib/secvol/secvol_priv.h"
@@ -328,8 +328,8 @@ static int spill(struct writer *w)
 }
 
 /*
- * Step 1. When it fails for want of memory nothing is lost: the delta table still hides whatever has been
- * merged already, and the next commit tries again.
+ * Step 1. When it fails for want of memory nothing is lost: the delta table still hides whatever
+ * has been merged already, and the next commit tries again.
  */
 static int merge(struct writer *w)
 {

@@ -52,8 +52,8 @@ static void queue_data(struct secvol *v, u64 addr, u32 count)
 }
 
 /*
- * Seals and writes `count` blocks of one chunk from src pages, and refers to them. *ret_done: to how
- * many, which after an error may be some, as where free space is in pieces.
+ * Seals and writes `count` blocks of one chunk from src pages, and refers to them. *ret_done: to
+ * how many, which after an error may be some, as where free space is in pieces.
  */
 static int write_run(struct secvol *v, struct sv_inode_mem *i, u64 block, u32 count,
 		     const u8 *const *src, u32 *ret_done)

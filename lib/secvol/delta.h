@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The delta table: changes of the file system tree since the last checkpoint, sorted by key. Lookups
- * see it over the tree; the index log is written from it; the checkpoint streams it into the tree.
+ * The delta table: changes of the file system tree since the last checkpoint, sorted by key.
+ * Lookups see it over the tree; the index log is written from it; the checkpoint streams it into
+ * the tree.
  *
  * A skip list whose entries and values come from an arena that is emptied as a whole, so that
  * "prepare" can reserve memory and the change itself cannot fail. A deleted key stays as an entry

@@ -2,8 +2,8 @@
 /*
  * Objects under names: lookup, making, linking and unlinking them. name.c keeps the names.
  *
- * A directory's link count is 2 plus its subdirectories. An object that loses its last name while it
- * is held gets an ORPHAN item, which recovery frees it by.
+ * A directory's link count is 2 plus its subdirectories. An object that loses its last name while
+ * it is held gets an ORPHAN item, which recovery frees it by.
  */
 #include "lib/secvol/secvol_priv.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One life of a volume, with the n-th allocation, the n-th request, or all requests from the n-th on
- * failing, for every n: operations give the error or work, nothing leaks, and what is on the store
- * afterwards opens, is in order, and holds what the last good commit held.
+ * One life of a volume, with the n-th allocation, the n-th request, or all requests from the n-th
+ * on failing, for every n: operations give the error or work, nothing leaks, and what is on the
+ * store afterwards opens, is in order, and holds what the last good commit held.
  */
 #include "tests/unit.h"
 

@@ -7,10 +7,11 @@
  * around it is filled first. Large writes go past this.
  *
  * There are file systems that call a hole what was written and is only in memory yet. So nothing is
- * filled where something was written since the last good flush, by us or by who had the file before.
+ * filled where something was written since the last good flush, by us or by who had the file
+ * before.
  *
- * The owner's lock guards a map. Nobody may write to a file while it is filled, and a write is noted
- * when it is over, whether it went well or not.
+ * The owner's lock guards a map. Nobody may write to a file while it is filled, and a write is
+ * noted when it is over, whether it went well or not.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For checkers and their users: where an object is found, what a volume is like, what its tree holds,
- * and the scrub, which reads everything a little at a time while the volume is in use. Nothing here
- * changes anything. check.c compares the whole with itself.
+ * For checkers and their users: where an object is found, what a volume is like, what its tree
+ * holds, and the scrub, which reads everything a little at a time while the volume is in use.
+ * Nothing here changes anything. check.c compares the whole with itself.
  */
 #include "lib/secvol/secvol_priv.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a checker says: a damaged block is found by the scrub and by the check, under the path of its
- * file; the rest is still read; an older root opens. And labels, statistics, items.
+ * What a checker says: a damaged block is found by the scrub and by the check, under the path of
+ * its file; the rest is still read; an older root opens. And labels, statistics, items.
  */
 #include "tests/unit.h"
 
@@ -174,7 +174,9 @@ static void expect_file(const char *name, size_t size)
 	assert_memory_equal(found, data, size);
 }
 
-/* A volume of several generations: files g1, g2, ... one more in each, and one in the last's log. */
+/*
+ * A volume of several generations: files g1, g2, ... one more in each, and one in the last's log.
+ */
 static u64 generations(u32 count)
 {
 	struct secvol_format_params fmt = {.size_blocks = 16384, .ag_log2 = 24};
@@ -261,7 +263,9 @@ static void what_going_back_refuses(void **state)
 	u64 newest = generations(3), block;
 	u8 slot[SV_BLOCK];
 
-	/* An anchor, unless asked; then it hears of the state that was and of the one that is made. */
+	/*
+	 * An anchor, unless asked; then it hears of the state that was and of the one that is made.
+	 */
 	f.params.anchor = &anchor;
 	assert_int_equal(secvol_to_root(&f.params, newest - 1, false, &r), -ESTALE);
 	assert_int_equal(secvol_to_root(&f.params, newest - 1, true, &r), 0);
@@ -300,7 +304,10 @@ static void what_going_back_refuses(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
-/* Snapshots and their lists; a store that fails at each request leaves the newer or the older state. */
+/*
+ * Snapshots and their lists; a store that fails at each request leaves the newer or the older
+ * state.
+ */
 static void going_back_with_snapshots_and_a_log(void **state)
 {
 	struct secvol_to_root r;

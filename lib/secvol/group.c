@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An allocation group in memory: its two bitmaps, brought in from the store when the group is first
- * looked at, or made up by who knows better than the store (to_root.c). Bits of the bitmaps themselves and
- * of what lies behind the group's end are set for ever.
+ * looked at, or made up by who knows better than the store (to_root.c). Bits of the bitmaps
+ * themselves and of what lies behind the group's end are set for ever.
  */
 #include "lib/secvol/secvol_priv.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keys that change: another key in a slot opens the same volume and the removed one does not; after a
- * rotation nothing is left under the old key, and an opener that wants the new epoch refuses the old volume.
+ * Keys that change: another key in a slot opens the same volume and the removed one does not; after
+ * a rotation nothing is left under the old key, and an opener that wants the new epoch refuses the
+ * old volume.
  */
 #include "tests/unit.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The index log: commits between checkpoints. A commit seals what changed in the delta table into log
- * blocks, submits them together with the data blocks they refer to, waits for all, and flushes once.
- * It is durable when the flush is: recovery (recover.c) reads the log up to the last complete group.
+ * The index log: commits between checkpoints. A commit seals what changed in the delta table into
+ * log blocks, submits them together with the data blocks they refer to, waits for all, and flushes
+ * once. It is durable when the flush is: recovery (recover.c) reads the log up to the last complete
+ * group.
  *
- * The mutex is given up while the writes and the flush last. Others change and read meanwhile; who wants to
- * commit waits for the commit lock and then makes one group of all that has gathered.
+ * The mutex is given up while the writes and the flush last. Others change and read meanwhile; who
+ * wants to commit waits for the commit lock and then makes one group of all that has gathered.
  *
  * Each block's tag covers the one before it, the first one's the random seed in the root slot. So
  * a log has one continuation only, and what an older log left in a segment never fits.
@@ -356,8 +357,8 @@ static int verify_new(struct secvol *v)
 }
 
 /*
- * After a failed write or flush nothing written since the last good flush is sure to be there, even if
- * reads show it: all of it is written again, flushed, and then opened. Fails for good otherwise.
+ * After a failed write or flush nothing written since the last good flush is sure to be there, even
+ * if reads show it: all of it is written again, flushed, and then opened. Fails for good otherwise.
  */
 static int write_again(struct secvol *v, const struct sv_runs *runs, bool lost)
 {

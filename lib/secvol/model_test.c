@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Random operations against a model in memory: after each reopening the volume equals the model,
- * after each crash (abandon) it equals the model's copy of the last commit. The checker runs on both.
+ * after each crash (abandon) it equals the model's copy of the last commit. The checker runs on
+ * both.
  */
 #include "tests/unit.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a pinned image holds besides its tree. Everything that the root refers to is compared with its
- * hash when it is first read; what nothing refers to would never be read, and could hold anything. A
- * measured image has one content only: its bitmaps are what the group table says, and whatever is
- * neither reached by the tree nor in use by a bitmap is zero. Otherwise the open is refused.
+ * What a pinned image holds besides its tree. Everything that the root refers to is compared with
+ * its hash when it is first read; what nothing refers to would never be read, and could hold
+ * anything. A measured image has one content only: its bitmaps are what the group table says, and
+ * whatever is neither reached by the tree nor in use by a bitmap is zero. Otherwise the open is
+ * refused.
  *
  * Images are filled front to back, so little is free in them: the other root slots and the reserved
  * blocks, the second bitmap of each group, and a few blocks where a node did not fit.

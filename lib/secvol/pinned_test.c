@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pinned images against someone who knows the key. A GCM tag is no hash: with the key, two blocks of
- * ciphertext are changed so that the tag stays what it was. Each such forgery (of file data, a leaf, an
- * inner node, the root slot) is first shown to pass GCM, then refused by the volume. And: one changed
- * bit anywhere in the image, in what nothing refers to as well, is found.
+ * Pinned images against someone who knows the key. A GCM tag is no hash: with the key, two blocks
+ * of ciphertext are changed so that the tag stays what it was. Each such forgery (of file data, a
+ * leaf, an inner node, the root slot) is first shown to pass GCM, then refused by the volume. And:
+ * one changed bit anywhere in the image, in what nothing refers to as well, is found.
  */
 #include "tests/unit.h"
 

@@ -106,8 +106,9 @@ static u32 sort_parts(struct sv_reader *r, u8 order[SV_EXTENT_BLOCKS], u32 *ret_
 }
 
 /*
- * One request for what lies together, however the file's blocks follow one another: what was written
- * in between lies together as well. Small gaps are read along where the buffer has room for them.
+ * One request for what lies together, however the file's blocks follow one another: what was
+ * written in between lies together as well. Small gaps are read along where the buffer has room for
+ * them.
  */
 static void plan_requests(struct sv_reader *r, u32 gap_max)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading the index log back. It ends at the first block that does not open. Of its groups, those are
- * taken whose durability a later block attests (flushed_seq); the last one may have been on its way when the
- * power went, so it only counts if every data block it refers to opens. Nothing is written here.
+ * Reading the index log back. It ends at the first block that does not open. Of its groups, those
+ * are taken whose durability a later block attests (flushed_seq); the last one may have been on its
+ * way when the power went, so it only counts if every data block it refers to opens. Nothing is
+ * written here.
  *
  * Three passes over the log, each checking every tag: find its end, check the last group, take it
- * over into the delta table. Memory is bounded by the log's size, time does not depend on the volume's:
- * what the records replaced is looked up when the open commit merges them (sv_log_settle).
+ * over into the delta table. Memory is bounded by the log's size, time does not depend on the
+ * volume's: what the records replaced is looked up when the open commit merges them
+ * (sv_log_settle).
  */
 #include "lib/secvol/secvol_priv.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Renaming: two names change at once, and neither may make a directory its own ancestor. All that can
- * fail is checked and prepared first.
+ * Renaming: two names change at once, and neither may make a directory its own ancestor. All that
+ * can fail is checked and prepared first.
  */
 #include "lib/secvol/secvol_priv.h"
 

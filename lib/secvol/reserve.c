@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Space that is promised to files: blocks which have no place yet, and for which the volume keeps as much
- * free as they will need, so that writing them cannot meet ENOSPC. Copy on write gives each write a new
- * place anyway, so nothing is allocated ahead; what is kept is a number for the volume and, per
- * file, which of its blocks it is for.
+ * Space that is promised to files: blocks which have no place yet, and for which the volume keeps
+ * as much free as they will need, so that writing them cannot meet ENOSPC. Copy on write gives each
+ * write a new place anyway, so nothing is allocated ahead; what is kept is a number for the volume
+ * and, per file, which of its blocks it is for.
  *
- * A RESERVED item stands for a run of them and lies under the run's last block, so that the first item at or
- * after a block is the one that can hold it. What is written, cut or punched leaves its run.
+ * A RESERVED item stands for a run of them and lies under the run's last block, so that the first
+ * item at or after a block is the one that can hold it. What is written, cut or punched leaves its
+ * run.
  */
 #include "lib/secvol/secvol_priv.h"
 
@@ -246,7 +247,7 @@ int secvol_reserve(struct secvol *v, u64 obj, u64 off, u64 len)
 	return err;
 }
 
-/* ---- writes that must not meet ENOSPC --------------------------------------------------------- */
+/* ---- writes that must not meet ENOSPC -------------------------------------------------------- */
 
 /* The block gets a place that is promised, or gives one back. */
 static int is_covered(struct secvol *v, struct sv_inode_mem *i, u64 block)
@@ -294,7 +295,7 @@ int sv_begin_covered(struct secvol *v, u64 obj, u64 block, u64 blocks)
 	return err;
 }
 
-/* ---- the volume's number ---------------------------------------------------------------------- */
+/* ---- the volume's number --------------------------------------------------------------------- */
 
 int sv_promised_recount(struct secvol *v)
 {

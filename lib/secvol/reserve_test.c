@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Space that is promised: writes into it never meet ENOSPC, in a volume that others keep full; it is given
- * back by writing, truncating, punching and unlinking, survives closing, crashes and snapshots, and the
- * checker counts it.
+ * Space that is promised: writes into it never meet ENOSPC, in a volume that others keep full; it
+ * is given back by writing, truncating, punching and unlinking, survives closing, crashes and
+ * snapshots, and the checker counts it.
  */
 #include "tests/unit.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Changing keys. Another key for a slot is a rewrap: the VMK stays, so it is no revocation of
- * what an old key's holder may have read or copied. Rotation makes a new VMK epoch: everything written
- * from then on is under it, and steps in the background rewrite what is older. The old epoch's VMK
- * stays in the sealed part of the root until no block needs it, snapshots' blocks included.
+ * what an old key's holder may have read or copied. Rotation makes a new VMK epoch: everything
+ * written from then on is under it, and steps in the background rewrite what is older. The old
+ * epoch's VMK stays in the sealed part of the root until no block needs it, snapshots' blocks
+ * included.
  */
 #include "lib/secvol/secvol_priv.h"
 

@@ -20,9 +20,9 @@
  * No error path formats anything.
  *
  * Threads: all functions may be called concurrently on one volume. One mutex guards it; I/O
- * happens under it, except that reads of four and more whole blocks fetch and decrypt outside of it,
- * that a commit writes and flushes outside of it, and that readers go on while a checkpoint flushes. Callbacks of
- * `struct secvol_env` are called with the mutex held and must not call back.
+ * happens under it, except that reads of four and more whole blocks fetch and decrypt outside of
+ * it, that a commit writes and flushes outside of it, and that readers go on while a checkpoint
+ * flushes. Callbacks of `struct secvol_env` are called with the mutex held and must not call back.
  */
 #pragma once
 
@@ -156,7 +156,8 @@ int __must_check secvol_anchor_decode(const u8 key[32], const u8 id[32],
 				      const u8 bytes[SECVOL_ANCHOR_BYTES],
 				      struct secvol_anchored *a);
 /* For anchors that are asked from afar (docs/format/secvol.md, Freshness): what a put adds to id and nonce,
- * with its MAC; and the check of a reply (208 bytes) to `nonce`: -EBADMSG, -EUCLEAN, -ESTALE (another
+ * with its MAC; and the check of a reply (208 bytes) to `nonce`: -EBADMSG, -EUCLEAN, -ESTALE
+ * (another
  * id's), -EPROTO when it does not hold what was put (`put`, NULL for a get), -ENOENT: it holds nothing. */
 void secvol_anchor_question(const u8 key[32], const u8 id[32], const u8 nonce[32],
 			    const struct secvol_anchored *expected,
@@ -445,9 +446,10 @@ long __must_check secvol_snapshot_list(struct secvol *v, struct secvol_snapshot 
 				       size_t count);
 
 /*
- * The volume's present becomes what an older root that is still kept says, as a new generation. The newer
- * state is given up, yet not overwritten by this: until something else is written it can be gone back
- * to in turn. Nothing is written when it fails. p as for a read-write open; no log lines, no repair.
+ * The volume's present becomes what an older root that is still kept says, as a new generation. The
+ * newer state is given up, yet not overwritten by this: until something else is written it can be
+ * gone back to in turn. Nothing is written when it fails. p as for a read-write open; no log lines,
+ * no repair.
  *   -EUCLEAN   no root of that generation is there; or the structure below it is damaged, see `damages`
  *   -EBADMSG   some content of it does not open, and `force` is not set
  *   -EKEYREJECTED  it is under an older key than the newest: the owner has done away with that one
@@ -474,7 +476,9 @@ int __must_check secvol_grow(struct secvol *v, u64 blocks);
 typedef void (*secvol_check_fn)(void *arg, u64 obj, const char *what, int err);
 int __must_check secvol_check(struct secvol *v, secvol_check_fn fn, void *arg);
 
-/* The first path that leads to an object: -ENOENT (it has no name), -ERANGE. Walks the directories. */
+/*
+ * The first path that leads to an object: -ENOENT (it has no name), -ERANGE. Walks the directories.
+ */
 int __must_check secvol_path(struct secvol *v, u64 obj, char *buf, size_t size);
 
 struct secvol_info {
@@ -503,9 +507,10 @@ typedef void (*secvol_item_fn)(void *arg, u64 obj, u8 type, u64 off, const u8 *v
 int __must_check secvol_items(struct secvol *v, secvol_item_fn fn, void *arg);
 
 /*
- * Reads about `blocks` blocks from the store and opens them: nodes past the cache, and file content.
- * What only the log has yet comes after the next checkpoint. Start with zeros; goes on where it left off and counts. The caller decides how often, which is the
- * rate limit. Damage is counted and told; other errors are returned.
+ * Reads about `blocks` blocks from the store and opens them: nodes past the cache, and file
+ * content. What only the log has yet comes after the next checkpoint. Start with zeros; goes on
+ * where it left off and counts. The caller decides how often, which is the rate limit. Damage is
+ * counted and told; other errors are returned.
  */
 struct secvol_scrub {
 	u64 obj, off;

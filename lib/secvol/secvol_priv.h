@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside lib/secvol: the volume and its parts. Everything in struct secvol is guarded by its
- * mutex, taken by the public functions (sv_begin/sv_end). Who commits takes commit_lock before it, so
- * that the mutex can be given up while a commit's writes are on their way.
+ * mutex, taken by the public functions (sv_begin/sv_end). Who commits takes commit_lock before it,
+ * so that the mutex can be given up while a commit's writes are on their way.
  *
  *   volume.c   open, format, close        root.c    root slots, choosing the newest
  *   keys.c     key slots, sessions        seal.c    blocks and nodes: nonces, tags, pointers
@@ -509,7 +509,9 @@ static inline void sv_bit_put(u8 *map, u32 i, bool on)
 int __must_check sv_ag_load(struct secvol *v, u32 index, struct sv_ag **ret_ag);
 void sv_ag_unload(struct secvol *v, u32 index);	       /* one without changes */
 int __must_check sv_ag_load_another(struct secvol *v); /* -ENOENT: all are loaded */
-/* A group as it was found out to be, in place of what the store says: bits by block of the volume. */
+/*
+ * A group as it was found out to be, in place of what the store says: bits by block of the volume.
+ */
 int __must_check sv_ag_adopt(struct secvol *v, u32 index, const u8 *cur, const u8 *used, u8 which,
 			     bool written, u32 kid);
 void sv_ag_free(struct secvol *v, struct sv_ag *ag);
@@ -527,7 +529,9 @@ void sv_free_run(struct secvol *v, u64 addr, u32 count);
 int __must_check sv_alloc_claim(struct secvol *v, u64 addr, u32 count, u32 *ret_taken);
 int __must_check sv_runs_reserve(struct secvol *v, struct sv_runs *r, u32 more);
 int __must_check sv_frees_apply(struct secvol *v); /* clears their bits in `cur` */
-/* Older roots than the newest `keep` + 1 are given up; their blocks become free, and are trimmed. */
+/*
+ * Older roots than the newest `keep` + 1 are given up; their blocks become free, and are trimmed.
+ */
 void sv_pending_release(struct secvol *v, u32 keep);
 static inline u64 sv_ag_blocks(const struct secvol *v)
 {
@@ -603,7 +607,9 @@ int __must_check sv_inode_store(struct secvol *v, struct sv_inode_mem *i);
 void sv_inode_forget(struct secvol *v, struct sv_inode_mem *i);
 /* Frees an object without names; the ORPHAN item, if any, goes last. */
 int __must_check sv_inode_destroy(struct secvol *v, struct sv_inode_mem *i);
-/* A file too long to be freed in one change: it becomes an orphan, and sv_orphan_reap() frees it. */
+/*
+ * A file too long to be freed in one change: it becomes an orphan, and sv_orphan_reap() frees it.
+ */
 #define SV_BIG_FILE (512u * SV_EXTENT_BLOCKS) /* blocks */
 static inline bool sv_is_big(const struct sv_inode_mem *i)
 {
@@ -699,7 +705,9 @@ struct sv_entry {
 u64 sv_name_hash(const struct secvol *v, const char *name, size_t len);
 /* A name that an object may have: -ENOENT, -ENAMETOOLONG, -EINVAL. */
 int __must_check sv_name_check(const char *name, size_t len);
-/* Finds a name; the item's bytes are borrowed. -ENOENT, with *ret_size set when the item is there. */
+/*
+ * Finds a name; the item's bytes are borrowed. -ENOENT, with *ret_size set when the item is there.
+ */
 int __must_check sv_name_find(struct secvol *v, u64 dir, const char *name, size_t len,
 			      struct sv_entry *e, const u8 **ret_val, u32 *ret_size);
 int __must_check sv_name_prepare(struct secvol *v, u64 dir, const char *name, size_t len);

@@ -10,7 +10,9 @@
 
 #include "lib/base/types.h"
 
-/* What is written. A loader ignores a table of a later version; 1 had no kinds above SITE_RDTSCP. */
+/*
+ * What is written. A loader ignores a table of a later version; 1 had no kinds above SITE_RDTSCP.
+ */
 enum { SITES_VERSION = 2 };
 
 /*
@@ -59,8 +61,8 @@ enum site_kind {
 	SITE_RDTSC = 17,
 	SITE_RDTSCP = 18,
 	/*
-	 * `cpuid` as P: the len (5..SITE_RELOCATE_MAX_CPUID) bytes before it. A jump to the instruction
-	 * itself may exist, so it becomes an int3 and a nop.
+	 * `cpuid` as P: the len (5..SITE_RELOCATE_MAX_CPUID) bytes before it. A jump to the
+	 * instruction itself may exist, so it becomes an int3 and a nop.
 	 */
 	SITE_CPUID_P = 19,
 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots: roots of the file system tree that are kept. A snapshot of generation S refers to blocks
- * of birth <= S only, so a block that the tree gives up is free for good when it is younger than the
- * newest snapshot; otherwise it goes to that one's DEADLIST. When a snapshot is deleted, what its list
- * holds that is younger than the snapshot before belonged to it alone and is freed; the rest
- * goes to the list of the one before. No counts, and each change is one commit.
+ * Snapshots: roots of the file system tree that are kept. A snapshot of generation S refers to
+ * blocks of birth <= S only, so a block that the tree gives up is free for good when it is younger
+ * than the newest snapshot; otherwise it goes to that one's DEADLIST. When a snapshot is deleted,
+ * what its list holds that is younger than the snapshot before belonged to it alone and is freed;
+ * the rest goes to the list of the one before. No counts, and each change is one commit.
  */
 #include "lib/secvol/secvol_priv.h"
 

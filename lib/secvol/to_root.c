@@ -2,13 +2,14 @@
 /*
  * Going back: an older root that is still kept becomes the present, as the next generation.
  *
- * The bitmaps of an older root are gone (two generations are kept), so they are made anew from what its
- * trees refer to, and so are the counts of live blocks. Nothing that any root which still opens refers
- * to is handed out, so the newest one stays whole: a crash on the way leaves the volume as it was,
- * and afterwards the newer state can be gone back to in turn until something else is written.
+ * The bitmaps of an older root are gone (two generations are kept), so they are made anew from what
+ * its trees refer to, and so are the counts of live blocks. Nothing that any root which still opens
+ * refers to is handed out, so the newest one stays whole: a crash on the way leaves the volume as
+ * it was, and afterwards the newer state can be gone back to in turn until something else is
+ * written.
  *
- * Keys: what the owner did to them since is kept. The slots are the newest root's, so that a key that was
- * taken away does not come back, and a root under an older volume key is refused.
+ * Keys: what the owner did to them since is kept. The slots are the newest root's, so that a key
+ * that was taken away does not come back, and a root under an older volume key is refused.
  */
 #include "lib/secvol/secvol_priv.h"
 
@@ -52,7 +53,7 @@ static int read_newest(const struct secvol_params *p, struct secvol **ret_v)
 	return err;
 }
 
-/* ---- what the other roots refer to ------------------------------------------------------------ */
+/* ---- what the other roots refer to ----------------------------------------------------------- */
 
 static void add_bits(struct others *o, const u8 *map, u64 size)
 {
@@ -119,7 +120,7 @@ static int add_others(const struct secvol_params *p, u64 newest, u64 gen, struct
 	return err;
 }
 
-/* ---- the root that is gone back to ------------------------------------------------------------ */
+/* ---- the root that is gone back to ----------------------------------------------------------- */
 
 static void count_damage(void *arg, u64 obj, const char *what, int err)
 {

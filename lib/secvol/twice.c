@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Volumes whose metadata is there twice (secvol_format_params.dup): nodes, bitmaps, root slots and blocks of
- * the log. Every reader takes the second copy where the first does not open; here both are looked at,
- * and a bad one is written again from the good one. The bytes are the same, sealed once: what is
- * repaired is exactly what the tag in the pointer above asks for.
+ * Volumes whose metadata is there twice (secvol_format_params.dup): nodes, bitmaps, root slots and
+ * blocks of the log. Every reader takes the second copy where the first does not open; here both
+ * are looked at, and a bad one is written again from the good one. The bytes are the same, sealed
+ * once: what is repaired is exactly what the tag in the pointer above asks for.
  */
 #include "lib/secvol/secvol_priv.h"
 

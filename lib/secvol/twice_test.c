@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metadata that is there twice: whatever single block of it is damaged, the volume opens with all that it
- * held, to the last commit in its log; the check says that something is wrong, and a scrub repairs it.
+ * Metadata that is there twice: whatever single block of it is damaged, the volume opens with all
+ * that it held, to the last commit in its log; the check says that something is wrong, and a scrub
+ * repairs it.
  */
 #include "tests/unit.h"
 

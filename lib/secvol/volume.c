@@ -147,8 +147,8 @@ int sv_make_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
 }
 
 /*
- * A new session, so that nothing persistent can repeat a nonce. Until then nothing is sealed, and the
- * store holds exactly what was found. When it fails the volume takes no changes.
+ * A new session, so that nothing persistent can repeat a nonce. Until then nothing is sealed, and
+ * the store holds exactly what was found. When it fails the volume takes no changes.
  */
 int sv_open_commit(struct secvol *v)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a run tells when it has shown a fault: the reason, and the schedule that leads there again. A
- * signal that the kernel under test did not expect is one, and so is a run that takes too long.
+ * What a run tells when it has shown a fault: the reason, and the schedule that leads there again.
+ * A signal that the kernel under test did not expect is one, and so is a run that takes too long.
  */
 #define _GNU_SOURCE /* names of registers */
 #include <signal.h>

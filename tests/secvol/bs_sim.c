@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Recording block store. Block contents are immutable buffers in an arena, so a state of the disk is
- * an array of pointers and copying one is cheap: the crash explorer makes hundreds of thousands.
+ * Recording block store. Block contents are immutable buffers in an arena, so a state of the disk
+ * is an array of pointers and copying one is cheap: the crash explorer makes hundreds of thousands.
  */
 #include "tests/secvol/bs_sim.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Crashes: short workloads exhaustively, long random ones by samples, and the proof that the explorer
- * sees each kind of fault it is there to see.
+ * Crashes: short workloads exhaustively, long random ones by samples, and the proof that the
+ * explorer sees each kind of fault it is there to see.
  */
 #include "tests/unit.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Crash exploration. The log of a run is cut into epochs by its flushes. At the end of each epoch,
- * before its flush returns, every subset of the epoch's writes may be on the disk; that moment is also
- * the strictest, since all commits acknowledged so far must be there. The recovered volume must
- * equal the last acknowledged commit point or the one being made, exactly.
+ * before its flush returns, every subset of the epoch's writes may be on the disk; that moment is
+ * also the strictest, since all commits acknowledged so far must be there. The recovered volume
+ * must equal the last acknowledged commit point or the one being made, exactly.
  *
  * States are told apart by a fingerprint over the blocks that differ, so each is recovered once per
  * set of commit points that it may equal.
@@ -361,7 +361,9 @@ static void crash_again(struct explore *x, struct secvol *v, struct bs_sim *sim,
 			err = volume_dump(v2, got);
 			secvol_abandon(v2);
 		}
-		/* Dropped writes before a passed flush are no crash state; only never-wrong counts. */
+		/*
+		 * Dropped writes before a passed flush are no crash state; only never-wrong counts.
+		 */
 		if (!err && memcmp(got, before, 32) != 0 && memcmp(got, after, 32) != 0)
 			violation(x, "a second crash gave a state that never was", epoch, 0);
 		err = 0;
@@ -671,7 +673,9 @@ static void do_meanwhile(void *arg)
 	}
 }
 
-/* The owner goes back to an older root, and changes her mind: two more states, one after the other. */
+/*
+ * The owner goes back to an older root, and changes her mind: two more states, one after the other.
+ */
 static void go_back(struct explore *x, struct run *r)
 {
 	const struct root_point *const to[] = {&r->older, &r->newest};

@@ -67,8 +67,8 @@ void explore_init(struct explore *x);
 void explore_fini(struct explore *x);
 
 /*
- * Runs the operations on a fresh volume and on the model, which must agree, then explores every crash
- * point from its first commit on.
+ * Runs the operations on a fresh volume and on the model, which must agree, then explores every
+ * crash point from its first commit on.
  */
 void explore_run(struct explore *x, const struct op *ops, u32 count);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The model. Nodes live in an array and are found by walking a list of directory entries; nothing is
- * efficient, so that little can be wrong.
+ * The model. Nodes live in an array and are found by walking a list of directory entries; nothing
+ * is efficient, so that little can be wrong.
  */
 #include "tests/secvol/model.h"
 

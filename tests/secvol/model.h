@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The oracle of the volume tests: a file system in a few hundred lines of memory, and operations that
- * can be applied to it and to a volume alike. Both must answer each operation with the same
+ * The oracle of the volume tests: a file system in a few hundred lines of memory, and operations
+ * that can be applied to it and to a volume alike. Both must answer each operation with the same
  * error, and their dumps, digests of every name, attribute and byte, must be equal.
  */
 #pragma once

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A volume's long life in simulated time: programs write, rename and delete, the commit timer runs every
- * five seconds, snapshots come and go, the volume grows and gets new keys, and every few minutes the
- * power goes: in the middle of a request, with any of what was not flushed lost or torn.
+ * A volume's long life in simulated time: programs write, rename and delete, the commit timer runs
+ * every five seconds, snapshots come and go, the volume grows and gets new keys, and every few
+ * minutes the power goes: in the middle of a request, with any of what was not flushed lost or
+ * torn.
  *
- * Every operation takes the model from one state to the next. After a crash the volume must hold exactly
- * one of the states since the last acknowledged commit, every snapshot what it held when it was made,
- * and the checker must find nothing. SOAK_HOURS (default 1), SOAK_SEED (default 1); SOAK_FAULT is a
- * mistake of enum secvol_fault that must be found.
+ * Every operation takes the model from one state to the next. After a crash the volume must hold
+ * exactly one of the states since the last acknowledged commit, every snapshot what it held when it
+ * was made, and the checker must find nothing. SOAK_HOURS (default 1), SOAK_SEED (default 1);
+ * SOAK_FAULT is a mistake of enum secvol_fault that must be found.
  */
 #include <stdio.h>
 
@@ -23,7 +24,7 @@
 #define CRASH_MS  240000u
 #define FAIL(...) (fprintf(stderr, "soak: " __VA_ARGS__), fputc('\n', stderr), exit(1))
 
-/* ---- a store that loses what was not flushed -------------------------------------------------- */
+/* ---- a store that loses what was not flushed ------------------------------------------------- */
 
 struct lossy {
 	struct bs bs;
@@ -131,7 +132,7 @@ static void power_cut(void)
 	store.left = -1;
 }
 
-/* ---- the model -------------------------------------------------------------------------------- */
+/* ---- the model ------------------------------------------------------------------------------- */
 
 /* Content follows from the seed, which its first bytes tell; seed 0: there is no such file. */
 struct file {
@@ -223,7 +224,7 @@ static void read_tree(struct secvol *from, struct tree *t)
 	}
 }
 
-/* ---- after a crash ---------------------------------------------------------------------------- */
+/* ---- after a crash --------------------------------------------------------------------------- */
 
 static void on_damage(void *arg, u64 obj, const char *what, int err)
 {
@@ -309,7 +310,7 @@ static bool worked(int err, const char *what)
 	return !err;
 }
 
-/* ---- operations ------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 /* A file's new content: over it, or beside it and renamed. */
 static void put(u32 i)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hostile storage: whatever the host does to the blocks, a volume gives an error that says so, or the
- * right data, or (where nothing but an anchor could tell) one complete older state. Never other data,
- * never a crash.
+ * Hostile storage: whatever the host does to the blocks, a volume gives an error that says so, or
+ * the right data, or (where nothing but an anchor could tell) one complete older state. Never other
+ * data, never a crash.
  */
 #define _GNU_SOURCE
 #include "tests/unit.h"
@@ -99,7 +99,9 @@ static void subject_free(struct subject *s)
 	explore_fini(&s->x);
 }
 
-/* Opens and reads everything. The errno, 0 for the current data, 255 for an older complete state. */
+/*
+ * Opens and reads everything. The errno, 0 for the current data, 255 for an older complete state.
+ */
 static int look(struct subject *s, struct bs_sim *sim, bool read_only)
 {
 	struct secvol_params p = explore_params(&s->x, &sim->bs);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program that embeds libocclum-pal.so without standard streams: embed RESULT CLOSE. CLOSE is "before"
- * or "after" occlum_pal_init(). Writes the exit status of each program that it ran into RESULT.
+ * A program that embeds libocclum-pal.so without standard streams: embed RESULT CLOSE. CLOSE is
+ * "before" or "after" occlum_pal_init(). Writes the exit status of each program that it ran into
+ * RESULT.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -144,8 +144,8 @@ static int after_munmap(char **args)
 }
 
 /*
- * A file mapped MAP_SHARED, written through the mapping: what a read of the file says, and whether a
- * second process, started with the argument "again", can map it too.
+ * A file mapped MAP_SHARED, written through the mapping: what a read of the file says, and whether
+ * a second process, started with the argument "again", can map it too.
  */
 static int map_shared(char **args)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Anchors inside: a small file of the host, and a program of the host that asks someone. Nothing of what
- * either says is believed before its MAC was compared; a file that is missing is "nothing known", which
- * opens no volume that exists.
+ * Anchors inside: a small file of the host, and a program of the host that asks someone. Nothing of
+ * what either says is believed before its MAC was compared; a file that is missing is "nothing
+ * known", which opens no volume that exists.
  *
- * The record of the file lies in its first sector and is written over in place: what a power cut leaves is
- * the old one or the new one. Two users by mistake are kept apart by a lock on a file beside it, as the
- * host's tools take it; two that the host wants are told apart by the compare before the write.
+ * The record of the file lies in its first sector and is written over in place: what a power cut
+ * leaves is the old one or the new one. Two users by mistake are kept apart by a lock on a file
+ * beside it, as the host's tools take it; two that the host wants are told apart by the compare
+ * before the write.
  */
 #include "kernel/fs/secvol/anchor.h"
 

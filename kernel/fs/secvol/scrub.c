@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scrub: a writable volume is read again in the background, a little at a time and from the host's
- * disk, so that damage is known while there is still something to restore from. It runs in the thread of
- * the commit timer, no faster than mount.options.scrub_rate, and changes nothing.
+ * The scrub: a writable volume is read again in the background, a little at a time and from the
+ * host's disk, so that damage is known while there is still something to restore from. It runs in
+ * the thread of the commit timer, no faster than mount.options.scrub_rate, and changes nothing.
  */
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"

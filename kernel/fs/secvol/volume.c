@@ -345,8 +345,8 @@ static int transfer(struct bs *bs, enum bs_op op, u64 block, u32 count, u8 *buf)
 }
 
 /*
- * A damaged volume, or somebody's file, is not written over, and neither is one whose file `root` was
- * lost: without a root and without the mark there may be nothing behind either.
+ * A damaged volume, or somebody's file, is not written over, and neither is one whose file `root`
+ * was lost: without a root and without the mark there may be nothing behind either.
  */
 static int check_blank(struct bs *bs, u8 *buf)
 {
