@@ -65,9 +65,9 @@ bool mkimage_is_up_to_date(struct mkimage_job *j);
 
 /* ---- mkimage_objects.c ---- */
 /*
- * Everything gets one owner, and what becomes another's loses its set-id bits, as on a chown: a file
- * that is setuid for one user must not become setuid for root. The owner's own files are those of
- * root and of whom the top of the tree belongs to, whose place root takes inside.
+ * Everything gets one owner, and what becomes another's loses its set-id bits, as on a chown: a
+ * file that is setuid for one user must not become setuid for root. The owner's own files are those
+ * of root and of whom the top of the tree belongs to, whose place root takes inside.
  */
 void mkimage_set_ids_clear(struct mkimage_job *j);
 int __must_check mkimage_children_index(struct mkimage_job *j);

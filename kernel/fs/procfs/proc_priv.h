@@ -36,7 +36,8 @@ struct proc_entry {
 	/* Texts; p is NULL outside a process's directory, else counted. 0 or -errno. */
 	int (*render)(struct proc_text *t, struct process *p, struct proc_node *n);
 	/*
-	 * What was written, as a string: a hostile one. p is counted, and the open file's reader. 0 or
+	 * What was written, as a string: a hostile one. p is counted, and the open file's reader. 0
+	 * or
 	 * -errno. NULL: nobody may write.
 	 */
 	int (*store)(struct process *p, struct proc_node *n, const char *text);
@@ -62,8 +63,9 @@ extern const struct proc_entry proc_root_entry;	   /* system.c */
 extern const struct proc_entry proc_process_entry; /* process.c */
 int proc_text_open(struct file *f);		   /* text.c */
 /*
- * Locks p->exec_lock for a caller that may look into the process: a link of /proc leads past folders that he may
- * not search. With the lock, because what the process becomes by exec may be another user's. -EACCES.
+ * Locks p->exec_lock for a caller that may look into the process: a link of /proc leads past
+ * folders that he may not search. With the lock, because what the process becomes by exec may be
+ * another user's. -EACCES.
  */
 int __must_check proc_lock_private(struct process *p);
 int proc_render_mounts(struct proc_text *t, struct process *p, struct proc_node *n);

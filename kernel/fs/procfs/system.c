@@ -228,8 +228,8 @@ static int render_stat(struct proc_text *t, struct process *p, struct proc_node 
 	int err = count_all(&c);
 
 	/*
-	 * Which CPU of the host ran a thread is the host's affair: each has its share. More than there
-	 * is: threads waited for a CPU outside.
+	 * Which CPU of the host ran a thread is the host's affair: each has its share. More than
+	 * there is: threads waited for a CPU outside.
 	 */
 	load_totals(&sum);
 	all = up / (NSEC / 100);
@@ -268,7 +268,9 @@ static int render_filesystems(struct proc_text *t, struct process *p, struct pro
 	return 0;
 }
 
-/* There are neither block devices nor places to swap to; what else Linux counts nobody counts here. */
+/*
+ * There are neither block devices nor places to swap to; what else Linux counts nobody counts here.
+ */
 static int render_vmstat(struct proc_text *t, struct process *p, struct proc_node *n)
 {
 	u64 total, free;
