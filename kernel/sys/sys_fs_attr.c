@@ -28,11 +28,9 @@ static long change_attributes(struct dentry *d, struct change *c,
 	if (!err)
 		err = vnode_setattr_locked(v, &c->to, c->set);
 	mutex_unlock(&v->lock);
-	if (err)
+	if (err || !c->set)
 		return err;
-	/*
-	 * One time alone tells what was done; both, or anything else, that somebody asked for it.
-	 */
+	/* One time alone tells what was done; anything else, that somebody asked for it. */
 	if ((c->set & ~VATTR_ATIME) == 0)
 		report_file(d, IN_ACCESS);
 	else if ((c->set & ~VATTR_MTIME) == 0)

@@ -51,8 +51,11 @@ static void *run_kernel_thread(void *arg)
 
 struct thread *kernel_thread_new(const char *name, void (*main)(void *arg))
 {
-	struct thread *t = calloc(1, sizeof(*t));
+	static struct thread threads[8]; /* the fake thread_put() frees nothing */
+	static u32 count;
+	struct thread *t = &threads[count++];
 
+	assert_true(count <= ARRAY_SIZE(threads));
 	t->refs = 1;
 	t->kernel_main = main;
 	return t;

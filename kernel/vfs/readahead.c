@@ -96,6 +96,7 @@ static void start_worker(void)
 		} else {
 			if (w->thread)
 				thread_put(w->thread);
+			w->thread = NULL;
 			__atomic_store_n(&try_again, now + TRY_AGAIN_NS, __ATOMIC_RELAXED);
 		}
 	}
