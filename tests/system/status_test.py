@@ -110,6 +110,9 @@ FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signa
 
 
 def check_host_signals(report, instance):
+    # A shell's background job is started with some of them ignored, and what is ignored stays so.
+    for number in FORWARDED:
+        signal.signal(number, signal.SIG_DFL)
     for number in FORWARDED:
         with report.case(f"signal {int(number)} of the host reaches a handler"):
             p = start(instance, "/bin/probe", "wait-signal", str(int(number)))
