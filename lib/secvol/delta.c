@@ -146,23 +146,26 @@ static int set_value(struct secvol *v, struct sv_delta_entry *e, const void *val
 	return 0;
 }
 
-static struct sv_delta_entry *insert(struct secvol *v, struct sv_delta_entry ***links,
-				     const struct sv_key *key)
+/* Of its own; link_in() makes it one of the table's. */
+static struct sv_delta_entry *entry_new(struct secvol *v, const struct sv_key *key)
 {
 	u8 height = draw_height(&v->delta);
 	struct sv_delta_entry *e =
 		arena_take(v, sizeof(*e) + height * sizeof(struct sv_delta_entry *));
 
-	if (!e)
-		return NULL;
-	*e = (struct sv_delta_entry){.key = *key, .height = height};
-	for (u32 i = 0; i < height; i++) {
+	if (e)
+		*e = (struct sv_delta_entry){.key = *key, .height = height};
+	return e;
+}
+
+static void link_in(struct sv_delta *d, struct sv_delta_entry ***links, struct sv_delta_entry *e)
+{
+	for (u32 i = 0; i < e->height; i++) {
 		e->next[i] = *links[i];
 		*links[i] = e;
 	}
-	v->delta.count++;
-	v->delta.payload += SV_KEY_SIZE + sizeof(struct sv_node_slot);
-	return e;
+	d->count++;
+	d->payload += SV_KEY_SIZE + sizeof(struct sv_node_slot);
 }
 
 int sv_delta_put(struct secvol *v, const struct sv_key *key, const void *val, u32 size)
@@ -170,18 +173,20 @@ int sv_delta_put(struct secvol *v, const struct sv_key *key, const void *val, u3
 	struct sv_delta *d = &v->delta;
 	struct sv_delta_entry **links[SV_DELTA_LEVELS];
 	struct sv_delta_entry *e = find(d, key, links);
+	bool is_new = !e || sv_key_cmp(&e->key, key) != 0;
 	u32 before;
 	int err;
 
-	if (!e || sv_key_cmp(&e->key, key) != 0) {
-		e = insert(v, links, key);
-		if (!e)
-			return -ENOMEM;
-	}
+	if (is_new)
+		e = entry_new(v, key);
+	if (!e)
+		return -ENOMEM;
 	before = e->size;
 	err = set_value(v, e, val, val ? size : 0);
-	if (err)
+	if (err) /* a new one without its value would say that there is an empty item */
 		return err;
+	if (is_new)
+		link_in(d, links, e);
 	d->payload += (u64)e->size - before;
 	e->deleted = !val;
 	if (!e->unlogged) {
