@@ -383,7 +383,7 @@ def hosts(machine, report, long_run):
         stops(machine, done, "busy slot")
         expect(machine.count("host_faults") >= 1, "the CPU took it")
     with report.case("a thread is stopped for ever, the first one works"):
-        done = machine.emulate("/bin/inside", "alone", "1000", scenario="delay:300:2", timeout=6)
+        done = machine.emulate("/bin/inside", "alone", "1000", scenario="delay:300:2", timeout=15)
         expect(b"worked\n" in done.stdout and
                b"joined" not in done.stdout, describe(done))
         no_secret(done)
