@@ -179,11 +179,13 @@ void fuzz_volume_use_leaf(u8 tree, u64 block, const u8 *bytes, size_t size)
 		abort();
 	if (size >= 4 && sv_node_reserve(&f->x.env.env, n, 1, sizeof(node)) == 0) {
 		leaf_change(n, bytes, size);
-		sv_node_encode(n, expect.gen, node, sizeof(node));
+		if (sv_node_encode(n, expect.gen, node, sizeof(node)))
+			goto out;
 		for (u32 i = 0; i < 4; i++)
 			memcpy(bs_sim_edit(sim, block + i), node + i * BS_BLOCK, BS_BLOCK);
 	}
-	sv_node_free(&f->x.env.env, n);
 	fuzz_volume_use(f, sim);
+out:
+	sv_node_free(&f->x.env.env, n);
 	bs_sim_free(sim);
 }

@@ -226,8 +226,9 @@ static int node_write(struct secvol_build *b, struct sv_node *n, struct sv_ptr *
 	err = blocks_take(b, v->node_blocks, true, &ptr->addr, &count);
 	if (err)
 		return err;
-	sv_node_encode(n, BUILD_GEN, v->node_buf, v->node_size);
-	err = sv_seal_unit(v, SV_DOM_NODE, n->level, &owner, v->node_buf, v->node_size, ptr);
+	err = sv_node_encode(n, BUILD_GEN, v->node_buf, v->node_size);
+	if (!err)
+		err = sv_seal_unit(v, SV_DOM_NODE, n->level, &owner, v->node_buf, v->node_size, ptr);
 	return err ? err : write_out(b, ptr->addr, v->node_buf, v->node_blocks);
 }
 
@@ -556,9 +557,10 @@ int secvol_build_finish(struct secvol_build *b, u8 root_sha256[32])
 					      .nblk = v->node_blocks,
 					      .birth = BUILD_GEN,
 					      .type = SV_TREE_AG};
-		sv_node_encode(table, BUILD_GEN, v->node_buf, v->node_size);
-		err = sv_seal_unit(v, SV_DOM_NODE, 0, &owner, v->node_buf, v->node_size,
-				   &v->ags.root);
+		err = sv_node_encode(table, BUILD_GEN, v->node_buf, v->node_size);
+		if (!err)
+			err = sv_seal_unit(v, SV_DOM_NODE, 0, &owner, v->node_buf, v->node_size,
+					   &v->ags.root);
 	}
 	sv_node_free(&v->env, table);
 	if (!err)

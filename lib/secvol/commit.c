@@ -270,8 +270,9 @@ static int write_below(struct writer *w, struct sv_node *n, struct sv_ptr *ret_p
 		memset(b, 0, sizeof(*b));
 		sv_ptr_encode(v, &child, b);
 	}
-	sv_node_encode(n, p.birth, v->node_buf, v->node_size);
-	err = sv_seal_unit(v, SV_DOM_NODE, n->level, &owner, v->node_buf, v->node_size, &p);
+	err = sv_node_encode(n, p.birth, v->node_buf, v->node_size);
+	if (!err)
+		err = sv_seal_unit(v, SV_DOM_NODE, n->level, &owner, v->node_buf, v->node_size, &p);
 	if (!err)
 		err = writer_add(w, p.addr, v->node_buf, v->node_blocks);
 	if (!err && p.copy)

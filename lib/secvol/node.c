@@ -238,6 +238,12 @@ void sv_node_insert(struct sv_node *n, u32 i, const struct sv_key *key, const vo
 		n->used += item_bytes(&n->items[0].key, key, size);
 }
 
+void sv_node_lower(struct sv_node *n, const struct sv_key *key)
+{
+	n->items[0].key = *key;
+	recount(n);
+}
+
 void sv_node_remove(struct sv_node *n, u32 i)
 {
 	u32 bytes = item_bytes(&n->items[0].key, &n->items[i].key, n->items[i].size);
@@ -296,13 +302,19 @@ void sv_node_join(struct sv_node *n, const struct sv_node *right, u8 *scratch)
 			       right->items[i].size, scratch);
 }
 
-void sv_node_encode(const struct sv_node *n, u64 gen, u8 *to, u32 node_size)
+int sv_node_encode(const struct sv_node *n, u64 gen, u8 *to, u32 node_size)
 {
 	struct sv_node_header *h = (struct sv_node_header *)to;
 	struct sv_node_slot *slot = (struct sv_node_slot *)(h + 1);
 	u32 records = n->used - sizeof(*h) - n->n * sizeof(*slot);
 	u32 pos = node_size - records;
 
+	if (n->used > node_size)
+		return -EUCLEAN;
+	for (u32 i = 1; i < n->n; i++) {
+		if (sv_key_cmp(&n->items[i - 1].key, &n->items[i].key) >= 0)
+			return -EUCLEAN;
+	}
 	memset(to, 0, pos);
 	h->magic = le32_put(SV_NODE_MAGIC);
 	h->n = le16_put(n->n);
@@ -325,6 +337,7 @@ void sv_node_encode(const struct sv_node *n, u64 gen, u8 *to, u32 node_size)
 		memcpy(to + pos, sv_node_value(n, i), n->items[i].size);
 		pos += n->items[i].size;
 	}
+	return 0;
 }
 
 static int decode_items(struct sv_node *n, const u8 *from, u32 node_size, u32 count,

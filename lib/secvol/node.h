@@ -88,6 +88,8 @@ bool sv_node_fits(const struct sv_node *n, u32 i, bool replace, const struct sv_
 void sv_node_insert(struct sv_node *n, u32 i, const struct sv_key *key, const void *value, u32 size,
 		    u8 *scratch);
 void sv_node_remove(struct sv_node *n, u32 i);
+/* Gives item 0 a lower key. When the encoding outgrows the node by that, the caller splits it. */
+void sv_node_lower(struct sv_node *n, const struct sv_key *key);
 /* Moves the items from `at` on to the empty node `right`. */
 void sv_node_split(struct sv_node *n, struct sv_node *right, u32 at);
 /* The index at which a split leaves about the same number of bytes on both sides. */
@@ -96,8 +98,11 @@ u32 sv_node_middle(const struct sv_node *n);
 u32 sv_node_joined_size(const struct sv_node *n, const struct sv_node *right);
 void sv_node_join(struct sv_node *n, const struct sv_node *right, u8 *scratch);
 
-/* Writes all node_size bytes. `gen` is the birth that the pointer will carry. */
-void sv_node_encode(const struct sv_node *n, u64 gen, u8 *to, u32 node_size);
+/*
+ * Writes all node_size bytes. `gen` is the birth that the pointer will carry. -EUCLEAN for a node
+ * that sv_node_decode would refuse: what is too large or out of order must not reach the store.
+ */
+int __must_check sv_node_encode(const struct sv_node *n, u64 gen, u8 *to, u32 node_size);
 
 /* What the parent knows about a node; lo and hi (exclusive) may be NULL. */
 struct sv_node_expect {

@@ -460,6 +460,9 @@ static void insert_at(struct secvol *v, struct sv_tree *t, struct sv_path *path,
 		set_root(v, t, root);
 		return;
 	}
+	/* Below item 0 there may be keys under its own; then `first` can be one of them. */
+	if (path->idx[d - 1] == 0 && sv_key_cmp(&first, &path->node[d - 1]->items[0].key) <= 0)
+		sv_node_lower(path->node[d - 1], &n->items[0].key);
 	path->idx[d - 1]++;
 	{
 		struct sv_ptr p = {.addr = right->addr,
@@ -528,7 +531,7 @@ static void try_join(struct secvol *v, struct sv_tree *t, struct sv_node *parent
 		return;
 	/* Its first key may lie above keys below it; the parent's never does. */
 	if (side[1]->level)
-		side[1]->items[0].key = parent->items[left_idx + 1].key;
+		sv_node_lower(side[1], &parent->items[left_idx + 1].key);
 	sv_node_join(side[0], side[1], v->scratch);
 	sv_node_remove(parent, left_idx + 1);
 	sv_node_drop(v, side[1]);

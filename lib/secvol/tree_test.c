@@ -64,20 +64,24 @@ static void compare(void)
 	assert_int_equal(sv_tree_next(v, &v->fs, &key, &val, &size), -ENOENT);
 }
 
-static void change(u32 k, bool del, u32 max)
+static void put(u32 k, u32 size)
 {
 	struct sv_key key = key_of(k);
 	u8 val[SV_ITEM_MAX];
 
-	if (del) {
-		assert_int_equal(sv_tree_delete(v, &v->fs, &key), now[k].size ? 0 : -ENOENT);
-		now[k].size = 0;
-	} else {
-		now[k].size = (u16)(1 + rnd(rnd(20) ? max / 8 : max));
-		now[k].seed = (u8)rnd(256);
-		bytes_of(&now[k], val);
-		assert_int_equal(sv_tree_put(v, &v->fs, &key, val, now[k].size - 1u), 0);
-	}
+	now[k].size = (u16)(1 + size);
+	now[k].seed = (u8)rnd(256);
+	bytes_of(&now[k], val);
+	assert_int_equal(sv_tree_put(v, &v->fs, &key, val, size), 0);
+	v->dirty = true;
+}
+
+static void del(u32 k)
+{
+	struct sv_key key = key_of(k);
+
+	assert_int_equal(sv_tree_delete(v, &v->fs, &key), now[k].size ? 0 : -ENOENT);
+	now[k].size = 0;
 	v->dirty = true;
 }
 
@@ -88,7 +92,10 @@ static void phase(u32 ops, u32 del_percent, bool sequential)
 	for (u32 i = 0; i < ops; i++) {
 		u32 k = sequential ? (at + i) % KEYS : rnd(KEYS);
 
-		change(k, rnd(100) < del_percent, 600);
+		if (rnd(100) < del_percent)
+			del(k);
+		else
+			put(k, rnd(rnd(20) ? 75 : 600));
 		if (v->dirty_nodes > 350 || rnd(10000) == 0) {
 			assert_int_equal(secvol_commit(v), 0);
 			memcpy(committed, now, sizeof(now));
@@ -133,13 +140,61 @@ static void random_changes_equal_a_sorted_array(void **state)
 		phase(25000, 30, true);
 		for (u32 k = 0; k < KEYS; k++) {
 			if (now[k].size)
-				change(k, true, 0);
+				del(k);
 		}
 		assert_int_equal(secvol_check(v, NULL, NULL), 0);
 		assert_int_equal(secvol_close(v), 0);
 		fixture_fini(&f);
 		assert_int_equal(f.in_use, 0);
 	}
+}
+
+static void reopen(void)
+{
+	assert_int_equal(secvol_close(v), 0);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(sv_open_commit(v), 0);
+	compare();
+}
+
+/*
+ * Where a stretch of keys has gone, an interior node can begin above keys that still belong below
+ * it. They come back in each order, and all of them are there after reopening.
+ */
+static void a_stretch_that_was_deleted_is_filled_again(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 60000, .node_log2 = 14};
+	enum { UP, DOWN, RANDOM, ORDERS };
+	/* A leaf holds six of them. */
+	u32 count = 12000, size = 2400;
+
+	memset(now, 0, sizeof(now));
+	seed = 77;
+	assert_int_equal(fixture_init(&f, 60000), 0);
+	f.params.node_cache_bytes = 200000;
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(sv_open_commit(v), 0);
+	for (u32 order = UP; order < ORDERS; order++) {
+		u32 from = order == UP ? 0 : 1500 + rnd(1000);
+		u32 to = order == UP ? count : count - 1500 - rnd(1000);
+
+		for (u32 k = from; k < to; k++) {
+			if (now[k].size)
+				del(k);
+		}
+		reopen();
+		for (u32 i = 0; i < to - from; i++) {
+			u32 k = order == UP ? i : to - from - 1 - i;
+
+			put(from + (order == RANDOM ? rnd(to - from) : k), size);
+		}
+		reopen();
+		assert_int_equal(v->fs.root.level, 2);
+	}
+	assert_int_equal(secvol_close(v), 0);
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
 }
 
 /* Any change of a node's bytes is either refused or decodes to something that encodes the same. */
@@ -158,7 +213,7 @@ static void malformed_nodes_are_refused(void **state)
 
 		sv_node_insert(n, i, &key, bytes, rnd(100), scratch);
 	}
-	sv_node_encode(n, 9, bytes, sizeof(bytes));
+	assert_int_equal(sv_node_encode(n, 9, bytes, sizeof(bytes)), 0);
 	assert_int_equal(sv_node_decode(&f.env, bytes, sizeof(bytes), &expect, &m), 0);
 	assert_int_equal(m->n, n->n);
 	assert_int_equal(m->used, n->used);
@@ -170,7 +225,7 @@ static void malformed_nodes_are_refused(void **state)
 
 		bytes[at] = (u8)rnd(256);
 		if (sv_node_decode(&f.env, bytes, sizeof(bytes), &expect, &m) == 0) {
-			sv_node_encode(m, 9, again, sizeof(again));
+			assert_int_equal(sv_node_encode(m, 9, again, sizeof(again)), 0);
 			/* But for the gap between slots and records, which nothing reads. */
 			assert_memory_equal(again, bytes, 48 + n->n * 6);
 			assert_memory_equal(again + gap_end, bytes + gap_end,
@@ -187,4 +242,5 @@ static void malformed_nodes_are_refused(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
-UNIT_TESTS(random_changes_equal_a_sorted_array, malformed_nodes_are_refused)
+UNIT_TESTS(random_changes_equal_a_sorted_array, a_stretch_that_was_deleted_is_filled_again,
+	   malformed_nodes_are_refused)
