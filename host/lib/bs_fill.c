@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "host/lib/bs_fill.h"
 
+#include <errno.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -13,7 +14,9 @@
 
 static s64 seek(s32 fd, u64 at, bool hole)
 {
-	return lseek(fd, (off_t)at, hole ? SEEK_HOLE : SEEK_DATA);
+	off_t found = lseek(fd, (off_t)at, hole ? SEEK_HOLE : SEEK_DATA);
+
+	return found < 0 ? -errno : found;
 }
 
 static bool zero(s32 fd, u64 at, size_t size)

@@ -6,6 +6,7 @@
 #include "lib/base/cursor.h"
 #include "lib/base/fmt.h"
 #include "lib/base/hex.h"
+#include "lib/base/holes.h"
 #include "lib/base/list.h"
 #include "lib/base/overflow.h"
 #include "lib/base/rbtree.h"
@@ -150,5 +151,60 @@ static void hex_and_sizes_refuse_bad_input(void **state)
 	assert_string_equal(text, "tool");
 }
 
+/* A file with data in its second quarter, whose n-th seek fails. */
+static struct {
+	u8 bytes[4 * HOLES_PIECE];
+	u64 size;
+	int seeks, fail_at;
+	s64 error;
+} sparse;
+
+static s64 sparse_seek(s32 fd, u64 at, bool hole)
+{
+	bool in_data;
+
+	if (sparse.seeks++ == sparse.fail_at)
+		return sparse.error;
+	if (at >= sparse.size)
+		return -ENXIO;
+	in_data = at >= HOLES_PIECE && at < 2 * HOLES_PIECE;
+	if (hole)
+		return in_data ? 2 * HOLES_PIECE : (s64)at;
+	return in_data ? (s64)at : at < HOLES_PIECE ? HOLES_PIECE : -ENXIO;
+}
+
+static bool sparse_zero(s32 fd, u64 at, size_t size)
+{
+	assert_true(range_within(at, size, sizeof(sparse.bytes)));
+	memset(sparse.bytes + at, 0, size);
+	return true;
+}
+
+static void what_is_no_hole_is_not_filled(void **state)
+{
+	static const struct holes_io io = {.seek = sparse_seek, .zero = sparse_zero};
+	static const s64 errors[] = {-EINTR, -EIO, -EINVAL};
+
+	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
+		for (int n = -1; n < 5; n++) {
+			u32 data = 0, zeros = 0;
+
+			memset(sparse.bytes, 7, sizeof(sparse.bytes));
+			sparse.size = 3 * HOLES_PIECE;
+			sparse.seeks = 0;
+			sparse.fail_at = n;
+			sparse.error = errors[e];
+			holes_fill(&io, 3, 0, sizeof(sparse.bytes));
+			for (u32 i = 0; i < sizeof(sparse.bytes); i++) {
+				zeros += !sparse.bytes[i];
+				data += i / HOLES_PIECE == 1 && sparse.bytes[i];
+			}
+			assert_int_equal(data, HOLES_PIECE);
+			if (n < 0)
+				assert_int_equal(zeros, 3 * HOLES_PIECE);
+		}
+	}
+}
+
 UNIT_TESTS(rbtree_keeps_order_and_balance, fmt_matches_libc, cursor_never_reads_past_the_end,
-	   hex_and_sizes_refuse_bad_input)
+	   hex_and_sizes_refuse_bad_input, what_is_no_hole_is_not_filled)
