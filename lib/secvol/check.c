@@ -312,10 +312,11 @@ static int walk_snap_extents(struct walk *w, struct sv_node *n)
 	return 0;
 }
 
-static int walk_snap(struct walk *w, const struct sv_ptr *p)
+static int walk_snap(struct walk *w, const struct sv_ptr *p, const struct sv_key *lo,
+		     const struct sv_key *hi)
 {
 	struct sv_node *n;
-	int err = sv_child(w->v, &w->v->fs, p, NULL, NULL, &n);
+	int err = sv_child(w->v, &w->v->fs, p, lo, hi, &n);
 
 	if (err) {
 		damage(w, 0, "a node of a snapshot does not open", err);
@@ -332,7 +333,8 @@ static int walk_snap(struct walk *w, const struct sv_ptr *p)
 		if (!err && (child.addr & SV_VIRTUAL || child.level + 1 != n->level))
 			err = -EUCLEAN;
 		if (!err)
-			err = walk_snap(w, &child);
+			err = walk_snap(w, &child, i ? &n->items[i].key : lo,
+					i + 1 < n->n ? &n->items[i + 1].key : hi);
 		if (err)
 			return err;
 	}
@@ -351,9 +353,11 @@ static int walk_snaps(struct walk *w)
 	while ((err = sv_base_next(v, &v->snaps, &key, &val, &size)) == 0 && key.obj == 0) {
 		struct sv_ptr root;
 
+		if (key.type != SV_SNAP || size < sizeof(struct sv_snap))
+			return -EUCLEAN;
 		err = sv_ptr_decode(v, (const struct sv_bptr *)val, &root);
 		if (!err)
-			err = walk_snap(w, &root);
+			err = walk_snap(w, &root, NULL, NULL);
 		if (err)
 			return err;
 		key.off++;

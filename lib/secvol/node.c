@@ -406,7 +406,11 @@ int sv_node_decode(const struct secvol_env *env, const u8 *from, u32 node_size,
 			err = -EUCLEAN;
 	}
 	for (u32 i = 0; !err && expect->level > 0 && i < n->n; i++) {
-		if (n->items[i].size != sizeof(struct sv_bptr))
+		const struct sv_bptr *p = (const struct sv_bptr *)sv_node_value(n, i);
+
+		/* An address beyond all volumes would be taken for a node in memory. */
+		if (n->items[i].size != sizeof(*p) ||
+		    (le64_get(p->addr_nblk) & ((1ull << 48) - 1)) >= SV_MAX_BLOCK)
 			err = -EUCLEAN;
 	}
 	if (err) {

@@ -163,6 +163,18 @@ static int node_load(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p
 	return 0;
 }
 
+/*
+ * Is a node in memory what a pointer says? One address has one owner: a second pointer to it can
+ * only be a forged structure.
+ */
+static bool node_belongs(const struct sv_node *n, const struct sv_tree *t, const struct sv_ptr *p,
+			 const struct sv_key *lo, const struct sv_key *hi)
+{
+	return n->tree == t->id && n->level == p->level && n->n &&
+	       !(lo && sv_key_cmp(&n->items[0].key, lo) < 0) &&
+	       !(hi && sv_key_cmp(&n->items[n->n - 1].key, hi) >= 0);
+}
+
 int sv_child(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p, const struct sv_key *lo,
 	     const struct sv_key *hi, struct sv_node **ret_node)
 {
@@ -173,8 +185,7 @@ int sv_child(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p, const 
 			return -EUCLEAN;
 		return node_load(v, t, p, lo, hi, ret_node);
 	}
-	/* One address has one owner: a second pointer to it can only be a forged structure. */
-	if (n->tree != t->id || n->level != p->level)
+	if (!node_belongs(n, t, p, lo, hi))
 		return -EUCLEAN;
 	if (!n->dirty) {
 		list_del(&n->lru);
@@ -515,6 +526,7 @@ int sv_base_put(struct secvol *v, struct sv_tree *t, const struct sv_key *key, c
 /* Joins the right one of two neighbours below `parent` into the left one. Never mind if not. */
 static void try_join(struct secvol *v, struct sv_tree *t, struct sv_node *parent, u32 left_idx)
 {
+	struct sv_key between = parent->items[left_idx + 1].key;
 	struct sv_node *side[2];
 	struct sv_ptr p;
 
@@ -524,6 +536,9 @@ static void try_join(struct secvol *v, struct sv_tree *t, struct sv_node *parent
 		side[k] = sv_node_find(v, p.addr);
 		if (!side[k]) /* not worth reading */
 			return;
+		if (!node_belongs(side[k], t, &p, k ? &between : NULL, k ? NULL : &between) ||
+		    side[k]->level + 1 != parent->level)
+			return;
 	}
 	if (sv_node_joined_size(side[0], side[1]) > v->node_size * 5 / 8 ||
 	    reserve(v, side[0], side[1]->n) || dirty_one(v, t, side[0], parent, left_idx) ||
@@ -531,7 +546,7 @@ static void try_join(struct secvol *v, struct sv_tree *t, struct sv_node *parent
 		return;
 	/* Its first key may lie above keys below it; the parent's never does. */
 	if (side[1]->level)
-		sv_node_lower(side[1], &parent->items[left_idx + 1].key);
+		sv_node_lower(side[1], &between);
 	sv_node_join(side[0], side[1], v->scratch);
 	sv_node_remove(parent, left_idx + 1);
 	sv_node_drop(v, side[1]);

@@ -242,5 +242,89 @@ static void malformed_nodes_are_refused(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
+/* ---- forged trees ---------------------------------------------------------------------------- */
+
+/* A node of one item per key, sealed as a volume's owner can, at a place of its own. */
+static void forge_node(u8 level, u64 step, u32 n, const struct sv_ptr *child, struct sv_ptr *ret)
+{
+	struct sv_node *node = sv_node_new(&f.env, SV_TREE_FS, level, n, 1 << 14);
+	struct sv_key owner = sv_key(SV_TREE_FS, 0, 0);
+	u8 scratch[1 << 14];
+
+	*ret = (struct sv_ptr){
+		.nblk = v->node_blocks, .birth = v->gen + 1, .type = SV_TREE_FS, .level = level};
+	for (u32 i = 0; i < n; i++) {
+		struct sv_key key = sv_key(i * step, SV_INODE, 0);
+		struct sv_bptr p = {0};
+
+		if (child)
+			sv_ptr_encode(v, child, &p);
+		sv_node_insert(node, i, &key, &p, sizeof(p), scratch);
+	}
+	assert_int_equal(sv_alloc_node(v, false, &ret->addr), 0);
+	assert_int_equal(sv_node_encode(node, ret->birth, v->node_buf, v->node_size), 0);
+	assert_int_equal(
+		sv_seal_unit(v, SV_DOM_NODE, level, &owner, v->node_buf, v->node_size, ret), 0);
+	memcpy(v->io, v->node_buf, v->node_size);
+	assert_int_equal(bs_write(v->bs, ret->addr, ret->nblk, v->io), 0);
+	sv_node_free(&f.env, node);
+}
+
+static u32 damages;
+
+static void count_damage(void *arg, u64 obj, const char *what, int err)
+{
+	if (++damages > 20000)
+		fail_msg("a few nodes are walked for ever");
+}
+
+/* Few nodes whose pointers all lead to the same one below: a walk must not follow each of them. */
+static void a_node_has_one_place_in_the_tree(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 6000};
+	struct sv_ptr child, parent;
+	u64 step = 1;
+
+	assert_int_equal(fixture_init(&f, 6000), 0);
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(sv_open_commit(v), 0);
+	forge_node(0, 0, 1, NULL, &child);
+	for (u8 level = 1; level < 8; level++, step *= 200, child = parent)
+		forge_node(level, step, 200, &child, &parent);
+	v->fs.root = parent;
+	v->dirty = true;
+	assert_int_equal(secvol_checkpoint(v), 0);
+	secvol_abandon(v);
+
+	f.params.read_only = true;
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	damages = 0;
+	assert_int_equal(secvol_check(v, count_damage, NULL), -EUCLEAN);
+	secvol_abandon(v);
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+}
+
+/* An address with the bit that marks nodes in memory is no address on a store. */
+static void pointers_lead_to_the_store(void **state)
+{
+	struct sv_node_expect expect = {.tree = SV_TREE_FS, .level = 1, .gen = 9};
+	struct sv_bptr p = {.addr_nblk = le64_put(SV_VIRTUAL | 5 | 4ull << 48)};
+	struct sv_key key = sv_key(3, SV_INODE, 0);
+	u8 scratch[1 << 14], bytes[1 << 14];
+	struct sv_node *n, *m = NULL;
+
+	assert_int_equal(fixture_init(&f, 64), 0);
+	n = sv_node_new(&f.env, SV_TREE_FS, 1, 4, 1 << 14);
+	sv_node_insert(n, 0, &key, &p, sizeof(p), scratch);
+	assert_int_equal(sv_node_encode(n, 9, bytes, sizeof(bytes)), 0);
+	assert_int_equal(sv_node_decode(&f.env, bytes, sizeof(bytes), &expect, &m), -EUCLEAN);
+	sv_node_free(&f.env, n);
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+}
+
 UNIT_TESTS(random_changes_equal_a_sorted_array, a_stretch_that_was_deleted_is_filled_again,
-	   malformed_nodes_are_refused)
+	   malformed_nodes_are_refused, a_node_has_one_place_in_the_tree,
+	   pointers_lead_to_the_store)
