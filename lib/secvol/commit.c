@@ -311,6 +311,8 @@ static int spill_below(struct writer *w, struct sv_node *n)
 		if (err)
 			return err;
 		err = write_below(w, child, &ptr);
+		if (err)
+			return err; /* those who read still find it in memory */
 		memset(b, 0, sizeof(*b));
 		sv_ptr_encode(v, &ptr, b);
 	}

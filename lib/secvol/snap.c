@@ -60,32 +60,28 @@ void sv_free_node(struct secvol *v, const struct sv_ptr *p, u64 birth)
 		sv_free_blocks(v, p->copy, p->nblk, birth, p->kid);
 }
 
-/* Appends to the list of snapshot `gen`. */
+/* Appends an item to the list of snapshot `gen`: up to DEAD_PER_ITEM runs. */
 static int list_append(struct secvol *v, u64 gen, const struct sv_dead *dead, u32 count)
 {
 	struct sv_key key = sv_key(gen, SV_DEADLIST, v->dead_seq + 1);
+	int err = sv_base_put(v, &v->snaps, &key, dead, count * (u32)sizeof(*dead));
 
-	while (count) {
-		u32 n = MIN(count, DEAD_PER_ITEM);
-		int err = sv_base_put(v, &v->snaps, &key, dead, n * (u32)sizeof(*dead));
-
-		if (err)
-			return err;
-		v->dead_seq = key.off++;
-		dead += n;
-		count -= n;
-	}
-	return 0;
+	if (!err)
+		v->dead_seq = key.off;
+	return err;
 }
 
+/* From the end, so that what is stored when it fails half-way is not stored by the next commit. */
 int sv_dead_store(struct secvol *v)
 {
 	int err = 0;
 
-	if (v->dead_count)
-		err = list_append(v, v->snap_newest, v->dead, v->dead_count);
-	if (!err)
-		v->dead_count = 0;
+	while (!err && v->dead_count) {
+		u32 n = (v->dead_count - 1) % DEAD_PER_ITEM + 1;
+
+		err = list_append(v, v->snap_newest, v->dead + v->dead_count - n, n);
+		v->dead_count -= err ? 0 : n;
+	}
 	return err;
 }
 
@@ -214,6 +210,17 @@ static int end(struct secvol *v, int err)
 	return err;
 }
 
+/*
+ * What was done is in no log, which would be read over the root of before: until a checkpoint has
+ * succeeded, be it a later one, there is no other commit.
+ */
+static int commit(struct secvol *v)
+{
+	v->dirty = true;
+	v->log.full = true;
+	return sv_commit(v, false);
+}
+
 static int create(struct secvol *v, const char *name, size_t len)
 {
 	struct sv_snap *d = (struct sv_snap *)v->val[0];
@@ -239,8 +246,7 @@ static int create(struct secvol *v, const char *name, size_t len)
 	if (err)
 		return err;
 	v->snap_newest = key.off;
-	v->dirty = true;
-	return sv_commit(v, false);
+	return commit(v);
 }
 
 int secvol_snapshot_create(struct secvol *v, const char *name, size_t len)
@@ -307,8 +313,7 @@ static int delete (struct secvol *v, const char *name, size_t len)
 		return sv_fail(v, err);
 	if (v->snap_newest == key.off)
 		v->snap_newest = prev;
-	v->dirty = true;
-	return sv_commit(v, false);
+	return commit(v);
 }
 
 int secvol_snapshot_delete(struct secvol *v, const char *name, size_t len)
@@ -386,10 +391,10 @@ static int roll_back(struct secvol *v, const char *name, size_t len)
 		return sv_fail(v, err);
 	v->fs.root = s.root;
 	v->files = s.files;
-	v->dirty = true;
 	err = sv_promised_recount(v);
-	if (!err)
-		err = sv_commit(v, false);
+	if (err)
+		return sv_fail(v, err);
+	err = commit(v);
 	return err ? err : sv_orphans_free(v, &orphans);
 }
 
@@ -430,7 +435,7 @@ static int grow(struct secvol *v, u64 blocks)
 		err = v->bs->ops->grow ? v->bs->ops->grow(v->bs, blocks) : -ENOSPC;
 	if (!err)
 		err = sv_alloc_grow(v, blocks);
-	return err ? err : sv_commit(v, false);
+	return err ? err : commit(v);
 }
 
 int secvol_grow(struct secvol *v, u64 blocks)
