@@ -228,7 +228,8 @@ static int node_write(struct secvol_build *b, struct sv_node *n, struct sv_ptr *
 		return err;
 	err = sv_node_encode(n, BUILD_GEN, v->node_buf, v->node_size);
 	if (!err)
-		err = sv_seal_unit(v, SV_DOM_NODE, n->level, &owner, v->node_buf, v->node_size, ptr);
+		err = sv_seal_unit(v, SV_DOM_NODE, n->level, &owner, v->node_buf, v->node_size,
+				   ptr);
 	return err ? err : write_out(b, ptr->addr, v->node_buf, v->node_blocks);
 }
 

@@ -165,11 +165,16 @@ static int settle(struct secvol *v)
 
 /* ---- step 3 ---- */
 
+/*
+ * What waits to be written lies in the memory of the log's queue, which is empty during a
+ * checkpoint: a place for the next node may be in a group whose bitmap has to be read first, and
+ * all that is read comes through v->io.
+ */
 struct writer {
 	struct secvol *v;
 	struct bs_req req[SV_IO_BLOCKS];
 	u32 reqs;
-	u32 blocks; /* filled in v->io */
+	u32 blocks; /* filled in v->queue.io */
 };
 
 static int writer_flush(struct writer *w)
@@ -193,14 +198,14 @@ static int writer_add(struct writer *w, u64 addr, const u8 *bytes, u32 blocks)
 			return err;
 		last = NULL;
 	}
-	memcpy(w->v->io + w->blocks * SV_BLOCK, bytes, blocks * SV_BLOCK);
+	memcpy(w->v->queue.io + w->blocks * SV_BLOCK, bytes, blocks * SV_BLOCK);
 	if (last && last->block + last->count == addr) {
 		last->count += blocks;
 	} else {
 		w->req[w->reqs++] = (struct bs_req){.op = BS_WRITE,
 						    .block = addr,
 						    .count = blocks,
-						    .buf = w->v->io + w->blocks * SV_BLOCK};
+						    .buf = w->v->queue.io + w->blocks * SV_BLOCK};
 	}
 	w->blocks += blocks;
 	return 0;

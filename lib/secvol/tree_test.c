@@ -242,6 +242,42 @@ static void malformed_nodes_are_refused(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
+/*
+ * A checkpoint of many leaves, in a volume of many groups: while some of them wait to be written, a
+ * place for the next one is looked for in a group that is not in memory yet.
+ */
+static void leaves_are_written_while_groups_are_read(void **state)
+{
+	struct secvol_format_params fmt = {.size_blocks = 30000, .ag_log2 = 20};
+	enum { LEAVES = 1200, SIZE = 2400 };
+
+	memset(now, 0, sizeof(now));
+	seed = 5;
+	assert_int_equal(fixture_init(&f, 30000), 0);
+	assert_int_equal(secvol_format(&f.params, &fmt), 0);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(sv_open_commit(v), 0);
+	for (u32 k = 0; k < 6 * LEAVES; k++)
+		put(k, SIZE);
+	for (u32 round = 0; round < 3; round++) {
+		reopen();
+		for (u32 k = round; k < 6 * LEAVES; k += 6) {
+			struct sv_key key = key_of(k);
+			u8 val[SIZE];
+
+			now[k].seed = (u8)rnd(256);
+			bytes_of(&now[k], val);
+			assert_int_equal(sv_delta_put(v, &key, val, SIZE), 0);
+		}
+		assert_int_equal(secvol_checkpoint(v), 0);
+		assert_true(v->loaded_ags < v->ag_count);
+	}
+	reopen();
+	assert_int_equal(secvol_close(v), 0);
+	fixture_fini(&f);
+	assert_int_equal(f.in_use, 0);
+}
+
 /* ---- forged trees ---------------------------------------------------------------------------- */
 
 /* A node of one item per key, sealed as a volume's owner can, at a place of its own. */
@@ -325,6 +361,6 @@ static void pointers_lead_to_the_store(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
-UNIT_TESTS(random_changes_equal_a_sorted_array, a_stretch_that_was_deleted_is_filled_again,
-	   malformed_nodes_are_refused, a_node_has_one_place_in_the_tree,
-	   pointers_lead_to_the_store)
+UNIT_TESTS(random_changes_equal_a_sorted_array, leaves_are_written_while_groups_are_read,
+	   a_stretch_that_was_deleted_is_filled_again, malformed_nodes_are_refused,
+	   a_node_has_one_place_in_the_tree, pointers_lead_to_the_store)
