@@ -5,14 +5,12 @@
  * So requests that need room are refused before that: while the disk is nearly full everything is
  * committed first, and then there must be room for the request and for what removing things writes.
  *
- * What was deleted stays on the disk until no root refers to it that the volume would still go back
- * to. On a full disk nothing more is written that would make newer ones, so they are made here.
+ * What was deleted stays on the disk until enough newer roots are written, and on a full disk
+ * nobody writes any: so they are asked for here (secvol_reclaim()).
  */
 #include "host/mount/server.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <string.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
@@ -22,7 +20,6 @@
 #define NEAR	   MIB(192) /* more than caches and log may still have to write */
 #define RESERVE	   MIB(8)   /* for unlink, truncate and the clean end */
 #define ROOTS_NEED MIB(2)   /* for the roots that giving back writes */
-#define ROOTS	   3	    /* what one of them has freed, the two before it need no more */
 #define FRESH_NS   50000000
 
 /* The instance is the current directory; its volumes lie below. */
@@ -52,25 +49,10 @@ static bool was_plenty(void)
 
 static void give_back(const struct server *s)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	struct secvol *sv = files_secvol(s->upper);
-	struct secvol_info info;
-	int err = 0;
-
-	pthread_mutex_lock(&lock);
-	secvol_info(sv, &info);
-	/* Nothing was changed since the last root: nothing to gain, however often somebody asks. */
-	if ((info.delta_entries || secvol_is_dirty(sv)) && host_free() > ROOTS_NEED) {
-		size_t len = strnlen(info.label, sizeof(info.label));
-
-		/* The label lies in the root: setting it, to what it is, writes one. */
-		for (u32 i = 0; i < ROOTS && !err; i++)
-			err = secvol_set_label(sv, info.label, len);
-	}
-	pthread_mutex_unlock(&lock);
+	if (host_free() > ROOTS_NEED) /* a failure is said by whoever asks for a commit */
+		(void)secvol_reclaim(files_secvol(s->upper));
 }
 
-/* A failure to commit is said by whoever asked for it. */
 int room_need(const struct server *s, size_t size)
 {
 	if (s->read_only || was_plenty())

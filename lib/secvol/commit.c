@@ -410,6 +410,7 @@ static void after_commit(struct secvol *v)
 		v->frees_applied = 0;
 	}
 	sv_pending_release(v, v->keep_roots);
+	v->may_reclaim = true;
 	for (u32 i = 0; i < v->ag_count; i++) {
 		if (v->ag[i])
 			v->ag[i]->dirty = v->ag[i]->moved = false;
@@ -491,5 +492,29 @@ int sv_commit(struct secvol *v, bool clean)
 			after_commit(v);
 	}
 	sv_free(v, w, sizeof(*w));
+	return err;
+}
+
+int secvol_reclaim(struct secvol *v)
+{
+	int err;
+
+	sv_commit_lock(v);
+	sv_lock(v);
+	err = v->failed;
+	if (v->rw && (v->dirty || v->delta.count || v->may_reclaim)) {
+		/* What the first of these roots frees, no root that is kept has in the end. */
+		for (u32 i = 0; !err && i <= v->keep_roots; i++) {
+			if (v->open_commit_due)
+				err = sv_open_commit(v);
+			if (!err)
+				err = sv_make_room(v, 0, 4, true);
+			if (!err)
+				err = sv_commit(v, false);
+		}
+		v->may_reclaim = err != 0;
+	}
+	sv_end(v);
+	sv_commit_unlock(v);
 	return err;
 }

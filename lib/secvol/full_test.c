@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "lib/secvol/secvol_priv.h"
 #include "tests/fakes/secvol_fixture.h"
 #include "tests/fakes/secvol_store.h"
 
@@ -122,6 +123,7 @@ struct failing {
 	u32 flushes_fail; /* that many, then they work again */
 	bool is_full;	  /* the disk below has no room */
 	u32 full_after;	  /* has none after that many writes; 0: has */
+	u64 trimmed;	  /* blocks */
 };
 
 static void fail_request(struct store_above *s, struct bs_req *r)
@@ -142,6 +144,8 @@ static void fail_request(struct store_above *s, struct bs_req *r)
 		x->is_full = true;
 	if (r->op == BS_WRITE && x->is_full)
 		r->result = -ENOSPC;
+	if (r->op == BS_TRIM)
+		x->trimmed += r->count;
 }
 
 /* A volume above a store that fails when it is told to. */
@@ -325,6 +329,50 @@ static void a_write_that_fits_in_part_is_short(void **state)
 	failing_end();
 }
 
+static u64 generation(void)
+{
+	struct secvol_info info;
+
+	secvol_info(v, &info);
+	return info.gen;
+}
+
+/* What was deleted is given back when somebody asks, also after the root that says so. */
+static void deleted_space_is_given_back_at_once(void **state)
+{
+	enum { PIECES = 8, BLOCKS = PIECES * (sizeof(buf) / BS_BLOCK) };
+	struct secvol_attr a;
+	struct failing x;
+	u64 gen;
+
+	failing_format(&x, 16384);
+	x.s.bs.caps = BS_CAP_TRIM;
+	f.params.discard = true;
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
+	for (u32 i = 0; i < PIECES; i++)
+		assert_int_equal(secvol_write(v, a.obj, i * sizeof(buf), buf, sizeof(buf)),
+				 sizeof(buf));
+	assert_int_equal(secvol_checkpoint(v), 0);
+	assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, "a", 1, false), 0);
+	assert_int_equal(secvol_checkpoint(v), 0);
+	assert_int_equal(x.trimmed, 0);
+	assert_int_equal(secvol_reclaim(v), 0);
+	assert_true(x.trimmed > BLOCKS - 2 * SV_TRIM_UNIT);
+	/* Nothing more is to be had, however often somebody asks. */
+	gen = generation();
+	assert_int_equal(secvol_reclaim(v), 0);
+	assert_int_equal(generation(), gen);
+	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
+	assert_int_equal(secvol_close(v), 0);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	gen = generation();
+	assert_int_equal(secvol_reclaim(v), 0);
+	assert_int_equal(generation(), gen);
+	assert_int_equal(secvol_close(v), 0);
+	failing_end();
+}
+
 static void failing_stores_make_it_read_only(void **state)
 {
 	struct secvol_attr a, b;
@@ -374,4 +422,5 @@ static void failing_stores_make_it_read_only(void **state)
 }
 
 UNIT_TESTS(full_volumes_work_on, a_failed_flush_is_made_good, a_store_without_room_is_named,
-	   a_write_that_fits_in_part_is_short, failing_stores_make_it_read_only)
+	   a_write_that_fits_in_part_is_short, deleted_space_is_given_back_at_once,
+	   failing_stores_make_it_read_only)

@@ -260,6 +260,13 @@ int __must_check secvol_commit(struct secvol *v);
 /* The same, and nothing is left for recovery to do. */
 int __must_check secvol_checkpoint(struct secvol *v);
 
+/*
+ * What was deleted stays on the store while a root refers to it that the volume would still go back
+ * to. This writes as many as it takes, so that all of it is free now, and trimmed if the volume
+ * discards. Writes nothing when nothing was committed or changed since the open or the last call.
+ */
+int __must_check secvol_reclaim(struct secvol *v);
+
 /* Something is not yet committed, or its commit has not begun: the caller's commit timer asks. Who
  * needs durability calls secvol_commit(), which also waits for a commit on its way. */
 bool secvol_is_dirty(struct secvol *v);

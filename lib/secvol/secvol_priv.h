@@ -282,6 +282,7 @@ struct secvol {
 	struct sv_runs frees;	  /* freed since the last commit */
 	u32 frees_applied; /* how many of them are cleared in `cur` already (during a commit) */
 	struct sv_runs pending[8]; /* freed in commit gen, at [gen % 8] */
+	bool may_reclaim;	   /* a root was written since secvol_reclaim() */
 
 	/* objects and pages */
 	struct sv_inode_mem *inode_hash[SV_HASH_SIZE];
