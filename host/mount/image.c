@@ -55,6 +55,14 @@ void print_json(const char *text, size_t len)
 	putchar('"');
 }
 
+void image_object_path(struct secvol *sv, u64 obj, char *path, size_t size)
+{
+	if (!obj)
+		snprintf(path, size, "(the volume's own structure)");
+	else if (secvol_path(sv, obj, path, size))
+		snprintf(path, size, "(object %llu)", (unsigned long long)obj);
+}
+
 static bool progress_is_shown;
 
 static bool progress_is_due(void)
@@ -195,7 +203,7 @@ static int image_info(struct image_command *c)
 	const struct config_mount *root = c->built.root;
 	enum view_layer wanted = c->view.layer;
 	struct view image, upper;
-	bool json = c->json, has_upper = false;
+	bool json = c->json, is_known = false, has_upper = false;
 	int failed = 0;
 
 	if (json)
@@ -216,15 +224,16 @@ static int image_info(struct image_command *c)
 		if (view_open(&upper, &c->built, &c->view))
 			failed = 1;
 		else
-			has_upper = upper.upper;
+			is_known = true;
+		has_upper = is_known && upper.upper;
 		if (has_upper)
 			print_volume("upper", &root->layers[root->layer_count - 1], upper.upper,
 				     json);
+		else if (is_known && !json)
+			inform("upper: nothing was written yet");
 	}
-	if (json)
-		printf(", \"written\": %s}\n", has_upper ? "true" : "false");
-	else if (!failed && !has_upper && wanted != VIEW_IMAGE)
-		inform("upper: nothing was written yet");
+	if (json) /* without a look at it, or the key for one, nobody knows */
+		printf(", \"written\": %s}\n", !is_known ? "null" : has_upper ? "true" : "false");
 	return failed;
 }
 

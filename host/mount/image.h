@@ -31,6 +31,9 @@ int image_keys(struct image_command *c);
 /* A JSON string of any bytes; those that are not UTF-8 text become \u00XX. */
 void print_json(const char *text, size_t len);
 
+/* The path of a volume's object, or what it is called without one. */
+void image_object_path(struct secvol *sv, u64 obj, char *path, size_t size);
+
 /* The node at a path of the view, links followed (the last one too if asked). -errno. */
 int __must_check image_walk(struct view *v, const char *path, bool follow, struct node **ret);
 

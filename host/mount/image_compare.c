@@ -138,16 +138,20 @@ static void compare_dirs(struct diff *d, struct node *a, struct node *b, const c
 
 	if (!err)
 		err = names_read(b, &y);
-	if (err)
+	if (err) {
+		image_progress_end();
 		d->status = complain_errno(err, "cannot list '%s'", *path ? path : "/");
+	}
 	for (size_t i = 0, k = 0; !err && (i < x.count || k < y.count);) {
 		int c = i == x.count ? 1 : k == y.count ? -1 : strcmp(x.name[i], y.name[k]);
 		const char *in_a = c <= 0 ? x.name[i++] : NULL;
 		const char *in_b = c >= 0 ? y.name[k++] : NULL;
 		char *child;
 
-		if (asprintf(&child, "%s/%s", path, in_a ? in_a : in_b) < 0)
+		if (asprintf(&child, "%s/%s", path, in_a ? in_a : in_b) < 0) {
+			d->status = complain("out of memory");
 			break;
+		}
 		compare_entry(d, a, b, in_a, in_b, child, depth);
 		free(child);
 	}

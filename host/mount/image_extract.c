@@ -44,6 +44,12 @@ static void fail(struct extract *x, int err, const char *path)
 		x->status = complain_errno(err, "cannot extract '%s'", path);
 }
 
+static void leave_out(const char *path)
+{
+	image_progress_end();
+	warn("'%s' is a device, fifo or socket and is not extracted", path);
+}
+
 static int extract_bytes(struct extract *x, struct node *n, int fd, u64 size)
 {
 	u64 offset = 0;
@@ -51,6 +57,7 @@ static int extract_bytes(struct extract *x, struct node *n, int fd, u64 size)
 	while (offset < size) {
 		u64 data = offset;
 		long got;
+		ssize_t put;
 		int err = node_seek(n, offset, false, &data);
 
 		if (err == -ENXIO)
@@ -59,8 +66,9 @@ static int extract_bytes(struct extract *x, struct node *n, int fd, u64 size)
 		got = node_read(n, x->buf, CHUNK_SIZE, offset);
 		if (got <= 0)
 			return got ? (int)got : -EIO;
-		if (pwrite(fd, x->buf, (size_t)got, (off_t)offset) != got)
-			return errno ? -errno : -EIO;
+		put = pwrite(fd, x->buf, (size_t)got, (off_t)offset);
+		if (put != got)
+			return put < 0 ? -errno : -ENOSPC;
 		offset += (u64)got;
 		x->bytes += (u64)got;
 		image_progress_count("extract", x->count, x->bytes);
@@ -213,7 +221,7 @@ static void extract_node(struct extract *x, struct node *n, int dir, const char 
 	else if (!err && S_ISLNK(st.st_mode))
 		err = extract_link(n, dir, name);
 	else if (!err)
-		warn("'%s' is a device, fifo or socket and is not extracted", path);
+		leave_out(path);
 	if (err)
 		fail(x, err, path);
 	else

@@ -243,8 +243,10 @@ static void list_dir(struct list *l, struct node *dir, const char *path, int dep
 		struct stat st;
 		char *child;
 
-		if (asprintf(&child, "%s%s%s", path, *path ? "/" : "", names.name[i]) < 0)
+		if (asprintf(&child, "%s%s%s", path, *path ? "/" : "", names.name[i]) < 0) {
+			l->status = complain("out of memory");
 			break;
+		}
 		err = node_lookup(dir, names.name[i], &n);
 		if (err) {
 			l->status = complain_errno(err, "cannot look at '%s'", child);

@@ -63,11 +63,7 @@ static void tell_heard(struct verify *v)
 	for (size_t i = 0; i < heard_count; i++) {
 		char path[PATH_MAX];
 
-		if (!heard[i].obj)
-			snprintf(path, sizeof(path), "(the volume's own structure)");
-		else if (secvol_path(v->sv, heard[i].obj, path, sizeof(path)))
-			snprintf(path, sizeof(path), "(object %llu)",
-				 (unsigned long long)heard[i].obj);
+		image_object_path(v->sv, heard[i].obj, path, sizeof(path));
 		tell(v, heard[i].obj, heard[i].what, path);
 	}
 	heard_count = 0;

@@ -61,11 +61,7 @@ static void tell(struct secvol *sv, const struct damages *d, bool json)
 	char path[4096];
 
 	for (u32 i = 0; i < d->count; i++) {
-		if (!d->obj[i])
-			snprintf(path, sizeof(path), "(the volume's own structure)");
-		else if (secvol_path(sv, d->obj[i], path, sizeof(path)))
-			snprintf(path, sizeof(path), "(object %llu)",
-				 (unsigned long long)d->obj[i]);
+		image_object_path(sv, d->obj[i], path, sizeof(path));
 		if (json) {
 			printf("%s\n  {\"object\": %llu, \"path\": ", i ? "," : "",
 			       (unsigned long long)d->obj[i]);

@@ -50,7 +50,7 @@ static bool was_plenty(void)
 static void give_back(const struct server *s)
 {
 	if (host_free() > ROOTS_NEED) /* a failure is said by whoever asks for a commit */
-		(void)secvol_reclaim(files_secvol(s->upper));
+		(void)!secvol_reclaim(files_secvol(s->upper));
 }
 
 int room_need(const struct server *s, size_t size)

@@ -233,13 +233,13 @@ static int salvage(struct fsck *f)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
+#define OWN_KEY                                                                                    \
+	"what an enclave sealed for itself is checked by `occlum image verify` in its instance"
+
 static int explain(int err)
 {
 	switch (-err) {
-	case EKEYREJECTED:
-		return complain(
-			"the volume does not open with this key; one that an enclave sealed for "
-			"itself opens only inside");
+	case EKEYREJECTED: return complain("the volume does not open with this key; " OWN_KEY);
 	case EBADMSG:
 		return complain(
 			"no root of the volume is authentic: it was changed, or is damaged");
@@ -336,7 +336,7 @@ static int open_and_check(struct fsck *f)
 		return explain(err);
 	err = take_hints(p.bs, &p);
 	if (!err && p.mode != SECVOL_HASH && !f->key)
-		err = complain("the volume is encrypted: give its key with --key");
+		err = complain("the volume is encrypted: give its key with --key; " OWN_KEY);
 	else if (!err)
 		err = secvol_open(&p, &f->v, NULL);
 	if (!err) {

@@ -251,7 +251,8 @@ def check_care(report, instance, work):
         good(occlum(instance, "gen-image-key", recovery))
         own = json.loads(good(occlum(instance, "image", "keys", "list", "--json")))
         expect(len(own) == 1 and own[0]["opened"] and own[0]["holder"] == "enclave", own)
-        refused(occlum(instance, "fsck", "--key", recovery, layer), "does not open")
+        refused(occlum(instance, "fsck", "--key", recovery, layer), "does not open", "occlum image verify")
+        refused(occlum(instance, "fsck", layer), "--key", "occlum image verify")
         good(occlum(instance, "image", "keys", "add", recovery))
         listed = json.loads(good(occlum(instance, "image", "keys", "list", "--json")))
         expect([k["holder"] for k in listed] == ["enclave", "key file"], listed)
@@ -400,6 +401,9 @@ def run_encrypted(report, build, work):
         refused(occlum(instance, "image", "ls"), "--image-key")
         refused(occlum(instance, "image", "ls", "--image-key", keys[1]), "wrong key")
         refused(occlum(instance, "mount", "--image-key", keys[1], point), "wrong key")
+        told = occlum(instance, "image", "info", "--json")
+        refused(told, "--image-key")
+        expect(json.loads(told.stdout)["written"] is None, "who cannot look claims to know what was written")
     check_both_ways(report, instance, point, "image key", ("--image-key", keys[0]))
 
 

@@ -24,7 +24,9 @@ def check_json(report, instance, work):
     made = instance.run("/bin/busybox", "touch", strange)
     with report.case("--json: every sub-command writes one JSON value"):
         expect(made.returncode == 0, describe(made))
-        expect(parsed(instance, "info")["version"] == 1, "info")
+        info = parsed(instance, "info")
+        expect(info["version"] == 1 and info["written"] is True, info)
+        expect(parsed(instance, "info", "--layer", "ro")["written"] is None, "info of one layer")
         names = [e["path"] for e in parsed(instance, "ls", "/root")]
         # Bytes that are no text are shown by their values.
         expect('a"b\\c\x01\xffé\xed\xa0\x80' in names, names)
@@ -73,6 +75,11 @@ def check_progress(report, instance, work):
             expect(not first and bars and all(re.search(shown, b) for b in bars), lines)
             expect(rest.startswith("\x1b[K") and not re.search(r"^\x1b\[K$", rest), lines)
             expect(not any("\r" in l or "\x1b" in l for l in lines[1:]), lines)
+    with report.case("extract at a terminal: what is left out is said in a line of its own"):
+        made = instance.run("/bin/busybox", "sh", "-c", "mkdir /root/odd && mkfifo /root/odd/a /root/odd/b")
+        expect(made.returncode == 0, describe(made))
+        text = at_terminal(instance, "extract", "/root/odd", f"{work}/odd")
+        expect(len(re.findall(r"(?:^|\n|\r\x1b\[K)occlum: image: warning: 'odd/[ab]' is a", text)) == 2, repr(text))
 
 
 def complete(instance, *words):
