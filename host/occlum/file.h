@@ -12,6 +12,12 @@ int __must_check path_join(char *to, size_t size, const char *dir, const char *n
 bool file_exists(const char *path); /* whatever it is, links not followed */
 bool dir_exists(const char *path);
 
+/*
+ * Opens what a program finds at `path` whose root is the folder `root`: links stay inside. A
+ * descriptor, or -1 with errno set; ENOSYS where the host's kernel cannot.
+ */
+int __must_check file_open_in_root(int root, const char *path, int flags);
+
 /* The whole file, at most `max` bytes (-EFBIG), with a NUL behind it; free() it. */
 int __must_check file_read(const char *path, size_t max, char **ret, size_t *ret_size);
 
@@ -47,7 +53,5 @@ int __must_check file_copy_tree(const char *from, const char *to);
  */
 int __must_check tree_digest(const char *path, u8 digest[32], char *ret_where);
 
-/*
- * Likewise, but a faithful copy (cp -a, rsync -a) looks the same: no inodes, owners, change times.
- */
+/* Likewise, but a faithful copy (cp -a) looks the same: no inodes, owners, change times. */
 int __must_check tree_look(const char *path, u8 digest[32]);

@@ -9,15 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host/occlum/build.h"
+#include "host/occlum/file.h"
 #include "host/occlum/report.h"
 #include "lib/elf/elf.h"
 
@@ -61,17 +60,9 @@ struct program {
 	char runpath[4096];
 };
 
-static int open_in_root(const struct checker *c, const char *path, u64 flags)
-{
-	struct open_how how = {.flags = flags | O_CLOEXEC,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-
-	return (int)syscall(SYS_openat2, c->root, path, &how, sizeof(how));
-}
-
 static bool is_in_image(const struct checker *c, const char *path)
 {
-	int fd = open_in_root(c, path, O_PATH);
+	int fd = file_open_in_root(c->root, path, O_PATH);
 
 	if (fd < 0)
 		return errno == ENOSYS; /* an old kernel: say nothing rather than wrong things */
@@ -423,7 +414,7 @@ void entry_point_check(const char *tree, const char *path, const struct occlum_c
 
 	if (c.root < 0)
 		return;
-	fd = open_in_root(&c, path, O_RDONLY | O_NONBLOCK);
+	fd = file_open_in_root(c.root, path, O_RDONLY | O_NONBLOCK);
 	close(c.root);
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {

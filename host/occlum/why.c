@@ -9,13 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host/occlum/file.h"
 #include "lib/elf/elf.h"
 
 #define SCRIPT_LINE_MAX	 256 /* as much of it as Linux reads */
@@ -41,17 +40,9 @@ __attribute__((format(printf, 2, 3))) static void tell(struct look *l, const cha
 	va_end(args);
 }
 
-static int open_in_image(const struct look *l, const char *path, u64 flags)
-{
-	struct open_how how = {.flags = flags | O_CLOEXEC,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-
-	return (int)syscall(SYS_openat2, l->root, path, &how, sizeof(how));
-}
-
 static bool is_in_image(const struct look *l, const char *path)
 {
-	int fd = open_in_image(l, path, O_PATH);
+	int fd = file_open_in_root(l->root, path, O_PATH);
 
 	if (fd >= 0)
 		close(fd);
@@ -147,7 +138,7 @@ static bool look_at(struct look *l, bool is_first)
 {
 	struct stat st = {0};
 	bool is_more = false;
-	int fd = open_in_image(l, l->path, O_PATH);
+	int fd = file_open_in_root(l->root, l->path, O_PATH);
 
 	if (fd < 0) {
 		if (errno == ENOENT && l->error == ENOENT && !is_first)
@@ -161,7 +152,7 @@ static bool look_at(struct look *l, bool is_first)
 	close(fd);
 	if (l->text[0] || !S_ISREG(st.st_mode))
 		return false;
-	fd = open_in_image(l, l->path, O_RDONLY);
+	fd = file_open_in_root(l->root, l->path, O_RDONLY);
 	if (fd < 0)
 		return false;
 	is_more = look_at_file(l, fd, &st);
