@@ -521,10 +521,7 @@ static void a_big_file_goes_in_slices(void **state)
 	fixture_fini(&f);
 }
 
-/*
- * In a volume of many groups, of which more than one has to be loaded to know that there is room
- * for nodes.
- */
+/* In a volume of which several groups have to be loaded to know that there is room for nodes. */
 static void log_and_data_lie_together(void **state)
 {
 	struct secvol_format_params fmt = {.size_blocks = 1u << 28};
@@ -552,28 +549,44 @@ static void log_and_data_lie_together(void **state)
 	fixture_fini(&f);
 }
 
+/* A volume of small groups, with one file and a checkpoint. */
+static struct secvol *with_small_groups(struct fixture *f, u64 blocks, const u8 *data, size_t size,
+					u64 *ret_obj)
+{
+	struct secvol_format_params fmt = {.size_blocks = blocks, .ag_log2 = 21};
+	struct secvol_attr a;
+	struct secvol *vol;
+
+	assert_int_equal(fixture_init(f, blocks), 0);
+	assert_int_equal(secvol_format(&f->params, &fmt), 0);
+	assert_int_equal(secvol_open(&f->params, &vol, NULL), 0);
+	assert_int_equal(secvol_create(vol, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a),
+			 0);
+	assert_int_equal(secvol_write(vol, a.obj, 0, data, size), size);
+	assert_int_equal(secvol_checkpoint(vol), 0);
+	*ret_obj = a.obj;
+	return vol;
+}
+
+/* All but `keep`; none may have changes. */
+static void unload_groups(struct secvol *vol, u32 keep)
+{
+	for (u32 i = 0; i < vol->ag_count; i++) {
+		if (vol->ag[i] && i != keep)
+			sv_ag_unload(vol, i);
+	}
+}
+
 /* Where little is free in the loaded groups others are asked; they need not answer. */
 static void a_group_that_cannot_be_loaded_is_not_needed(void **state)
 {
-	struct secvol_format_params fmt = {.size_blocks = 1u << 15, .ag_log2 = 21};
 	static u8 data[3 * SV_BLOCK];
-	struct secvol_attr a;
 	struct fixture f;
-	struct secvol *vol;
-	u64 addr;
+	u64 addr, obj;
+	struct secvol *vol = with_small_groups(&f, 1u << 15, data, sizeof(data), &obj);
 	u32 n;
 
-	assert_int_equal(fixture_init(&f, fmt.size_blocks), 0);
-	assert_int_equal(secvol_format(&f.params, &fmt), 0);
-	assert_int_equal(secvol_open(&f.params, &vol, NULL), 0);
-	assert_int_equal(secvol_create(vol, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a),
-			 0);
-	assert_int_equal(secvol_write(vol, a.obj, 0, data, sizeof(data)), sizeof(data));
-	assert_int_equal(secvol_commit(vol), 0);
-	for (u32 i = 0; i < vol->ag_count; i++) {
-		if (vol->ag[i] && i != vol->data_ag)
-			sv_ag_unload(vol, i);
-	}
+	unload_groups(vol, vol->data_ag);
 	f.fail_alloc_after = 0;
 	assert_int_equal(sv_alloc_blocks(vol, 8, &addr, &n), 0);
 	assert_int_equal(f.fail_alloc_after, -1); /* one was asked */
@@ -587,34 +600,22 @@ static void a_group_that_cannot_be_loaded_is_not_needed(void **state)
 /* A write that needs one whose bitmap is damaged says so, and nothing has happened. */
 static void a_damaged_group_that_is_needed_is_named(void **state)
 {
-	/* What is held back for commits is more than one group has. */
-	struct secvol_format_params fmt = {.size_blocks = 1u << 16, .ag_log2 = 21};
 	static u8 data[40 * SV_BLOCK];
-	struct secvol_attr a;
 	struct fixture f;
-	struct secvol *vol;
+	u64 obj;
+	/* What is held back for commits is more than one group has. */
+	struct secvol *vol = with_small_groups(&f, 1u << 16, data, sizeof(data), &obj);
+	u32 which = vol->data_ag;
 	u8 *bitmap;
-	u32 which;
 
-	assert_int_equal(fixture_init(&f, fmt.size_blocks), 0);
-	assert_int_equal(secvol_format(&f.params, &fmt), 0);
-	assert_int_equal(secvol_open(&f.params, &vol, NULL), 0);
-	assert_int_equal(secvol_create(vol, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a),
-			 0);
-	assert_int_equal(secvol_write(vol, a.obj, 0, data, sizeof(data)), sizeof(data));
-	assert_int_equal(secvol_checkpoint(vol), 0);
-	which = vol->data_ag;
 	assert_true(vol->ag[which]->written);
 	bitmap = bs_mem_block(f.bs, vol->ag[which]->ptr.addr);
-	for (u32 i = 0; i < vol->ag_count; i++) {
-		if (vol->ag[i])
-			sv_ag_unload(vol, i);
-	}
+	unload_groups(vol, UINT32_MAX);
 	bitmap[5] ^= 1;
 	for (u32 i = 0; i < 2; i++)
-		assert_int_equal(secvol_write(vol, a.obj, 0, data, sizeof(data)), -EBADMSG);
+		assert_int_equal(secvol_write(vol, obj, 0, data, sizeof(data)), -EBADMSG);
 	bitmap[5] ^= 1;
-	assert_int_equal(secvol_write(vol, a.obj, 0, data, sizeof(data)), sizeof(data));
+	assert_int_equal(secvol_write(vol, obj, 0, data, sizeof(data)), sizeof(data));
 	assert_int_equal(secvol_check(vol, NULL, NULL), 0);
 	assert_int_equal(secvol_close(vol), 0);
 	fixture_fini(&f);

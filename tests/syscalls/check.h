@@ -70,19 +70,35 @@ static int check_failures;
 		return check_failures != 0;                                                        \
 	}
 
-/* Waits until that process sleeps. */
-static inline void until_asleep(pid_t pid)
+static inline void until_state_is_asleep(const char *stat)
 {
-	char path[40], state = 0;
+	char state = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	while (state != 'S') {
-		FILE *f = fopen(path, "r");
+		FILE *f = fopen(stat, "r");
 
 		REQUIRE(f && fscanf(f, "%*d (%*[^)]) %c", &state) == 1);
 		fclose(f);
 		sched_yield();
 	}
+}
+
+/* Waits until that process sleeps. */
+static inline void until_asleep(pid_t pid)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	until_state_is_asleep(path);
+}
+
+/* Waits until that thread of this process does. */
+static inline void until_thread_asleep(pid_t tid)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	until_state_is_asleep(path);
 }
 
 /*

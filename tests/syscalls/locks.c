@@ -178,10 +178,13 @@ static void flocks(void)
 	close(c);
 }
 
+static _Atomic pid_t waiter;
+
 static void *wait_for_posix_lock(void *arg)
 {
 	struct flock l = range(F_WRLCK, 0, 10);
 
+	waiter = gettid();
 	CHECK_ERRNO(fcntl(waiting_fd, F_SETLKW, &l), EBADF);
 	return arg;
 }
@@ -189,28 +192,31 @@ static void *wait_for_posix_lock(void *arg)
 /* The descriptor is closed while a thread waits for a lock by it: the lock does not stay behind. */
 static void closed_while_waiting(void)
 {
-	int fd = open("closed", O_CREAT | O_RDWR, 0600), ready[2], status = -1;
+	int fd = open("closed", O_CREAT | O_RDWR, 0600), ready[2], end[2], status = -1;
 	struct flock l = range(F_WRLCK, 0, 10);
 	char byte;
 	pid_t pid;
 
-	REQUIRE(fd >= 0 && pipe(ready) == 0);
+	REQUIRE(fd >= 0 && pipe(ready) == 0 && pipe(end) == 0);
 	CHECK_EQ(fcntl(fd, F_SETLK, &l), 0);
 	pid = fork();
 	if (!pid) {
 		pthread_t t;
 
 		check_failures = 0;
+		close(end[1]);
 		waiting_fd = open("closed", O_RDWR);
 		close(fd);
 		pthread_create(&t, NULL, wait_for_posix_lock, NULL);
-		usleep(100000);
+		while (!waiter)
+			sched_yield();
+		until_thread_asleep(waiter);
 		CHECK_EQ(close(waiting_fd), 0);
 		CHECK_EQ(write(ready[1], "r", 1), 1);
 		pthread_join(t, NULL);
 		CHECK_EQ(write(ready[1], "d", 1), 1);
+		CHECK_EQ(read(end[0], &byte, 1), 0);
 		fflush(stdout);
-		usleep(100000);
 		_exit(check_failures != 0);
 	}
 	CHECK_EQ(read(ready[0], &byte, 1), 1);
@@ -219,10 +225,12 @@ static void closed_while_waiting(void)
 	CHECK_EQ(read(ready[0], &byte, 1), 1);
 	l = range(F_WRLCK, 0, 10);
 	CHECK_EQ(fcntl(fd, F_SETLK, &l), 0); /* while it lives */
+	close(end[1]);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(status, 0);
 	CHECK_EQ(fcntl(fd, F_SETLK, &l), 0);
 	close(fd);
+	close(end[0]);
 	close(ready[0]);
 	close(ready[1]);
 }
