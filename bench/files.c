@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files as programs use them: sizes and figures of design/bars' "secure files". Runs natively and
+ * Files as programs use them: large and small accesses, in order and at random. Runs natively and
  * inside, in the current folder; prints `name value unit` lines. `write` makes the file and
  * measures writing, `read` measures the first touch of a file that an earlier run wrote, then the
  * same from memory.

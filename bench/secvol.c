@@ -181,7 +181,7 @@ static double wall(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* B6: KiB and flushes per 4 KiB write with fsync, checkpoints included. */
+/* KiB and flushes per 4 KiB write with fsync, checkpoints included. */
 static double sync_cost(u64 blocks, double *ret_flushes)
 {
 	static u8 block[4096];
@@ -204,9 +204,7 @@ static double sync_cost(u64 blocks, double *ret_flushes)
 	return kib;
 }
 
-/*
- * B7: bytes written per byte, random 4 KiB writes without fsync (a 1 GiB set: 1/10 of the bar's).
- */
+/* Bytes written per byte: random 4 KiB writes without fsync, in a set of 1 GiB. */
 static double amplification(bool random, double *ret_overhead)
 {
 	static u8 block[65536];
@@ -233,7 +231,7 @@ static double amplification(bool random, double *ret_overhead)
 	return wa;
 }
 
-/* B9, ms: a clean mount, and one with a full log, and the first change after that. */
+/* Milliseconds: a clean mount, and one with a full log, and the first change after that. */
 static void mount_cost(u64 blocks, double ret_ms[3])
 {
 	static u8 block[4096];
@@ -268,7 +266,7 @@ static void mount_cost(u64 blocks, double ret_ms[3])
 	counted_close(&c);
 }
 
-/* B8: what a new volume takes and how long it takes, and what is left of a file that is punched. */
+/* What a new volume takes and how long it takes, and what is left of a file that is punched. */
 static void space(void)
 {
 	struct counted c = {0};

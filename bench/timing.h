@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Medians of repeated operations, printed as "name value unit" lines: what run.py and libos.py
- * read.
- */
+/* Medians of repeated operations as "name value unit" lines, which run.py and libos.py read. */
 #pragma once
 
 #include <stdio.h>

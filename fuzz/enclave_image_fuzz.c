@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A kernel image as somebody may have left it in an instance: opening, checking, measuring, EINIT.
- */
+/* A kernel image as somebody may have left it in an instance: open, check, measure, EINIT. */
 #include <string.h>
 
 #include "host/lib/enclave_image.h"

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * The program loader on a hostile file, which is also its own interpreter: nothing may be left
- * over.
- */
+/* The program loader on a hostile file that is its own interpreter too: nothing may be left. */
 #include <stdlib.h>
 
 #include "abi/errno.h"

@@ -115,9 +115,7 @@ void fuzz_volume_use(struct fuzz_volume *f, struct bs_sim *sim)
 		if (secvol_open(&p, &v, &report))
 			continue;
 		use_objects(v);
-		/*
-		 * A directory that holds itself, or a huge sparse file, would keep the dump busy.
-		 */
+		/* A directory that holds itself, or a huge sparse file, would keep a dump busy. */
 		if (secvol_check(v, NULL, NULL) == 0)
 			(void)!volume_dump(v, digest);
 		if (!read_only) {

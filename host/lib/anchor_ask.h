@@ -13,7 +13,7 @@
 
 #include "lib/base/types.h"
 
-/* 0 and the unchecked reply, or -ENOENT (no command is named), -ESTALE, -EPROTO, -ETIMEDOUT, -ENOMEM, -EIO.
- * timeout_ms 0: 30 s. The question is as edge/anchor.h says. */
+/* 0 and the unchecked reply, or -ENOENT (no command is named), -ESTALE, -EPROTO, -ETIMEDOUT,
+ * -ENOMEM, -EIO. timeout_ms 0: 30 s. The question is as edge/anchor.h says. */
 int __must_check anchor_ask(const char *command, int timeout_ms, const u8 *question, size_t size,
 			    u8 *reply);

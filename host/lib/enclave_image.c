@@ -152,10 +152,7 @@ int enclave_image_open(struct enclave_image *image, const void *bytes, u64 size,
 		enclave_error_set(error, "this is no kernel image: not an x86-64 ELF file");
 		return -ENOEXEC;
 	}
-	/*
-	 * An entry of 0 is the first byte of the text, which the layout has found executable or
-	 * not.
-	 */
+	/* An entry of 0 is the text's first byte, which the layout has found executable or not. */
 	if (image->header.type != ELF_TYPE_DYN || image->layout.write_exec ||
 	    image->layout.low != 0 || image->layout.high > GIB(1)) {
 		enclave_error_set(error, "this is no kernel image: not a position-independent file "

@@ -57,9 +57,7 @@ typedef int (*enclave_run_fn)(void *ctx, const struct enclave_run *run);
 int __must_check enclave_image_open(struct enclave_image *image, const void *bytes, u64 size,
 				    struct enclave_error *error);
 
-/*
- * The measured page for `shape`. -EINVAL with `error` set when it does not fit the address range.
- */
+/* The measured page for `shape`. -EINVAL, with `error` set: it does not fit the address range. */
 int __must_check enclave_image_plan(const struct enclave_image *image,
 				    const struct enclave_shape *shape,
 				    struct measured_params *ret_params,

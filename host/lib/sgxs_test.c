@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The synthetic enclave whose stream has 15 680 bytes and whose MRENCLAVE is known, and damaged
- * streams.
- */
+/* The synthetic enclave of 15 680 bytes of stream and a known MRENCLAVE, and damaged streams. */
 #include "tests/unit.h"
 
 #include <errno.h>

@@ -36,9 +36,7 @@ void sigstruct_fill(struct sgx_sigstruct *sig, const struct sigstruct_identity *
 				(identity->provision_key ? SGX_ATTR_PROVISIONKEY : 0) |
 				(identity->kss ? SGX_ATTR_KSS : 0);
 	sig->attributes.xfrm = SGX_XFRM_LEGACY;
-	/*
-	 * Every flag is fixed, DEBUG above all; the machine chooses whether it has AVX and AVX-512.
-	 */
+	/* Every flag is fixed, DEBUG above all; AVX and AVX-512 are the machine's choice. */
 	sig->attributemask.flags = ~0ull;
 	sig->attributemask.xfrm = ~(SGX_XFRM_AVX | SGX_XFRM_AVX512);
 	memcpy(sig->enclavehash, mrenclave, SGX_HASH_SIZE);
@@ -61,9 +59,7 @@ void sigstruct_digest(const struct sgx_sigstruct *sig, u8 digest[SHA256_SIZE])
 	sha256_final(&h, digest);
 }
 
-/*
- * 00 01 ff.. 00 DigestInfo digest, as a number in little endian: from the last byte to the first.
- */
+/* 00 01 ff.. 00 DigestInfo digest, as a little-endian number: from the last byte to the first. */
 void sigstruct_message(const struct sgx_sigstruct *sig, u8 message[SGX_RSA_SIZE])
 {
 	static const u8 digest_info[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * SIGSTRUCT and enclave layout as text for reviewers: every field by name, every check by what it
- * means.
- */
+/* SIGSTRUCT and enclave layout for reviewers: fields by name, checks by what they mean. */
 #pragma once
 
 #include "host/lib/sgxs.h"

@@ -48,9 +48,7 @@ static bool function_is_indirect(const struct range *r, u64 at)
 	return r->flags[at] & CODE_INDIRECT;
 }
 
-/*
- * No jump may lead strictly inside [at, at + PATCH_SIZE), nor may another patch touch `size` bytes.
- */
+/* No jump may lead strictly inside [at, at + PATCH_SIZE), no other patch touch `size` bytes. */
 static bool patch_is_free(const struct range *r, u64 at, u64 size)
 {
 	bool indirect = function_is_indirect(r, at);
@@ -177,9 +175,7 @@ static bool try_a(struct scan *s, struct range *r, const struct found *f, struct
 	return true;
 }
 
-/*
- * Bytes of whole relocatable instructions before the site that a jump may cover; 0: there are none.
- */
+/* Bytes of whole relocatable instructions before the site that a jump may cover; 0: none. */
 static u64 relocatable_before(struct scan *s, struct range *r, const struct found *f)
 {
 	u64 len = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A private copy of a tree's contents, for sealing. The salt of an encrypted image's key is a
- * function of everything in the image (security.md 8), so the contents must be known before the
+ * function of everything in the image (docs/security-rules.md 8), so the contents must be known before the
  * first block is sealed, and must not change between the two passes: they are copied to an unlinked
  * file which no one else can open, and both the salt and the image come from that copy.
  */

@@ -64,8 +64,7 @@ static int stat_across(fuse_req_t req, struct node *n, struct stat *ret)
 	int err = node_stat(n, ret);
 
 	if (!err) {
-		/* What the kernel holds back is not counted yet, and who sees no block at all takes
-		 * a file for one hole. */
+		/* What the kernel holds back is not counted yet; without a block it is one hole. */
 		if (S_ISREG(ret->st_mode) && !server_of(req)->read_only)
 			ret->st_blocks = MAX(ret->st_blocks, (blkcnt_t)1);
 		ret->st_uid = uid_across(req, ret->st_uid);
@@ -292,8 +291,7 @@ static int kill_ids(struct node *n, u32 gone)
 	return node_setattr(n, &a, NODE_SET_MODE);
 }
 
-/* Contents were changed by a request that has no word for it: the kernel leaves the bits to us all
- * the same. */
+/* After changes by a request that has no word for it: the kernel leaves the bits to us anyway. */
 static int kill_ids_silently(fuse_req_t req, struct node *n)
 {
 	return fuse_req_ctx(req)->uid ? kill_ids(n, ids_lost(req, n)) : 0;

@@ -75,8 +75,7 @@ static void answer(const struct question *q, struct fuse_session *session)
 		    (seen.from <= depends.from && depends.to <= seen.to))
 			break;
 		seen = depends;
-		/* Of length 0: to the end. A failed write shows at the file's next fsync or close.
-		 */
+		/* Length 0: to the end. A failed write shows at the file's next fsync or close. */
 		fuse_lowlevel_notify_inval_inode(
 			session, q->ino, (off_t)seen.from,
 			seen.to == FILE_END ? 0 : (off_t)(seen.to - seen.from));

@@ -46,8 +46,7 @@ struct node *server_node(fuse_req_t req, fuse_ino_t ino);
 /* Errors of the project's own become what a program can understand. */
 void server_reply_error(fuse_req_t req, int err);
 
-/* An entry of the kernel's caches; the lookup's count is the caller's business. 0 or a negative
- * errno. */
+/* An entry of the kernel's caches; counting the lookup is the caller's business. 0 or -errno. */
 int __must_check server_fill_entry(fuse_req_t req, struct fuse_entry_param *e, struct node *n);
 
 /* fuse_list.c */

@@ -262,8 +262,7 @@ int view_open(struct view *v, const struct built *b, const struct view_options *
 		mem_wipe(key, IMAGE_KEY_SIZE);
 	kfree(key);
 	if (err)
-		return 1; /* the process ends: nothing was written that a commit would have to save
-			   */
+		return 1; /* the process ends; nothing was written that is to be committed */
 	if (o->layer == VIEW_UPPER) {
 		v->fs = v->upper;
 	} else if (!v->upper) {

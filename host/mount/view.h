@@ -39,9 +39,7 @@ struct built {
 };
 int __must_check built_read(struct built *ret);
 
-/*
- * --sign-key, --sign-tool, --image-key, --layer, --snapshot at argv[*i]: 1 taken, 0 not, -1 said.
- */
+/* --sign-key, --sign-tool, --image-key, --layer, --snapshot at argv[*i]: 1 taken, 0 not, -1 said */
 int view_take_option(struct view_options *o, int argc, char **argv, int *i);
 
 /*

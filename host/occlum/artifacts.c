@@ -37,9 +37,8 @@ int image_make(const struct image_request *request, u8 digest[32])
 	if (mkimage_build(&params, &result) < 0)
 		return complain("%s", result.error);
 	if (result.set_ids_cleared)
-		warn("%llu %s lost setuid or setgid bits, as all files become root's and these "
-		     "were "
-		     "another user's or group's: '%s/%s'%s",
+		warn("%llu %s lost setuid or setgid bits, as all files become root's and "
+		     "these were another user's or group's: '%s/%s'%s",
 		     (unsigned long long)result.set_ids_cleared,
 		     result.set_ids_cleared == 1 ? "file has" : "files have", request->from,
 		     result.set_id, result.set_ids_cleared == 1 ? "" : ", ...");

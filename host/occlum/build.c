@@ -278,9 +278,7 @@ static int link_to(const char *target, const char *name)
 	return symlink(target, path) < 0 ? complain_errno(errno, "cannot make '%s'", path) : 0;
 }
 
-/*
- * NAME.so.VERSION, NAME.so.0 and, without the mode's ending, NAME.so: as users of Occlum know them.
- */
+/* NAME.so.VERSION, NAME.so.0 and, without the mode's ending, NAME.so: as Occlum names them. */
 static int link_library(const char *name, const char *ending, const char *target)
 {
 	char full[64], major[64], path[80];

@@ -34,10 +34,7 @@ struct build_stamp {
 	/* What was made: somebody may have changed it since. */
 	u8 image_made[32];
 	u8 initfs_made[32];
-	/*
-	 * For `occlum run`, which says when the trees have changed since; an instance may be
-	 * copied.
-	 */
+	/* For `occlum run`, which tells when the trees have changed; an instance may be copied. */
 	u8 image_look[32];
 	u8 initfs_look[32];
 	u8 layer_key[32]; /* which image key the writable layer is sealed under; zero: none */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random bytes: RDRAND/RDSEED behind a DRBG (security.md 23 of the design: no host randomness). */
+/* Random bytes: RDRAND/RDSEED behind a DRBG (docs/security-rules.md 23: none of the host's). */
 #pragma once
 
 #include "lib/base/types.h"

@@ -252,10 +252,9 @@ int sv_alloc_blocks(struct secvol *v, u32 want, u64 *ret_addr, u32 *ret_count)
 	 * goes elsewhere: what is written together shall lie together, and be flushed with one
 	 * file. It is a wish: where one cannot be loaded the others decide.
 	 */
-	while (v->quads <= groups_kept(v, false) + whole && v->loaded_ags < v->ag_count) {
-		if (sv_ag_load_another(v))
-			break;
-	}
+	while (v->quads <= groups_kept(v, false) + whole && v->loaded_ags < v->ag_count &&
+	       !sv_ag_load_another(v))
+		;
 	for (u32 tries = 0; tries < 2 * v->ag_count; tries++) {
 		err = sv_ag_load(v, v->data_ag, &ag);
 		if (err)

@@ -81,10 +81,7 @@ int sv_anchor_format(struct secvol *v)
 	v->anchor_due = true;
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	/*
-	 * Announced and never confirmed: it was being made when the power went, and nobody has used
-	 * it.
-	 */
+	/* Announced, never confirmed: the power went while it was made; nobody has used it. */
 	v->anchored = a;
 	return a.current.gen ? -ESTALE : 0;
 }
@@ -167,9 +164,7 @@ static void get_state(const u8 *from, struct secvol_state *s)
 	memcpy(s->sha256, from + 16, 32);
 }
 
-/*
- * magic 8 | id 32 | content: current 48, next 48, min_epoch 2 min_isvsvn 2, puts 4 | HMAC-SHA256 32
- */
+/* magic 8 | id 32 | content: current 48, next 48, min_epoch 2 min_isvsvn 2, puts 4 | HMAC 32 */
 #define MAC_AT	     (SECVOL_ANCHOR_BYTES - 32)
 #define CONTENT_AT   40
 #define CONTENT_SIZE (MAC_AT - CONTENT_AT)

@@ -46,9 +46,7 @@ struct bs;
 struct bs_ops {
 	/* Starts all requests of the batch. Negative errno: none was started. */
 	int (*submit)(struct bs *bs, struct bs_batch *batch);
-	/*
-	 * Waits until all requests of the batch have their `result`. Called once per good submit.
-	 */
+	/* Waits until all requests of the batch have a `result`. Called once per good submit. */
 	int (*reap)(struct bs *bs, struct bs_batch *batch);
 	/* Blocks that can be addressed now. */
 	u64 (*size)(struct bs *bs);

@@ -20,7 +20,7 @@ struct secvol_build_params {
 	enum secvol_suite suite;
 	enum secvol_role role;
 	const struct secvol_key_source *keys; /* PINNED */
-	u8 salt[32]; /* PINNED: a function of the whole content, security.md 8 */
+	u8 salt[32];			      /* PINNED: a function of the whole content */
 	u8 uuid[16];
 	u8 node_log2; /* 0: 14 */
 	u8 ag_log2;   /* 0: 30 */

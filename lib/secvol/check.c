@@ -510,9 +510,7 @@ int secvol_check(struct secvol *v, secvol_check_fn fn, void *arg)
 	w.page = sv_alloc(v, SV_BLOCK);
 	if (!err && (!w.map || !w.live || !w.page))
 		err = -ENOMEM;
-	/*
-	 * Read-only: the bitmaps of the root as it is, unless a log or another root stands over it.
-	 */
+	/* Read-only: the root's bitmaps as they are, unless a log or another root is over it. */
 	has_maps = v->rw || (v->p.mode == SECVOL_SEALED && !v->delta.count && !v->p.snapshot &&
 			     !v->p.root_gen);
 	if (!err && has_maps && !v->rw && !v->ag)

@@ -336,9 +336,7 @@ int sv_tree_delete(struct secvol *v, struct sv_tree *t, const struct sv_key *key
 	return err ? err : sv_delta_put(v, key, NULL, 0);
 }
 
-/*
- * What a commit of everything may have to write, in nodes: touched ones, and what they split into.
- */
+/* Nodes that a commit of everything may have to write: touched ones, and what they split into. */
 u64 sv_nodes_due(const struct secvol *v)
 {
 	const struct sv_delta *d = &v->delta;

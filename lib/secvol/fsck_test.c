@@ -174,9 +174,7 @@ static void expect_file(const char *name, size_t size)
 	assert_memory_equal(found, data, size);
 }
 
-/*
- * A volume of several generations: files g1, g2, ... one more in each, and one in the last's log.
- */
+/* A volume of several generations: g1, g2, ... one file more in each, one in the last's log. */
 static u64 generations(u32 count)
 {
 	struct secvol_format_params fmt = {.size_blocks = 16384, .ag_log2 = 24};
@@ -263,9 +261,7 @@ static void what_going_back_refuses(void **state)
 	u64 newest = generations(3), block;
 	u8 slot[SV_BLOCK];
 
-	/*
-	 * An anchor, unless asked; then it hears of the state that was and of the one that is made.
-	 */
+	/* An anchor, unless asked; then it hears of the state that was and of the new one. */
 	f.params.anchor = &anchor;
 	assert_int_equal(secvol_to_root(&f.params, newest - 1, false, &r), -ESTALE);
 	assert_int_equal(secvol_to_root(&f.params, newest - 1, true, &r), 0);
@@ -304,10 +300,7 @@ static void what_going_back_refuses(void **state)
 	assert_int_equal(f.in_use, 0);
 }
 
-/*
- * Snapshots and their lists; a store that fails at each request leaves the newer or the older
- * state.
- */
+/* Snapshots and their lists; whichever request of the store fails, one of the two states stays. */
 static void going_back_with_snapshots_and_a_log(void **state)
 {
 	struct secvol_to_root r;

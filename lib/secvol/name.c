@@ -85,9 +85,6 @@ static int entry_next(const u8 *val, u32 size, u32 *at, struct sv_entry *e)
 	return 0;
 }
 
-/*
- * Finds a name; the item's bytes are borrowed. -ENOENT with *ret_size set when the item is there.
- */
 int sv_name_find(struct secvol *v, u64 dir, const char *name, size_t len, struct sv_entry *e,
 		 const u8 **ret_val, u32 *ret_size)
 {

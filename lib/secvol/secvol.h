@@ -155,10 +155,12 @@ void secvol_anchor_encode(const u8 key[32], const u8 id[32], const struct secvol
 int __must_check secvol_anchor_decode(const u8 key[32], const u8 id[32],
 				      const u8 bytes[SECVOL_ANCHOR_BYTES],
 				      struct secvol_anchored *a);
-/* For anchors that are asked from afar (docs/format/secvol.md, Freshness): what a put adds to id and nonce,
- * with its MAC; and the check of a reply (208 bytes) to `nonce`: -EBADMSG, -EUCLEAN, -ESTALE
- * (another
- * id's), -EPROTO when it does not hold what was put (`put`, NULL for a get), -ENOENT: it holds nothing. */
+/*
+ * For anchors that are asked from afar (docs/format/secvol.md, Freshness): what a put adds to id
+ * and nonce, with its MAC; and the check of a reply (208 bytes) to `nonce`: -EBADMSG, -EUCLEAN,
+ * -ESTALE (another id's), -EPROTO when it does not hold what was put (`put`, NULL for a get),
+ * -ENOENT: it holds nothing.
+ */
 void secvol_anchor_question(const u8 key[32], const u8 id[32], const u8 nonce[32],
 			    const struct secvol_anchored *expected,
 			    const struct secvol_anchored *to, u8 bytes[SECVOL_ANCHOR_PUT_MORE]);
@@ -366,8 +368,7 @@ long __must_check secvol_readdir(struct secvol *v, u64 dir, u64 cookie, struct s
 
 /* ---- file contents ------------------------------------------------------------------------- */
 
-/* Bytes read (short at end of file, or where a block is damaged) or a negative errno; holes read as
- * zeros. */
+/* Bytes read (short at the end, or before a damaged block) or -errno; holes read as zeros. */
 long __must_check secvol_read(struct secvol *v, u64 obj, u64 off, void *buf, size_t size);
 /* Whole blocks from `block` on, each to a page of its own, for those who cache pages themselves:
  * zeros behind the end. All of them or a negative errno. */
@@ -420,13 +421,13 @@ long __must_check secvol_sites_read(struct secvol *v, u64 obj, u32 chunk, u16 *r
 
 /* What each slot says of its key; type EMPTY where there is none. */
 long secvol_slots(struct secvol *v, struct secvol_slot_info info[SECVOL_KEY_SLOTS]);
-/* Wraps the volume's key for a source (NULL: the one it was opened with) into a slot, in place of what is
- * there. Not a revocation: who had the old key may have kept the volume's. */
+/* Wraps the volume's key for a source (NULL: the one it was opened with) into a slot, in place of
+ * what is there. Not a revocation: who had the old key may have kept the volume's. */
 int __must_check secvol_slot_set(struct secvol *v, u32 index, const struct secvol_key_source *src);
 int __must_check secvol_slot_clear(struct secvol *v, u32 index); /* -EINVAL: the last one */
 
-/* A new volume key: what is written from now on is under it. Only the slot of the key at hand stays.
- * -EBUSY: two older ones are still in use. */
+/* A new volume key: what is written from now on is under it. Only the slot of the key at hand
+ * stays. -EBUSY: two older ones are still in use. */
 int __must_check secvol_rotate(struct secvol *v);
 /* Rewrites about `blocks` blocks that are under older keys; *ret_left is how many there are yet, 0
  * when the old keys are gone. Snapshots keep theirs until they are deleted. */
@@ -445,8 +446,8 @@ struct secvol_snapshot {
 int __must_check secvol_snapshot_create(struct secvol *v, const char *name, size_t len);
 /* Gives back what only it refers to. -ENOENT. */
 int __must_check secvol_snapshot_delete(struct secvol *v, const char *name, size_t len);
-/* The present becomes what the snapshot holds, as a new generation. -EBUSY: it is not the newest one,
- * or someone holds an object. */
+/* The present becomes what the snapshot holds, as a new generation. -EBUSY: it is not the newest
+ * one, or someone holds an object. */
 int __must_check secvol_snapshot_rollback(struct secvol *v, const char *name, size_t len);
 /* Oldest first. Returns how many there are, fills up to `count`. */
 long __must_check secvol_snapshot_list(struct secvol *v, struct secvol_snapshot *list,
@@ -457,7 +458,7 @@ long __must_check secvol_snapshot_list(struct secvol *v, struct secvol_snapshot 
  * newer state is given up, yet not overwritten by this: until something else is written it can be
  * gone back to in turn. Nothing is written when it fails. p as for a read-write open; no log lines,
  * no repair.
- *   -EUCLEAN   no root of that generation is there; or the structure below it is damaged, see `damages`
+ *   -EUCLEAN   no root of that generation is there; or the structure below it is damaged (`damages`)
  *   -EBADMSG   some content of it does not open, and `force` is not set
  *   -EKEYREJECTED  it is under an older key than the newest: the owner has done away with that one
  *   -ESTALE    an anchor watches the volume and `force` is not set
@@ -483,9 +484,7 @@ int __must_check secvol_grow(struct secvol *v, u64 blocks);
 typedef void (*secvol_check_fn)(void *arg, u64 obj, const char *what, int err);
 int __must_check secvol_check(struct secvol *v, secvol_check_fn fn, void *arg);
 
-/*
- * The first path that leads to an object: -ENOENT (it has no name), -ERANGE. Walks the directories.
- */
+/* The first path that leads to an object: -ENOENT (it has no name), -ERANGE. Walks directories. */
 int __must_check secvol_path(struct secvol *v, u64 obj, char *buf, size_t size);
 
 struct secvol_info {

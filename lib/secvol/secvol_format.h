@@ -80,8 +80,8 @@ static_assert(offsetof(struct sv_keyslot, cpusvn) == 8, "keyslot");
 static_assert(offsetof(struct sv_keyslot, wrapped) == 40, "keyslot");
 static_assert(offsetof(struct sv_keyslot, epoch) == 88, "keyslot");
 
-/* Block pointer: {addr 48 bits, nblk 16 bits}, {birth 40, type 8, level 8, flags 8}. With SV_PTR_COPY
- * csize is the address of the second copy, in nodes. */
+/* Block pointer: {addr 48 bits, nblk 16 bits}, {birth 40, type 8, level 8, flags 8}. With
+ * SV_PTR_COPY csize is the address of the second copy, in nodes. */
 #define SV_PTR_COPY 1u
 struct sv_bptr {
 	le64 addr_nblk;

@@ -464,8 +464,8 @@ int __must_check sv_extent_verify(struct secvol *v, const struct sv_key *key, co
 
 /* ---- tree.c: the trees as they are in nodes ---- */
 struct sv_node *sv_node_find(struct secvol *v, u64 addr);
-/* Looks at each copy of a node by itself; writes a bad one again from a good one if asked. -errno: no copy
- * opens. */
+/* Looks at each copy of a node by itself; writes a bad one again from a good one if asked. -errno:
+ * no copy opens. */
 int __must_check sv_node_verify(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p,
 				bool repair, u32 *ret_bad);
 int __must_check sv_base_lookup(struct secvol *v, struct sv_tree *t, const struct sv_key *key,
@@ -510,9 +510,7 @@ static inline void sv_bit_put(u8 *map, u32 i, bool on)
 int __must_check sv_ag_load(struct secvol *v, u32 index, struct sv_ag **ret_ag);
 void sv_ag_unload(struct secvol *v, u32 index);	       /* one without changes */
 int __must_check sv_ag_load_another(struct secvol *v); /* -ENOENT: all are loaded */
-/*
- * A group as it was found out to be, in place of what the store says: bits by block of the volume.
- */
+/* A group as it was found to be, in place of what the store says: bits by block of the volume. */
 int __must_check sv_ag_adopt(struct secvol *v, u32 index, const u8 *cur, const u8 *used, u8 which,
 			     bool written, u32 kid);
 void sv_ag_free(struct secvol *v, struct sv_ag *ag);
@@ -530,9 +528,7 @@ void sv_free_run(struct secvol *v, u64 addr, u32 count);
 int __must_check sv_alloc_claim(struct secvol *v, u64 addr, u32 count, u32 *ret_taken);
 int __must_check sv_runs_reserve(struct secvol *v, struct sv_runs *r, u32 more);
 int __must_check sv_frees_apply(struct secvol *v); /* clears their bits in `cur` */
-/*
- * Older roots than the newest `keep` + 1 are given up; their blocks become free, and are trimmed.
- */
+/* Gives up older roots than the newest `keep` + 1; their blocks become free, and are trimmed. */
 void sv_pending_release(struct secvol *v, u32 keep);
 static inline u64 sv_ag_blocks(const struct secvol *v)
 {
@@ -583,8 +579,8 @@ int __must_check sv_anchor_announce(struct secvol *v, const struct secvol_state 
 				    bool at_border);
 
 /* ---- twice.c ---- */
-/* Both copies of what the scrub of the fs tree does not come to: the root slot, bitmaps, the other trees.
- * How many do not open while the other one does; with `repair` they are written again. */
+/* Both copies of what the scrub of the fs tree does not come to: the root slot, bitmaps, the other
+ * trees. How many do not open while the other one does; with `repair` they are written again. */
 int __must_check sv_twice_verify(struct secvol *v, bool repair, u32 *ret_bad);
 /* The newest root slot, of which a crash may have left one copy. */
 int __must_check sv_twice_heal_root(struct secvol *v);
@@ -608,9 +604,7 @@ int __must_check sv_inode_store(struct secvol *v, struct sv_inode_mem *i);
 void sv_inode_forget(struct secvol *v, struct sv_inode_mem *i);
 /* Frees an object without names; the ORPHAN item, if any, goes last. */
 int __must_check sv_inode_destroy(struct secvol *v, struct sv_inode_mem *i);
-/*
- * A file too long to be freed in one change: it becomes an orphan, and sv_orphan_reap() frees it.
- */
+/* A file too long to be freed in one change becomes an orphan, and sv_orphan_reap() frees it. */
 #define SV_BIG_FILE (512u * SV_EXTENT_BLOCKS) /* blocks */
 static inline bool sv_is_big(const struct sv_inode_mem *i)
 {
@@ -644,8 +638,8 @@ int __must_check sv_reserved_prepare(struct secvol *v, const struct sv_inode_mem
 int __must_check sv_reserved_clear(struct secvol *v, struct sv_inode_mem *i, u64 from, u64 to);
 int __must_check sv_reserved_drop(struct secvol *v, struct sv_inode_mem *i); /* all of a file */
 u64 sv_promise_cost(u64 blocks);
-/* As sv_begin_write() for a write over blocks that are promised, or there already: it may use what is
- * held back. -ENOSPC where one of them is neither. */
+/* As sv_begin_write() for a write over blocks that are promised, or there already: it may use what
+ * is held back. -ENOSPC where one of them is neither. */
 int __must_check sv_begin_covered(struct secvol *v, u64 obj, u64 block, u64 blocks);
 int __must_check sv_promised_recount(struct secvol *v); /* after another tree took the place */
 
@@ -706,9 +700,7 @@ struct sv_entry {
 u64 sv_name_hash(const struct secvol *v, const char *name, size_t len);
 /* A name that an object may have: -ENOENT, -ENAMETOOLONG, -EINVAL. */
 int __must_check sv_name_check(const char *name, size_t len);
-/*
- * Finds a name; the item's bytes are borrowed. -ENOENT, with *ret_size set when the item is there.
- */
+/* Finds a name; the item's bytes are borrowed. -ENOENT, with *ret_size set: the item is there. */
 int __must_check sv_name_find(struct secvol *v, u64 dir, const char *name, size_t len,
 			      struct sv_entry *e, const u8 **ret_val, u32 *ret_size);
 int __must_check sv_name_prepare(struct secvol *v, u64 dir, const char *name, size_t len);

@@ -10,9 +10,7 @@
 
 #include "lib/base/types.h"
 
-/*
- * What is written. A loader ignores a table of a later version; 1 had no kinds above SITE_RDTSCP.
- */
+/* What is written. A loader ignores tables of later versions; 1 had no kinds above SITE_RDTSCP. */
 enum { SITES_VERSION = 2 };
 
 /*

@@ -22,9 +22,7 @@ static bool is_tamper_error(long err)
 	return err == -EBADMSG || err == -EUCLEAN || err == -EKEYREJECTED;
 }
 
-/*
- * Reads everything. Returns 0 when all is right, or the first error; anything else fails the test.
- */
+/* Reads everything: 0 when all is right, or the first error; anything else fails the test. */
 static long read_all(void)
 {
 	static u8 buf[FILE_SIZE];

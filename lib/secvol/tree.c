@@ -130,9 +130,7 @@ int sv_node_verify(struct secvol *v, struct sv_tree *t, const struct sv_ptr *p, 
 		return first;
 	if (!repair)
 		return 0;
-	/*
-	 * The same bytes once more; what is read of the good one now is checked again by who reads.
-	 */
+	/* The same bytes once more; what is read of the good one now, its reader checks again. */
 	if (second)
 		first = node_fetch(v, t, p, p->addr);
 	else

@@ -96,8 +96,7 @@ static bool frees_wait(const struct secvol *v)
 	return false;
 }
 
-/* Blocks held back so that unlink, truncate and commit always work; what these need does not grow with
-   the volume. */
+/* Blocks held back so that unlink, truncate and commit always work; their need does not grow. */
 u64 sv_held_back(const struct secvol *v)
 {
 	return MAX(MIN((u64)128, v->capacity / 4), MIN(v->capacity / 100, (u64)HELD_BACK_MAX));

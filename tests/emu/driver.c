@@ -2,8 +2,8 @@
 /*
  * The driver's side of building an enclave: the table of host/pal/outer/sgx_driver.h, and the
  * ioctls up to INIT. Structures are copied from the caller as a kernel would, so a wild pointer is
- * EFAULT here as well. What Linux answers to each mistake is in design notes and in asm/sgx.h's
- * text; where it may answer so at any time (short counts, EINTR, EBUSY), emu_config says how often.
+ * EFAULT here as well. What Linux answers to each mistake is in the text of asm/sgx.h;
+ * where it may answer so at any time (short counts, EINTR, EBUSY), emu_config says how often.
  */
 #include "tests/emu/driver.h"
 

@@ -118,9 +118,7 @@ int emu_enter_enclave(u64 rdi, u64 rsi, u64 rdx, u32 function, u64 r8, u64 r9,
 		      struct sgx_enclave_run *run);
 extern const u8 emu_enter_enclu[], emu_enter_fixup[], emu_enter_end[];
 
-/*
- * The emulated enclave at an address, for tests that look at it: the identity as hardware has it.
- */
+/* The emulated enclave at an address, for tests that look at it: its identity as in hardware. */
 const struct sgx_secs *emu_secs_at(u64 address);
 /* The bytes behind an address of an enclave, whatever its rights; NULL when there is no page. */
 u8 *emu_bytes_at(u64 address);

@@ -62,9 +62,7 @@ static void test_single_steps_are_not_seen_inside(void **state)
 	assert_int_equal(emu_stats.dirty_exits, 0);
 }
 
-/*
- * Each interrupt is followed by an entry for nothing: the enclave's handler runs and all goes on.
- */
+/* Each interrupt is followed by an entry for nothing: the enclave's handler runs, all goes on. */
 static void test_storm(void **state)
 {
 	struct tiny *t = *state;

@@ -278,9 +278,7 @@ static void neighbour(void)
 	u_write(0);
 }
 
-/*
- * The other process gets the addresses that the first gives up, and must not see its read's bytes.
- */
+/* The other process gets the addresses that the first gives up, without its read's bytes. */
 static void munmap_during_read(void *arg)
 {
 	struct process *p = world_start(unmaps_during_read), *q = world_start(neighbour);

@@ -19,9 +19,7 @@
 const struct fault faults[] = {
 	/* A thread that blocks keeps the turn. */
 	{"blocks-inside", "fork-exit-wait", "nobody can run"},
-	/*
-	 * Nobody tells who waits for the turn that it is free: the slice hides that in the enclave.
-	 */
+	/* Who waits for the turn is not told that it is free: in the enclave the slice hides it. */
 	{"turn-not-told", "fork-exit-wait", "nobody can run"},
 	{"mutex-not-told", "two-threads-fork", "nobody can run"},
 	/* The turn waits for a parent that never slept. */

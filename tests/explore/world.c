@@ -121,9 +121,7 @@ static void exit_work(void)
 	__atomic_fetch_and(&t->work, ~(u32)WORK_RESTORE, __ATOMIC_ACQ_REL);
 }
 
-/*
- * An instruction. A signal of the host comes before it or, if others run first, before a later one.
- */
+/* An instruction. A signal of the host comes before it or, if others run first, a later one. */
 static void step(void)
 {
 	struct mm *mm = own_mm();

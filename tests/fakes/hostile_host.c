@@ -133,9 +133,7 @@ void host_leave(void)
 	}
 	s64 result = draw_result(current, size);
 
-	/*
-	 * The data area is filled by a cheap pattern: 64 KiB of fuzz input per call would be waste.
-	 */
+	/* The data area gets a cheap pattern: 64 KiB of fuzz input per call would be waste. */
 	memset(arena, next_byte(current), sizeof(*arena));
 	arena->call.number = hostile_word(current);
 	for (size_t i = 0; i < HOST_CALL_ARGS; i++)

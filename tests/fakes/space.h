@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What the tests of address spaces share: a process over a zone of real memory, and its mappings.
- */
+/* What tests of address spaces share: a process over a zone of real memory, and its mappings. */
 #pragma once
 
 #include "tests/unit.h"

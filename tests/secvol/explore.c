@@ -361,9 +361,7 @@ static void crash_again(struct explore *x, struct secvol *v, struct bs_sim *sim,
 			err = volume_dump(v2, got);
 			secvol_abandon(v2);
 		}
-		/*
-		 * Dropped writes before a passed flush are no crash state; only never-wrong counts.
-		 */
+		/* Dropped writes before a passed flush: no crash state, only never-wrong counts. */
 		if (!err && memcmp(got, before, 32) != 0 && memcmp(got, after, 32) != 0)
 			violation(x, "a second crash gave a state that never was", epoch, 0);
 		err = 0;
@@ -673,9 +671,7 @@ static void do_meanwhile(void *arg)
 	}
 }
 
-/*
- * The owner goes back to an older root, and changes her mind: two more states, one after the other.
- */
+/* The owner goes back to an older root, and changes her mind: two more states, one by one. */
 static void go_back(struct explore *x, struct run *r)
 {
 	const struct root_point *const to[] = {&r->older, &r->newest};

@@ -99,9 +99,7 @@ static void subject_free(struct subject *s)
 	explore_fini(&s->x);
 }
 
-/*
- * Opens and reads everything. The errno, 0 for the current data, 255 for an older complete state.
- */
+/* Opens and reads everything. The errno; 0: the current data; 255: an older complete state. */
 static int look(struct subject *s, struct bs_sim *sim, bool read_only)
 {
 	struct secvol_params p = explore_params(&s->x, &sim->bs);

@@ -325,9 +325,7 @@ static long open_of(pid_t pid, const char *what)
 	return fd < 0 ? fd : close(fd);
 }
 
-/*
- * Without rights: what is open to all, and what is not, of a process of root in a folder of root.
- */
+/* Without rights: what is open to all, and what is not, of root's process in root's folder. */
 static void look_at_root(pid_t root)
 {
 	static const char *const links[] = {"cwd", "root", "exe"};
@@ -351,10 +349,7 @@ static void look_at_root(pid_t root)
 	CHECK_ERRNO(sched_setaffinity(root, sizeof(cpus), &cpus), EPERM);
 }
 
-/*
- * Another process of its user looks at the one that was root before: `who` has what root left in
- * it.
- */
+/* Another process of its user looks at one that was root: `who` has what root left in it. */
 static void look_at_former_root(pid_t who, bool allowed)
 {
 	struct rlimit limit;
@@ -389,10 +384,7 @@ static void become_user(void)
 	CHECK(prctl(PR_GET_DUMPABLE) != 1);
 }
 
-/*
- * In folders where everybody may write: no set-group-id for others' groups, no moving of others'
- * folders.
- */
+/* Where everybody may write: no set-group-id for others' groups, no moving of others' folders. */
 static void folders_of_others(void)
 {
 	struct stat st;

@@ -11,9 +11,7 @@
 #define FLAG_NT 0x4000ul
 #define FLAG_AC 0x40000ul
 
-/*
- * getpid with these flags set; *after: the flags behind it. By a site that can be patched or not.
- */
+/* getpid with these flags set; *after: those behind it. By a site that can be patched or not. */
 static long call_with_flags(unsigned long flags, unsigned long *after)
 {
 	long ret;

@@ -502,9 +502,7 @@ static void a_thousand(void)
 		CHECK(before - after < 64);
 }
 
-/*
- * Children that are refused when they were nearly there: with the parent's memory, and with a copy.
- */
+/* Children that are refused when they are nearly there: with the parent's memory, with a copy. */
 static void given_up(void)
 {
 	static char stack[4096];

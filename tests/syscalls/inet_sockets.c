@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * AF_INET and AF_INET6 over the host's loopback: connections, datagrams, options, errors, waiting.
- */
+/* AF_INET and AF_INET6 over the host's loopback: connections, datagrams, options, errors, waits. */
 #include "check.h"
 
 #include <fcntl.h>

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Processes that start other programs: posix_spawn, vfork, clone, execve, execveat, and their end.
- */
+/* Processes that start other programs: posix_spawn, vfork, clone, execve, execveat, their end. */
 #include "check.h"
 
 #include <fcntl.h>

@@ -88,9 +88,7 @@ s64 do_hostfs_open(struct inner_thread *t, s32 dir, const void *path, size_t pat
 
 	if (err < 0)
 		return err;
-	/*
-	 * Not blocking on a fifo, no controlling terminal; regular files and folders do not care.
-	 */
+	/* No waiting for a fifo, no controlling terminal; files and folders do not care. */
 	return descriptor_off_streams(open_beneath(
 		dir, text, (flags & HFS_ALLOWED) | HFS_NOFOLLOW | HFS_NOCTTY | HFS_NONBLOCK, mode));
 }

@@ -66,9 +66,7 @@ struct exit_value hw_enter(struct inner_thread *t, u64 rdi, u64 rsi)
 			if (out.why == EXIT_ABORT)
 				return out;
 			out = hw_kernel_resume(t);
-			/*
-			 * A kick that came before stage 1 may have met the exception alone there.
-			 */
+			/* A kick that came before stage 1 may have met the exception there. */
 			if (out.why == EXIT_KICKED)
 				set(&t->reenter, 0);
 		} while (out.why == EXIT_KICKED);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What is chosen when an enclave is launched: its attributes and, with KSS, CONFIGID and CONFIGSVN.
- */
+/* What is chosen at an enclave's launch: its attributes and, with KSS, CONFIGID and CONFIGSVN. */
 #pragma once
 
 #include "host/lib/enclave_image.h"

@@ -133,9 +133,7 @@ struct sgx_driver {
 	s64 (*mmap)(void *at, u64 size, u32 prot, u32 flags, s32 fd, u64 offset);
 	s64 (*mprotect)(void *at, u64 size, u32 prot);
 	s64 (*munmap)(void *at, u64 size); /* of all that was mapped, and what lies between */
-	/*
-	 * Enclave threads, test build alone: adds the missing pages (EAUG), as a host's faults do.
-	 */
+	/* Enclave threads, test build alone: adds missing pages (EAUG), as a host's faults do. */
 	s64 (*touch)(void *at, u64 size);
 	s64 (*close)(s32 fd);
 	void (*cpuid)(u32 leaf, u32 subleaf, u32 ret[4]); /* EAX, EBX, ECX, EDX */

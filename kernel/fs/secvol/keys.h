@@ -17,6 +17,6 @@ struct auto_key {
 };
 void auto_key_source(struct secvol_key_source *src, struct auto_key *key);
 
-/* The key of the record that a file anchor keeps for the volume `id`: this signer's and product's on this
- * machine, whatever the version. */
+/* The key of the record that a file anchor keeps for the volume `id`: this signer's and product's
+ * on this machine, whatever the version. */
 int __must_check auto_key_anchor(const u8 id[32], u8 key[32]);

@@ -244,7 +244,7 @@ static long write_from(struct vnode *v, u64 offset, const void *from, size_t siz
 
 	if (n > 0)
 		page_cache_write(v, offset, from, n);
-	if (n < (long)size) /* nobody knows how far it came where it was refused */
+	if (n < (long)size) /* the volume alone knows what is there where it was refused */
 		page_cache_discard(v, offset + MAX(n, 0), offset + size);
 	return n;
 }

@@ -26,9 +26,7 @@ int __must_check volume_open_as(const struct config_volume *v, const u8 *image_k
 				u64 cache_size, const struct volume_choice *choice,
 				struct filesystem **ret);
 
-/*
- * How far the reading in the background is (mount.options.scrub_rate), of each volume that has one.
- */
+/* How far the scrub (mount.options.scrub_rate) is, of each volume that has one. */
 struct volume_scrubbed {
 	const char *source; /* borrowed for the call */
 	u64 rate, bytes, damaged;
