@@ -11,11 +11,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static int lock_open(const char *folder, int flags)
@@ -35,6 +37,16 @@ static int lock_open(const char *folder, int flags)
 	return -ENXIO;
 }
 
+/* Where nobody can write, the name in the file is that of somebody who has gone. */
+static bool is_old_name(int fd, long pid)
+{
+	struct statvfs s;
+
+	return fstatvfs(fd, &s) == 0 && (s.f_flag & ST_RDONLY) && kill((pid_t)pid, 0) < 0 &&
+	       errno == ESRCH;
+}
+
+/* pid 0: not known. */
 static struct instance_holder read_holder(int fd)
 {
 	struct instance_holder h = {.pid = 0};
@@ -43,32 +55,9 @@ static struct instance_holder read_holder(int fd)
 	if (pread(fd, text, sizeof(text) - 1, 0) > 0 &&
 	    sscanf(text, "%ld %15[a-z]", &h.pid, h.what) < 1)
 		h.pid = 0;
+	if (h.pid > 0 && is_old_name(fd, h.pid))
+		h = (struct instance_holder){.pid = 0};
 	return h;
-}
-
-static void say_holder(int fd, char *text, size_t size)
-{
-	struct instance_holder h = read_holder(fd);
-
-	/* Who has just taken the lock writes its name in a moment. */
-	for (int i = 0; h.pid <= 0 && i < 50; i++) {
-		usleep(10000);
-		h = read_holder(fd);
-	}
-	if (h.pid <= 0)
-		snprintf(text, size,
-			 "the instance is in use by another process. Need to wait for the process "
-			 "to finish or kill it first.");
-	else if (strcmp(h.what, "mount") == 0)
-		snprintf(text, size,
-			 "the instance is in use by process %ld (occlum mount). Need to unmount it "
-			 "first: umount, or Ctrl-C there.",
-			 h.pid);
-	else
-		snprintf(text, size,
-			 "the instance is in use by process %ld (occlum %s). Need to wait for the "
-			 "process to finish or kill it first.",
-			 h.pid, h.what);
 }
 
 /* How /proc/self/mountinfo shows the instance as the source of `occlum mount`. */
@@ -110,17 +99,58 @@ static bool is_mounted(const char *folder)
 	return mounted;
 }
 
+/* A mount shows itself where it could not write its name. */
+static void find_mount(struct instance_holder *h, const char *folder)
+{
+	if (h->pid <= 0 && is_mounted(folder))
+		memcpy(h->what, "mount", sizeof("mount"));
+}
+
+static void say_holder(int fd, const char *folder, char *text, size_t size)
+{
+	struct instance_holder h = read_holder(fd);
+
+	/* Who has just taken the lock writes its name in a moment. */
+	for (int i = 0; h.pid <= 0 && i < 50; i++) {
+		usleep(10000);
+		h = read_holder(fd);
+	}
+	find_mount(&h, folder);
+	if (h.pid <= 0 && h.what[0])
+		snprintf(text, size,
+			 "the instance is in use by another process (occlum mount). Need to "
+			 "unmount it first: umount, or Ctrl-C there.");
+	else if (h.pid <= 0)
+		snprintf(text, size,
+			 "the instance is in use by another process. Need to wait for the process "
+			 "to finish or kill it first.");
+	else if (strcmp(h.what, "mount") == 0)
+		snprintf(text, size,
+			 "the instance is in use by process %ld (occlum mount). Need to unmount it "
+			 "first: umount, or Ctrl-C there.",
+			 h.pid);
+	else
+		snprintf(text, size,
+			 "the instance is in use by process %ld (occlum %s). Need to wait for the "
+			 "process to finish or kill it first.",
+			 h.pid, h.what);
+}
+
 /*
  * `umount` returns before the server behind it has committed and gone: who comes next waits for
  * that instead of being refused. A server that has not mounted yet is waited for as well, and then
- * found mounted.
+ * found mounted. Who has no name in the file (it is read-only, or the disk is full) may be one.
  */
 static int lock_exclusively(int fd, const char *folder)
 {
+	struct instance_holder h;
+
 	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
 		if (errno != EWOULDBLOCK)
 			return -errno;
-		if (strcmp(read_holder(fd).what, "mount") != 0 || is_mounted(folder) || i == 1000)
+		h = read_holder(fd);
+		if ((h.pid && strcmp(h.what, "mount") != 0) || is_mounted(folder) ||
+		    i == (h.pid ? 1000 : 200))
 			return -EWOULDBLOCK;
 		usleep(10000);
 	}
@@ -160,7 +190,7 @@ int instance_lock_take(const char *folder, const char *what, int *ret_fd, char *
 	if (err) {
 		err = err == -EWOULDBLOCK ? -EBUSY : err;
 		if (err == -EBUSY)
-			say_holder(fd, text, text_size);
+			say_holder(fd, folder, text, text_size);
 		else
 			snprintf(text, text_size, "cannot lock " INSTANCE_LOCK ": %s",
 				 strerror(-err));
@@ -196,8 +226,10 @@ bool instance_lock_is_held(const char *folder, struct instance_holder *ret)
 	if (fd < 0)
 		return false;
 	held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-	if (held)
+	if (held) {
 		*ret = read_holder(fd);
+		find_mount(ret, folder);
+	}
 	close(fd);
 	return held;
 }

@@ -218,7 +218,8 @@ static int image_info(struct image_command *c)
 			print_volume("image", &root->layers[root->layer_count - 2], image.image,
 				     json);
 	}
-	if (wanted != VIEW_IMAGE) {
+	/* The writable layer asks for the same key, and would only say it again. */
+	if (wanted != VIEW_IMAGE && !failed) {
 		c->view.layer = wanted;
 		/* The union, so that nothing being written yet is no error. */
 		if (view_open(&upper, &c->built, &c->view))
@@ -283,6 +284,16 @@ static bool wants_help(int argc, char **argv)
 	return argc < 2;
 }
 
+/* Of letters alone, as -lR. */
+static bool take_letters(struct image_command *c, const char *letters)
+{
+	if (!*letters || strspn(letters, "lR") != strlen(letters))
+		return false;
+	c->is_long |= strchr(letters, 'l') != NULL;
+	c->recursive |= strchr(letters, 'R') != NULL;
+	return true;
+}
+
 /* Options anywhere, until "--". 0 or 1. */
 static int parse(struct image_command *c, int argc, char **argv)
 {
@@ -301,10 +312,8 @@ static int parse(struct image_command *c, int argc, char **argv)
 			c->json = true;
 		else if (options && strcmp(argv[i], "--force") == 0)
 			c->force = true;
-		else if (options && strcmp(argv[i], "-l") == 0)
-			c->is_long = true;
-		else if (options && strcmp(argv[i], "-R") == 0)
-			c->recursive = true;
+		else if (options && argv[i][0] == '-' && take_letters(c, argv[i] + 1))
+			continue;
 		else if (options && argv[i][0] == '-' && argv[i][1])
 			return complain_known("Unknown option: %s", argv[i]);
 		else if (c->count == IMAGE_ARGUMENTS_MAX)
@@ -312,7 +321,7 @@ static int parse(struct image_command *c, int argc, char **argv)
 		else
 			c->arguments[c->count++] = argv[i];
 	}
-	return 0;
+	return view_check(&c->view);
 }
 
 int main(int argc, char **argv)

@@ -255,6 +255,11 @@ static int change_snapshots(struct view *v, const char *what, const char *name, 
 	if (strcmp(what, "create") == 0) {
 		if (strcmp(name, "image") == 0 || strcmp(name, "present") == 0)
 			return complain("'%s' has a meaning for diff; choose another name", name);
+		if (!len || len > SECVOL_NAME_MAX || strchr(name, '/') || strcmp(name, ".") == 0 ||
+		    strcmp(name, "..") == 0)
+			return complain("'%s' cannot be the name of a snapshot: 1 to %u bytes "
+					"without a slash, not . or ..",
+					name, SECVOL_NAME_MAX);
 		err = secvol_snapshot_create(sv, name, len);
 	} else if (strcmp(what, "delete") == 0) {
 		err = secvol_snapshot_delete(sv, name, len);

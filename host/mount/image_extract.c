@@ -27,7 +27,8 @@ struct seen {
 struct extract {
 	struct seen *seen;
 	size_t seen_count;
-	int to; /* the folder on the host below which all is made */
+	int to;		    /* the folder on the host below which all is made */
+	const char *folder; /* its name, with the slash */
 	u64 bytes, count;
 	u8 *buf;
 	int status;
@@ -37,11 +38,12 @@ static void fail(struct extract *x, int err, const char *path)
 {
 	image_progress_end();
 	if (err == -EBADMSG || err == -EUCLEAN)
-		x->status = complain("damaged: '%s'; the rest is extracted", path);
+		x->status = complain("damaged: '%s%s'; the rest is extracted", x->folder, path);
 	else if (err == -EEXIST)
-		x->status = complain("'%s' exists, and nothing is replaced; name a new path", path);
+		x->status = complain("'%s%s' exists, and nothing is replaced; name a new path",
+				     x->folder, path);
 	else
-		x->status = complain_errno(err, "cannot extract '%s'", path);
+		x->status = complain_errno(err, "cannot extract '%s%s'", x->folder, path);
 }
 
 static void leave_out(const char *path)
@@ -232,8 +234,8 @@ static void extract_node(struct extract *x, struct node *n, int dir, const char 
 int image_extract(struct image_command *c)
 {
 	const char *path = c->arguments[0];
-	char *to = c->arguments[1], *slash;
-	struct extract x = {.buf = malloc(CHUNK_SIZE)};
+	char *to = c->arguments[1], *slash, folder[PATH_MAX] = "";
+	struct extract x = {.buf = malloc(CHUNK_SIZE), .folder = folder};
 	struct node *n;
 	struct view v;
 	size_t len = strlen(to);
@@ -248,10 +250,13 @@ int image_extract(struct image_command *c)
 	    strcmp(slash ? slash + 1 : to, "..") == 0 || (slash && !slash[1]))
 		return complain("the new path is to end in a name, not as '%s'", to);
 	if (slash)
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash + 1 - to), to);
+	if (slash)
 		*slash = 0;
 	x.to = open(slash ? (slash == to ? "/" : to) : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (x.to < 0)
-		return complain_errno(errno, "cannot open the folder of the new path");
+		return complain_errno(errno, "cannot open '%s', the folder of the new path",
+				      folder);
 	if (view_open(&v, &c->built, &c->view))
 		return 1;
 	err = image_walk(&v, path, true, &n);

@@ -68,10 +68,8 @@ static int parse(struct mount_options *o, int argc, char **argv)
 	}
 	if (!o->path)
 		return complain("the path to mount at is missing");
-	if (o->view.layer == VIEW_IMAGE && o->view.snapshot)
-		return complain(
-			"--snapshot is a state of what was written; --layer ro shows the image, "
-			"which has none");
+	if (view_check(&o->view))
+		return 1;
 	if (o->view.layer == VIEW_IMAGE || o->view.snapshot)
 		o->view.read_only = true; /* an image and a snapshot stay what they are */
 	return 0;
@@ -129,12 +127,13 @@ static int check_helper(void)
 			"the package fuse3");
 }
 
-/* What cannot be looked into is the mount's affair. */
-static bool holds_something(const char *dir)
+/* What cannot be looked into is the mount's affair, unless nobody serves it any more. */
+static bool holds_something(const char *dir, bool *ret_left_behind)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e = NULL;
 
+	*ret_left_behind = !d && errno == ENOTCONN;
 	while (d && (e = readdir(d)) && (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")))
 		;
 	if (d)
@@ -151,19 +150,28 @@ static bool is_mounted_at(const char *dir, const struct stat *st)
 	return stat(above, &up) == 0 && up.st_dev != st->st_dev;
 }
 
+static int left_behind_at(const char *path)
+{
+	return complain("'%s' was left behind by a mount that was killed; run: %s '%s'", path,
+			geteuid() == 0 ? "umount" : "fusermount3 -u", path);
+}
+
 static int check_point(const char *path, char real[PATH_MAX])
 {
+	bool left_behind, something;
 	struct stat st;
 
 	if (stat(path, &st) < 0 && errno == ENOTCONN)
-		return complain("'%s' was left behind by a mount that was killed; run: "
-				"fusermount3 -u '%s'",
-				path, path);
+		return left_behind_at(path);
 	if (!realpath(path, real) || stat(real, &st) < 0)
 		return complain_errno(errno, "cannot mount at '%s'", path);
 	if (!S_ISDIR(st.st_mode))
 		return complain("cannot mount at '%s': it is not a directory", path);
-	if (holds_something(real))
+	/* The kernel may still know the attributes of such a place. */
+	something = holds_something(real, &left_behind);
+	if (left_behind)
+		return left_behind_at(path);
+	if (something)
 		return complain(
 			is_mounted_at(real, &st)
 				? "cannot mount at '%s': something is mounted there already; "

@@ -63,6 +63,14 @@ int view_take_option(struct view_options *o, int argc, char **argv, int *i)
 	return 0;
 }
 
+int view_check(const struct view_options *o)
+{
+	return o->layer == VIEW_IMAGE && o->snapshot
+		       ? complain("--snapshot is a state of what was written; --layer ro shows the "
+				  "image, which has none")
+		       : 0;
+}
+
 static int find_root(struct built *b)
 {
 	const struct config_stage *app = &b->config.app;

@@ -41,6 +41,8 @@ int __must_check built_read(struct built *ret);
 
 /* --sign-key, --sign-tool, --image-key, --layer, --snapshot at argv[*i]: 1 taken, 0 not, -1 said */
 int view_take_option(struct view_options *o, int argc, char **argv, int *i);
+/* Whether what was asked for fits together; says what does not. 0 or 1. */
+int __must_check view_check(const struct view_options *o);
 
 /*
  * Both say what is wrong and return 1. kernel_env_init() was called; the instance is locked by the

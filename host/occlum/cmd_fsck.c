@@ -64,13 +64,14 @@ struct fsck {
 	const char *volume, *key, *salvage, *snapshot;
 	u64 root_gen; /* 0: the newest */
 	bool dump, to_root, force;
+	bool sealed_inside; /* no slot for a user key */
 	struct secvol *v;
 	u64 damages, lost_blocks, files;
 	u64 last_obj;
 };
 
 /* What the newest slot says of itself. */
-static int take_hints(struct bs *bs, struct secvol_params *p)
+static int take_hints(struct fsck *f, struct bs *bs, struct secvol_params *p)
 {
 	u8 *slots = bs->ops->buf_alloc(bs, SV_ROOT_SLOTS * SV_BLOCK);
 	int err = slots ? bs_read(bs, 0, SV_ROOT_SLOTS, slots) : -ENOMEM;
@@ -85,6 +86,9 @@ static int take_hints(struct bs *bs, struct secvol_params *p)
 		p->mode = (enum secvol_mode)c->mode;
 		p->suite = (enum secvol_suite)c->suite;
 		p->role = (enum secvol_role)c->role;
+		f->sealed_inside = c->mode == SECVOL_SEALED;
+		for (u32 k = 0; k < SECVOL_KEY_SLOTS; k++)
+			f->sealed_inside &= c->slots[k].type != SECVOL_SLOT_USER;
 	}
 	if (slots)
 		bs->ops->buf_free(bs, slots, SV_ROOT_SLOTS * SV_BLOCK);
@@ -124,6 +128,7 @@ static void on_item(void *arg, u64 obj, u8 type, u64 off, const u8 *val, u32 siz
 static int salvage_file(struct fsck *f, int dir, const char *name, const struct secvol_attr *a)
 {
 	static u8 buf[CHUNK];
+	char path[4096];
 	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int err = fd < 0 ? -errno : 0;
 	u64 lost = 0;
@@ -146,8 +151,10 @@ static int salvage_file(struct fsck *f, int dir, const char *name, const struct 
 		close(fd);
 	f->lost_blocks += lost;
 	f->files++;
+	if (lost && secvol_path(f->v, a->obj, path, sizeof(path)))
+		snprintf(path, sizeof(path), "%s", name);
 	if (lost)
-		inform("%s: %llu blocks could not be read and are zeros", name,
+		inform("%s: %llu blocks could not be read and are zeros", path,
 		       (unsigned long long)lost);
 	return err;
 }
@@ -233,20 +240,30 @@ static int salvage(struct fsck *f)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-#define OWN_KEY                                                                                    \
+#define ASK_THE_INSTANCE                                                                           \
 	"what an enclave sealed for itself is checked by `occlum image verify` in its instance"
 
-static int explain(int err)
+static int explain(const struct fsck *f, int err)
 {
 	switch (-err) {
-	case EKEYREJECTED: return complain("the volume does not open with this key; " OWN_KEY);
+	case EKEYREJECTED:
+		return f->sealed_inside
+			       ? complain("the volume does not open with a key "
+					  "file: " ASK_THE_INSTANCE)
+			       : complain("the volume does not open with the key '%s'", f->key);
+	case ENOENT:
+		if (!f->snapshot)
+			break;
+		return complain("'%s' has no snapshot '%s'", f->volume, f->snapshot);
 	case EBADMSG:
 		return complain(
-			"no root of the volume is authentic: it was changed, or is damaged");
-	case EUCLEAN: return complain("this is no volume, or its structure makes no sense");
-	case EBUSY: return complain("the volume is in use");
+			"no root of the volume '%s' is authentic: it was changed, or is damaged",
+			f->volume);
+	case EUCLEAN:
+		return complain("'%s' is no volume, or its structure makes no sense", f->volume);
+	case EBUSY: return complain("the volume '%s' is in use", f->volume);
 	}
-	return complain_errno(err, "cannot open the volume");
+	return complain_errno(err, "cannot open the volume '%s'", f->volume);
 }
 
 static int check(struct fsck *f)
@@ -310,6 +327,16 @@ static int go_back(struct fsck *f, struct secvol_params *p)
 	return 0;
 }
 
+/* A folder in which something else has the place of a volume's first file. */
+static bool is_other_folder(const char *volume)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	return path_join(path, sizeof(path), volume, "root") == 0 && lstat(path, &st) == 0 &&
+	       !S_ISREG(st.st_mode);
+}
+
 static int open_and_check(struct fsck *f)
 {
 	struct secvol_fixed_key fixed = {.type = SECVOL_SLOT_USER, .size = IMAGE_KEY_SIZE};
@@ -330,13 +357,18 @@ static int open_and_check(struct fsck *f)
 	secvol_fixed_key_source(&keys, &fixed);
 	if (stat(f->volume, &st))
 		return complain_errno(errno, "cannot open '%s'", f->volume);
+	if (S_ISDIR(st.st_mode) && is_other_folder(f->volume))
+		return explain(f, -EUCLEAN);
 	err = S_ISDIR(st.st_mode) ? bs_dir_open(AT_FDCWD, f->volume, flags, 0, &p.bs)
 				  : bs_file_open(AT_FDCWD, f->volume, flags, 0, &p.bs);
 	if (err)
-		return explain(err);
-	err = take_hints(p.bs, &p);
+		return explain(f, err);
+	err = take_hints(f, p.bs, &p);
 	if (!err && p.mode != SECVOL_HASH && !f->key)
-		err = complain("the volume is encrypted: give its key with --key; " OWN_KEY);
+		err = f->sealed_inside
+			      ? complain("the volume does not open with a key "
+					 "file: " ASK_THE_INSTANCE)
+			      : complain("the volume is encrypted: give its key with --key");
 	else if (!err)
 		err = secvol_open(&p, &f->v, NULL);
 	if (!err) {
@@ -353,7 +385,7 @@ static int open_and_check(struct fsck *f)
 		err = complain("no root of generation %llu is kept",
 			       (unsigned long long)f->root_gen);
 	} else if (err < 0) {
-		err = explain(err);
+		err = explain(f, err);
 	}
 	p.bs->ops->close(p.bs);
 	mem_wipe(&fixed, sizeof(fixed));

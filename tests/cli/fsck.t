@@ -11,7 +11,7 @@ $ occlum fsck --salvage out bad | sed 's/[0-9]* files, [0-9]* of [0-9]* blocks/N
 generation 1, N files used, key epoch 0
 /etc/big: a block of its content does not open
 1 damages found
-big: 1 blocks could not be read and are zeros
+/etc/big: 1 blocks could not be read and are zeros
 N files copied to out, 1 blocks lost
 $ cmp -n 8192 out/etc/big image/etc/big; cmp -i 12288 out/etc/big image/etc/big; stat -c %s out/etc/big
 300000
@@ -30,7 +30,13 @@ $ occlum fsck --to-root 1 build/mount/__ROOT | tail -n 1
 clean
 ! occlum: fsck: this is an image, which is never written to; occlum build makes it
 $ mkdir empty; occlum fsck empty
-! occlum: fsck: this is no volume, or its structure makes no sense
+! occlum: fsck: 'empty' is no volume, or its structure makes no sense
+[1]
+$ mkdir empty/root; occlum fsck empty
+! occlum: fsck: 'empty' is no volume, or its structure makes no sense
+[1]
+$ occlum fsck --snapshot none build/mount/__ROOT
+! occlum: fsck: 'build/mount/__ROOT' has no snapshot 'none'
 [1]
 $ occlum fsck missing
 ! occlum: fsck: cannot open 'missing': No such file or directory

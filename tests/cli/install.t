@@ -11,6 +11,8 @@ occlum.1
 dest/usr/local/share/man/man5:
 Occlum.json.5
 
+$ readlink dest/usr/local/share/bash-completion/completions/occlum | sed 's#.*/share/bash#PREFIX/share/bash#'
+PREFIX/share/bash-completion/completions/occlum
 # An installation below /usr/local has its pages there already.
 $ DESTDIR=$SCRATCH/own MESON_INSTALL_PREFIX=/usr/local sh $TOP/packaging/link-command; find own -type l | sort
 own/usr/local/bin/occlum

@@ -219,6 +219,10 @@ def check_disks(report, instance, work):
             with mounted(copy, point, "--read-only"):
                 expect(read(f"{point}/root/x") == b"x", "what programs wrote")
                 raises(errno.EROFS, write, f"{point}/root/no", b"")
+                # The name that lies in the lock file is that of who was there before.
+                refused(occlum(copy, "image", "ls"), "another process (occlum mount)", "umount")
+                expect(good(occlum(copy, "status")) == b"mounted\n", "status")
+            good(occlum(copy, "image", "ls"))
     with report.case("the backing file goes away while mounted: EIO, no wrong byte, no crash"):
         with moved_to(instance, f"{work}/gone", "-t", "tmpfs", "tmpfs") as (copy, place):
             data = os.urandom(4 << 20)

@@ -192,6 +192,7 @@ def check_point(report, instance, point):
             refused(occlum(instance, "mount", point), "mounted there already", "umount")
     with report.case("a snapshot of the image, which has none, is refused"):
         refused(occlum(instance, "mount", "--layer", "ro", "--snapshot", "any", point), "--layer ro")
+        refused(occlum(instance, "image", "ls", "--layer", "ro", "--snapshot", "any"), "--layer ro")
 
 
 def check_damage(report, instance):
@@ -214,6 +215,8 @@ def check_snapshots(report, instance, point, fuse):
     with report.case("snapshots: create, list, diff, look, roll back, delete"):
         good(occlum(instance, "image", "snapshot", "create", "first"))
         refused(occlum(instance, "image", "snapshot", "create", "first"), "already")
+        for name in ("", "a/b", "..", "x" * 256):
+            refused(occlum(instance, "image", "snapshot", "create", name), f"'{name}' cannot be the name of a snapshot")
         instance.run("/bin/busybox", "tee", "/root/later", stdin=b"later")
         changes = json.loads(good(occlum(instance, "image", "diff", "--json", "first")))
         expect([c["path"] for c in changes] == ["/root/later"], changes)
@@ -251,9 +254,10 @@ def check_care(report, instance, work):
         good(occlum(instance, "gen-image-key", recovery))
         own = json.loads(good(occlum(instance, "image", "keys", "list", "--json")))
         expect(len(own) == 1 and own[0]["opened"] and own[0]["holder"] == "enclave", own)
-        refused(occlum(instance, "fsck", "--key", recovery, layer), "does not open", "occlum image verify")
-        refused(occlum(instance, "fsck", layer), "--key", "occlum image verify")
+        for key in (("--key", recovery), ()): # no key file opens it: who checks it then
+            refused(occlum(instance, "fsck", *key, layer), "does not open", "occlum image verify")
         good(occlum(instance, "image", "keys", "add", recovery))
+        refused(occlum(instance, "fsck", layer), "--key")
         listed = json.loads(good(occlum(instance, "image", "keys", "list", "--json")))
         expect([k["holder"] for k in listed] == ["enclave", "key file"], listed)
         good(occlum(instance, "fsck", "--key", recovery, layer))
@@ -313,7 +317,8 @@ def check_extract(report, instance, work):
         expect(read(f"{work}/etc/damaged") == b"to be damaged" * 1000, "bytes")
         expect(os.path.samefile(f"{work}/etc/one", f"{work}/etc/two"), "hard links")
         expect(os.readlink(f"{work}/etc/link") == "one", "symbolic link")
-        refused(occlum(instance, "image", "extract", "/etc", f"{work}/etc"), "exists", "new path")
+        refused(occlum(instance, "image", "extract", "/etc", f"{work}/etc"), f"'{work}/etc' exists", "new path")
+        refused(occlum(instance, "image", "extract", "/etc", f"{work}/none/etc"), f"'{work}/none/'")
     with report.case("cat of a directory says what it is"):
         refused(occlum(instance, "image", "cat", "/etc"), "'/etc'", "Is a directory")
 
@@ -328,6 +333,8 @@ def run_all(report, build, work, fuse):
                    check=True, capture_output=True)
     with report.case("an instance that never ran: the image alone"):
         expect(b"etc" in good(occlum(instance, "image", "ls")), "ls")
+        expect(good(occlum(instance, "image", "ls", "-lR")) == good(occlum(instance, "image", "ls", "-R", "-l")), "ls -lR")
+        refused(occlum(instance, "image", "ls", "-lx"), "-lx")
         expect(not json.loads(good(occlum(instance, "image", "info", "--json")))["written"], "info")
     instance.run("/bin/busybox", "tee", "/root/x", stdin=b"x")
     check_keys(report, instance, point, work, other_key)
@@ -364,11 +371,15 @@ def run_all(report, build, work, fuse):
         finally:
             m.end()
     with report.case("a mount point that a killed server left is named"):
-        m = Mounted(instance, point)
-        m.process.kill()
-        m.process.communicate()
-        refused(occlum(instance, "mount", point), "fusermount3 -u")
-        subprocess.run(["umount", "-l", point], check=True)
+        for look in (True, False): # whether the kernel has the folder's attributes, which it goes on telling
+            m = Mounted(instance, point)
+            if look:
+                os.listdir(point)
+            m.process.kill()
+            m.process.communicate()
+            refused(occlum(instance, "mount", point), "left behind", "umount" if os.geteuid() == 0 else "fusermount3 -u")
+            subprocess.run(["umount", "-l", point], check=True)
+            expect(not os.path.ismount(point), "another mount below it")
     with report.case("no point to mount at, and a file"):
         refused(occlum(instance, "mount", f"{work}/nowhere"), "nowhere")
         refused(occlum(instance, "mount", f"{work}/other.pem"), "not a directory")
@@ -400,10 +411,12 @@ def run_encrypted(report, build, work):
     with report.case("an encrypted image: without its key, and with another"):
         refused(occlum(instance, "image", "ls"), "--image-key")
         refused(occlum(instance, "image", "ls", "--image-key", keys[1]), "wrong key")
+        for options, words in (((), "--image-key"), (("--image-key", keys[1]), "wrong key")):
+            done = occlum(instance, "image", "info", "--json", *options)
+            refused(done, words)
+            expect(done.stderr.count(b"\n") == 1, describe(done))
+            expect(json.loads(done.stdout)["written"] is None, "who cannot look claims to know what was written")
         refused(occlum(instance, "mount", "--image-key", keys[1], point), "wrong key")
-        told = occlum(instance, "image", "info", "--json")
-        refused(told, "--image-key")
-        expect(json.loads(told.stdout)["written"] is None, "who cannot look claims to know what was written")
     check_both_ways(report, instance, point, "image key", ("--image-key", keys[0]))
 
 
