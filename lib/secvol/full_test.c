@@ -349,16 +349,20 @@ static void deleted_space_is_given_back_at_once(void **state)
 	x.s.bs.caps = BS_CAP_TRIM;
 	f.params.discard = true;
 	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
-	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
-	for (u32 i = 0; i < PIECES; i++)
-		assert_int_equal(secvol_write(v, a.obj, i * sizeof(buf), buf, sizeof(buf)),
-				 sizeof(buf));
-	assert_int_equal(secvol_checkpoint(v), 0);
-	assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, "a", 1, false), 0);
-	assert_int_equal(secvol_checkpoint(v), 0);
-	assert_int_equal(x.trimmed, 0);
-	assert_int_equal(secvol_reclaim(v), 0);
-	assert_true(x.trimmed > BLOCKS - 2 * SV_TRIM_UNIT);
+	for (u32 committed = 0; committed < 2; committed++) {
+		assert_int_equal(
+			secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
+		for (u32 i = 0; i < PIECES; i++)
+			assert_int_equal(secvol_write(v, a.obj, i * sizeof(buf), buf, sizeof(buf)),
+					 sizeof(buf));
+		assert_int_equal(secvol_checkpoint(v), 0);
+		assert_int_equal(secvol_unlink(v, SECVOL_ROOT_OBJ, "a", 1, false), 0);
+		if (committed)
+			assert_int_equal(secvol_checkpoint(v), 0);
+		x.trimmed = 0;
+		assert_int_equal(secvol_reclaim(v), 0);
+		assert_true(x.trimmed > BLOCKS - 2 * SV_TRIM_UNIT);
+	}
 	/* Nothing more is to be had, however often somebody asks. */
 	gen = generation();
 	assert_int_equal(secvol_reclaim(v), 0);

@@ -5,6 +5,7 @@
  */
 #include "tests/unit.h"
 
+#include "lib/secvol/secvol_priv.h"
 #include "tests/fakes/secvol_fixture.h"
 #include "tests/fakes/secvol_store.h"
 
@@ -14,6 +15,7 @@ struct watched {
 	struct store_above s;
 	u32 reads;
 	u64 bad; /* a block that cannot be read; 0: none */
+	u32 bad_reads;
 };
 
 static struct fixture f;
@@ -29,8 +31,10 @@ static void watch(struct store_above *s, struct bs_req *r)
 	if (r->op != BS_READ)
 		return;
 	w->reads++;
-	if (w->bad && w->bad >= r->block && w->bad < r->block + r->count)
+	if (w->bad && w->bad >= r->block && w->bad < r->block + r->count) {
+		w->bad_reads++;
 		r->result = -EIO;
+	}
 }
 
 static void put(u32 block, u8 version)
@@ -116,6 +120,8 @@ static void note_place(struct store_above *s, struct bs_req *r)
 
 static void a_bad_block_harms_itself_alone(void **state)
 {
+	u8 *to[32];
+
 	begin();
 	store.s.after = note_place;
 	expect_blocks(9, 1); /* between others that were written again */
@@ -131,7 +137,16 @@ static void a_bad_block_harms_itself_alone(void **state)
 	assert_int_equal(secvol_checkpoint(v), 0);
 	reopen();
 	store.bad = last_read;
+	store.bad_reads = 0;
 	expect_blocks(0, 32);
+	assert_int_equal(store.bad_reads, 1); /* it was read along */
+	/* Who works under the mutex does not ask again: it is not read along there. */
+	for (u32 i = 0; i < ARRAY_SIZE(to); i++)
+		to[i] = got[i];
+	sv_lock(v);
+	assert_int_equal(sv_extent_read(v, file, 0, ARRAY_SIZE(to), to), 0);
+	sv_unlock(v);
+	assert_memory_equal(got, expect, ARRAY_SIZE(to) * BS_BLOCK);
 	store.bad = 0;
 	end();
 }
