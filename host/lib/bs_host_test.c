@@ -255,6 +255,15 @@ static void small_writes_make_room(void **state)
 	assert_int_equal(one(bs, BS_WRITE, first + 2 * chunk, 1, buf), 0);
 	assert_false(has_hole("full/seg.00000000", 2 * MIB(1), 4 * MIB(1)));
 	bs->ops->close(bs);
+
+	/* whoever had the file before may not have flushed it */
+	assert_int_equal(bs_dir_open(AT_FDCWD, "full", BS_HOST_FILL, 0, &bs), 0);
+	assert_int_equal(one(bs, BS_WRITE, first + 5 * chunk, 1, buf), 0);
+	assert_true(has_hole("full/seg.00000000", 5 * MIB(1), 6 * MIB(1)));
+	assert_int_equal(one(bs, BS_FLUSH, 0, 0, NULL), 0);
+	assert_int_equal(one(bs, BS_WRITE, first + 5 * chunk + 1, 1, buf), 0);
+	assert_false(has_hole("full/seg.00000000", 5 * MIB(1), 6 * MIB(1)));
+	bs->ops->close(bs);
 }
 
 /*

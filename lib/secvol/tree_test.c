@@ -237,6 +237,12 @@ static void malformed_nodes_are_refused(void **state)
 		bytes[at] = old;
 	}
 	assert_true(refused > 9000);
+	/* What could not be decoded is not encoded either. */
+	memset(again, 0x5a, sizeof(again));
+	assert_int_equal(sv_node_encode(n, 9, again, n->used - 1), -EUCLEAN);
+	n->items[1].key = n->items[2].key;
+	assert_int_equal(sv_node_encode(n, 9, again, sizeof(again)), -EUCLEAN);
+	assert_int_equal(again[0], 0x5a);
 	sv_node_free(&f.env, n);
 	fixture_fini(&f);
 	assert_int_equal(f.in_use, 0);
