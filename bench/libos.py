@@ -18,7 +18,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE) + "/tests/programs"]
-from rooms import Room, merge_usr, put_file, put_package
+from rooms import Room, merge_usr, put_package
 from run import parse
 
 TIMEOUT = 300
@@ -31,7 +31,8 @@ GOALS = {
     "futex_round_trip": (1.3, True), "eventfd_round_trip": (0.8, True),
     "epoll_wait_1_of_64": (0.6, True), "unix_round_trip": (0.8, True),
     "unix_throughput": (1.2, False), "spawn_glibc_static": (0.2, True), "spawn_glibc": (0.3, True),
-    "spawn_musl": (0.7, True), "spawn_musl_static": (0.8, True), "spawn_14mb": (0.3, True), "fork_exit_wait": (1.5, True), "bash_subshell": (0.35, True),
+    "spawn_musl": (0.7, True), "spawn_musl_static": (0.8, True), "spawn_14mb": (0.3, True),
+    "fork_exit_wait": (1.5, True), "bash_subshell": (0.35, True),
     "thread_create_join": (2, True), "mmap_64k": (0.1, True), "mmap_1m": (0.15, True),
     "raise_handler": (1.2, True), "segv_caught": (1.5, True), "bash_200_commands": (0.5, True),
     "bash_20_pipelines": (0.8, True), "gcc_compile": (1.05, True),

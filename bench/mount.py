@@ -239,7 +239,8 @@ def measure(fs, size, tree, repository):
     r["sqlite commit, delete"] = commits(p + "/delete.db", "delete")
     r["sqlite commit, WAL"] = commits(p + "/wal.db", "wal")
     if repository:
-        r["git clone"] = timed(lambda: subprocess.run(["git", "clone", "-q", "--no-local", repository, p + "/clone"], check=True))
+        clone = ["git", "clone", "-q", "--no-local", repository, p + "/clone"]
+        r["git clone"] = timed(lambda: subprocess.run(clone, check=True))
     shutil.rmtree(p)
     return r
 

@@ -5,8 +5,9 @@
     check-syscalls.py [--table]
 
 Every number of that list has to be real, but for those that are excused below, the two internal
-entries must not be callable, and a call that is real is made by a test in tests/syscalls. --table prints number, name, state and the test programs in
-tests/syscalls that mention the call, in Markdown.
+entries must not be callable, and a call that is real is made by a test in tests/syscalls. --table
+prints number, name, state and the test programs in tests/syscalls that mention the call, in
+Markdown.
 """
 import glob
 import os

@@ -19,7 +19,7 @@ import sys
 import time
 
 sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), os.path.dirname(os.path.abspath(__file__))]
-from harness import Instance, Report, Skip, describe, expect, scratch
+from harness import Instance, Report, Skip, expect, scratch
 from mounts import Mounted, can_mount, fill, good, host_bytes, in_own_namespace, mounted, occlum, raises, read, refused, write
 
 F_SETPIPE_SZ = 1031
@@ -202,7 +202,8 @@ def check_disks(report, instance, work):
                 write(f"{point}/root/after", b"room" * 100000, sync=True)
             good(occlum(copy, "image", "verify"))
     with report.case("not even room for the holder's name: what is there can be read"):
-        with moved_to(instance, f"{work}/brim", "-t", "tmpfs", "-o", f"size={used(instance.dir) + (1 << 20)}", "tmpfs") as (copy, place):
+        size = used(instance.dir) + (1 << 20)
+        with moved_to(instance, f"{work}/brim", "-t", "tmpfs", "-o", f"size={size}", "tmpfs") as (copy, place):
             os.truncate(f"{copy.dir}/.__occlum_lock", 0)
             with contextlib.suppress(OSError), open(f"{place}/filler", "wb") as f:
                 while f.write(bytes(4096)):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Instance, describe, expect, put_program
+from harness import describe, expect, put_program
 
 
 def can_mount():

@@ -106,8 +106,10 @@ def make_project(d, _, long):
     sources = [f for folder in (("base", "crypto") if not long else ("base", "crypto", "elf", "config", "secvol"))
                for f in sorted(os.listdir(f"{TOP}/lib/{folder}")) if f.endswith(".c") and not f.endswith("_test.c")
                and shutil.copy(f"{TOP}/lib/{folder}/{f}", d)]
-    write(f"{d}/Makefile", (f"CFLAGS = -I{TOP} -O1 -maes -mpclmul -msse4.1 -mssse3\nOBJ = {' '.join(s[:-1] + 'o' for s in sources)}\n"
-                            "lib.a: $(OBJ)\n\tar rcD $@ $^\n-include *.d\n%.o: %.c\n\t$(CC) -MMD $(CFLAGS) -c -o $@ $<\n").encode())
+    objects = " ".join(s[:-1] + "o" for s in sources)
+    write(f"{d}/Makefile", (f"CFLAGS = -I{TOP} -O1 -maes -mpclmul -msse4.1 -mssse3\nOBJ = {objects}\n"
+                            "lib.a: $(OBJ)\n\tar rcD $@ $^\n-include *.d\n"
+                            "%.o: %.c\n\t$(CC) -MMD $(CFLAGS) -c -o $@ $<\n").encode())
     run("make", "-k", "-j2", "-C", d)
     expect(b"up to date" in run("make", "-C", d), "made twice")
     later = os.stat(f"{d}/lib.a").st_mtime + 5 # however long the compiler took
@@ -207,14 +209,12 @@ def rsync(d, work, _):
 
 def tar(d, work, _):
     top = a_tree(work)
-    options = ["--xattrs", "--xattrs-include=user.*", "-S", "--numeric-owner"]
+    tar = "tar --xattrs --xattrs-include=user.* -S --numeric-owner"
     os.mkdir(f"{d}/in")
-    run("sh", "-ec", f'tar {" ".join(options)} -C "$1" --format=posix -cf "$2/a.tar" . && tar {" ".join(options)} -C "$2/in" -xpf "$2/a.tar"',
-        "sh", top, d)
+    run("sh", "-ec", f'{tar} -C "$1" --format=posix -cf "$2/a.tar" . && {tar} -C "$2/in" -xpf "$2/a.tar"', "sh", top, d)
     same(manifest(f"{d}/in"), manifest(top))
     os.mkdir(f"{d}/again") # and out of the mount
-    run("sh", "-ec", f'tar {" ".join(options)} -C "$1/in" --format=posix -cf - . | tar {" ".join(options)} -C "$1/again" -xpf -',
-        "sh", d)
+    run("sh", "-ec", f'{tar} -C "$1/in" --format=posix -cf - . | {tar} -C "$1/again" -xpf -', "sh", d)
     same(manifest(f"{d}/again"), manifest(top))
     return few_blocks(f"{d}/in/sparse"), few_blocks(f"{d}/again/sparse")
 
@@ -241,7 +241,8 @@ def while_open(d, *_):
                             os.ftruncate(fd, hole + size + after)
                     seen = copier.communicate(b"go\n", timeout=60)[0]
                     expect(seen == bytes(hole) + data + bytes(after),
-                           f"{copy}: {len(seen)} bytes{'' if any(seen) else ', all zeros'} of {hole}+{size}+{after}, mmap {by_mmap}")
+                           f"{copy}: {len(seen)} bytes{'' if any(seen) else ', all zeros'} of {hole}+{size}+{after}, "
+                           f"mmap {by_mmap}")
                     if by_mmap:
                         view.close()
                     os.close(fd)

@@ -309,7 +309,8 @@ if __name__ == "__main__":
     for p in many:
         p.stdin.close()
     print(total, [p.wait() for p in many])
-    deep = "import subprocess, sys; n = int(sys.argv[1]); print(n, flush=True); n and subprocess.run(['/bin/python3.11', '-c', sys.argv[2], str(n - 1), sys.argv[2]])"
+    deep = ("import subprocess, sys; n = int(sys.argv[1]); print(n, flush=True); "
+            "n and subprocess.run(['/bin/python3.11', '-c', sys.argv[2], str(n - 1), sys.argv[2]])")
     print(subprocess.run([me, "-c", deep, "3", deep], stdout=subprocess.PIPE).stdout)
     results = []
     def one(n):

@@ -4,9 +4,10 @@
 
     run.py --build BUILD [--long] [--emu] [--times N] [--libc musl|glibc] [--keep DIR] [name ...]
 
---emu: the hardware image, on the emulated machine of tests/emu. Ends with "N passed, N failed, N skipped". Prints for each program the share of system calls that
-trapped (were not served by a patched site); one that reaches 1 % is a failure. rt_sigreturn counts
-apart: its call sites are never patched, because unwinders know them by their bytes (CAVEATS.md).
+--emu: the hardware image, on the emulated machine of tests/emu. Ends with "N passed, N failed, N
+skipped". Prints for each program the share of system calls that trapped (were not served by a
+patched site); one that reaches 1 % is a failure. rt_sigreturn counts apart: its call sites are
+never patched, because unwinders know them by their bytes (CAVEATS.md).
 """
 import argparse
 import hashlib
