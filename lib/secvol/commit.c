@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The checkpoint: what is dirty in memory becomes the next generation on the store.
+ * The checkpoint: what is dirty in memory becomes the next generation on the store. And those who
+ * ask for it, or for a commit by the log (log.c).
  *
  *   1. dirty pages and inodes go to the delta table, and that into the tree, in the order of its
  *      keys; leaves that are passed are written at once, so that few of them are in memory
@@ -493,6 +494,51 @@ int sv_commit(struct secvol *v, bool clean)
 	}
 	sv_free(v, w, sizeof(*w));
 	return err;
+}
+
+static int commit(struct secvol *v, bool checkpoint)
+{
+	u64 group;
+	int err = 0;
+
+	sv_lock(v);
+	group = v->groups_begun + 1; /* the next one, which has all that was done so far */
+	sv_unlock(v);
+	sv_commit_lock(v);
+	sv_lock(v);
+	if (v->failed)
+		err = v->failed;
+	else if (!checkpoint && v->groups_durable >= group)
+		err = 0; /* another's commit took it along */
+	else if (v->rw && checkpoint && (v->dirty || v->delta.count))
+		err = v->open_commit_due ? sv_open_commit(v) : sv_commit(v, false);
+	else if (v->rw && v->dirty)
+		err = sv_log_commit(v);
+	if (err && v->failed)
+		err = v->failed;
+	sv_end(v);
+	sv_commit_unlock(v);
+	return err;
+}
+
+int secvol_commit(struct secvol *v)
+{
+	return commit(v, false);
+}
+
+int secvol_checkpoint(struct secvol *v)
+{
+	return commit(v, true);
+}
+
+bool secvol_is_dirty(struct secvol *v)
+{
+	bool dirty;
+
+	sv_lock(v);
+	dirty = v->dirty && !v->failed;
+	sv_unlock(v);
+	return dirty;
 }
 
 int secvol_reclaim(struct secvol *v)

@@ -569,51 +569,6 @@ void secvol_abandon(struct secvol *v)
 	sv_volume_free(v);
 }
 
-static int commit(struct secvol *v, bool checkpoint)
-{
-	u64 group;
-	int err = 0;
-
-	sv_lock(v);
-	group = v->groups_begun + 1; /* the next one, which has all that was done so far */
-	sv_unlock(v);
-	sv_commit_lock(v);
-	sv_lock(v);
-	if (v->failed)
-		err = v->failed;
-	else if (!checkpoint && v->groups_durable >= group)
-		err = 0; /* another's commit took it along */
-	else if (v->rw && checkpoint && (v->dirty || v->delta.count))
-		err = v->open_commit_due ? sv_open_commit(v) : sv_commit(v, false);
-	else if (v->rw && v->dirty)
-		err = sv_log_commit(v);
-	if (err && v->failed)
-		err = v->failed;
-	sv_end(v);
-	sv_commit_unlock(v);
-	return err;
-}
-
-int secvol_commit(struct secvol *v)
-{
-	return commit(v, false);
-}
-
-int secvol_checkpoint(struct secvol *v)
-{
-	return commit(v, true);
-}
-
-bool secvol_is_dirty(struct secvol *v)
-{
-	bool dirty;
-
-	sv_lock(v);
-	dirty = v->dirty && !v->failed;
-	sv_unlock(v);
-	return dirty;
-}
-
 int secvol_statfs(struct secvol *v, struct secvol_statfs *ret)
 {
 	u64 held;
