@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "lib/secvol/secvol_priv.h"
 #include "tests/fakes/secvol_fixture.h"
 
 static struct fixture f;
@@ -135,12 +136,30 @@ static void work_goes_on_between_the_steps(void **state)
 	assert_int_equal(secvol_close(v), 0);
 }
 
+/* The one place that is wiped at the end is the only one. */
+static void keys_do_not_stay_where_roots_are_read(void **state)
+{
+	const size_t size = 2 * SV_SEAL_BATCH * SV_BLOCK;
+
+	assert_int_equal(secvol_rotate(v), 0);
+	secvol_abandon(v);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(le16_get(v->old_vmk[0].epoch), 1);
+	assert_false(mem_is_zero(v->old_vmk[0].key, 32));
+	for (size_t at = 0; at + 32 <= size; at++)
+		assert_memory_not_equal(v->bounce + at, v->old_vmk[0].key, 32);
+	content_is_there();
+	assert_int_equal(secvol_close(v), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_slot_gets_another_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_rotation_leaves_nothing_old, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(work_goes_on_between_the_steps, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(keys_do_not_stay_where_roots_are_read, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

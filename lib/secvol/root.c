@@ -336,7 +336,7 @@ static bool others_are_zero(const struct sv_root_slot *slots, u32 used)
 	return true;
 }
 
-int sv_root_read(struct secvol *v, struct secvol_report *report)
+static int read_slots(struct secvol *v, struct secvol_report *report)
 {
 	struct sv_root_slot *slots = (struct sv_root_slot *)v->bounce;
 	bool tried[ROOT_PLACES] = {false};
@@ -371,4 +371,13 @@ int sv_root_read(struct secvol *v, struct secvol_report *report)
 		first_err = worse(first_err, err);
 	}
 	return first_err == -ENOENT ? -EUCLEAN : first_err;
+}
+
+int sv_root_read(struct secvol *v, struct secvol_report *report)
+{
+	int err = read_slots(v, report);
+
+	/* They were opened in place, and hold the keys of epochs that are being left. */
+	mem_wipe(v->bounce, ROOT_PLACES * sizeof(struct sv_root_slot));
+	return err;
 }

@@ -411,6 +411,8 @@ int secvol_format(const struct secvol_params *p, const struct secvol_format_para
 
 	if (p->mode == SECVOL_PINNED || (p->mode == SECVOL_HASH && !p->plain_rw))
 		return -EINVAL; /* images come from the builder */
+	if (p->read_only)
+		return -EROFS;
 	err = sv_volume_new(p, &v);
 	if (err)
 		return err;
