@@ -274,6 +274,13 @@ static int usage(void)
 	return 0;
 }
 
+/* Whether a command can show a state that was; the others are about the present, or name states. */
+static bool takes_snapshot(int (*run)(struct image_command *c))
+{
+	return run == image_info || run == image_ls || run == image_cat || run == image_extract ||
+	       run == image_verify;
+}
+
 /* Whether help is asked for, anywhere before "--". */
 static bool wants_help(int argc, char **argv)
 {
@@ -341,6 +348,9 @@ int main(int argc, char **argv)
 		return 1;
 	if (c.json && commands[which].run == image_cat)
 		return complain("cat writes what is in the files; --json is for the others");
+	if (c.view.snapshot && !takes_snapshot(commands[which].run))
+		return complain("--snapshot is for info, ls, cat, extract and verify, not for %s",
+				commands[which].name);
 	if (c.count < commands[which].min || c.count > commands[which].max)
 		return complain("usage: occlum image %s%s%s", commands[which].name,
 				*commands[which].arguments ? " " : "", commands[which].arguments);

@@ -193,6 +193,9 @@ def check_point(report, instance, point):
     with report.case("a snapshot of the image, which has none, is refused"):
         refused(occlum(instance, "mount", "--layer", "ro", "--snapshot", "any", point), "--layer ro")
         refused(occlum(instance, "image", "ls", "--layer", "ro", "--snapshot", "any"), "--layer ro")
+    with report.case("commands that are about the present take no snapshot"):
+        for command in (("grow", "2TB"), ("diff",), ("snapshot", "list"), ("rotate",)):
+            refused(occlum(instance, "image", *command, "--snapshot", "any"), f"not for {command[0]}")
 
 
 def check_damage(report, instance):
