@@ -277,6 +277,10 @@ int view_open(struct view *v, const struct built *b, const struct view_options *
 		v->fs = v->image; /* further images below stay open until the end */
 	} else {
 		err = files_join(v->upper, lowers, count, &v->fs);
+		if (err == -ENOSPC)
+			return complain("the host's disk is full: make room where '%s' lies; only "
+					"looking works there (occlum mount --read-only)",
+					b->root->layers[b->root->layer_count - 1].source);
 		if (err)
 			return complain_errno(err, "cannot join the image and the writable layer");
 	}

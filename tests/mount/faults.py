@@ -212,6 +212,18 @@ def check_disks(report, instance, work):
             expect(good(occlum(copy, "image", "cat", "/root/x")) == b"x", "what programs wrote")
             with mounted(copy, point, "--read-only"):
                 expect(read(f"{point}/root/x") == b"x", "what programs wrote, on the mount")
+    with report.case("the first run has filled the host's disk: a mount says so, and the image can be read"):
+        with moved_to(instance, f"{work}/filled", "-t", "tmpfs", "-o", f"size={used(instance.dir) + (8 << 20)}", "tmpfs") as (copy, place):
+            layer = f"{copy.dir}/run/mount/__ROOT"
+            shutil.rmtree(layer)
+            os.mkdir(layer)
+            copy.run("/bin/busybox", "dd", "if=/dev/zero", "of=/root/fill", "bs=1M")
+            with contextlib.suppress(OSError), open(f"{place}/filler", "wb", buffering=0) as f:
+                while f.write(bytes(4096)):
+                    pass
+            refused(occlum(copy, "mount", "--background", point), "disk is full", "run/mount/__ROOT", "--read-only")
+            with mounted(copy, point, "--read-only"):
+                expect(read(f"{point}/bin/busybox") == read("/bin/busybox"), "the image's file")
     with report.case("a read-only host directory: refused with the reason, or shown read-only"):
         with moved_to(instance, f"{work}/ro", "-t", "tmpfs", "tmpfs") as (copy, place):
             subprocess.run(["mount", "-o", "remount,ro", place], check=True)
