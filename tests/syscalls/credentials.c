@@ -2,6 +2,7 @@
 /* User and group ids, capabilities, sessions. Ends without root's rights: the order matters. */
 #include "check.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
@@ -520,6 +521,30 @@ static void sessions(void)
 	CHECK_EQ(getpgrp(), getpid());
 }
 
+/* A server that opens what it needs as root, and gives that up then. */
+static void own_folder(void)
+{
+	char path[40];
+	struct stat st;
+	DIR *held;
+	int fd, more;
+
+	snprintf(path, sizeof(path), "/proc/%d", getpid());
+	held = opendir("/proc/self/fd");
+	fd = open(path, O_RDONLY | O_DIRECTORY);
+	CHECK(held && fd >= 0);
+	CHECK(stat(path, &st) == 0 && st.st_uid == 0 && st.st_gid == 0);
+	CHECK_EQ(setgid(1000), 0);
+	CHECK_EQ(setuid(1000), 0);
+	CHECK(stat(path, &st) == 0 && st.st_uid == 1000 && st.st_gid == 1000);
+	CHECK(fstat(fd, &st) == 0 && st.st_uid == 1000);
+	more = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+	CHECK(more >= 0);
+	close(more);
+	close(fd);
+	closedir(held);
+}
+
 /* With "sets" as first argument: are the permitted and effective sets those of the second? */
 int main(int argc, char **argv)
 {
@@ -537,6 +562,7 @@ int main(int argc, char **argv)
 	in_child(other_users);
 	in_child(shared_folders);
 	in_child(passed_file);
+	in_child(own_folder);
 	group_ids();
 	user_ids();
 	sessions();

@@ -36,6 +36,20 @@ static void describe_process(struct proc_node *n, u32 *uid, u32 *gid)
 		process_put(p);
 }
 
+/* A process changes its ids while somebody has its folder. */
+static void renew_owner(struct vnode *v)
+{
+	const struct proc_node *n = proc_of(v);
+	struct process *p = n->pid ? process_lookup(n->pid) : NULL;
+
+	if (p && p->start_ns == n->start_ns) {
+		__atomic_store_n(&v->uid, p->cred.euid, __ATOMIC_RELAXED);
+		__atomic_store_n(&v->gid, p->cred.egid, __ATOMIC_RELAXED);
+	}
+	if (p)
+		process_put(p);
+}
+
 static int node_get(struct filesystem *fs, const struct proc_entry *e, s32 pid, s32 number,
 		    struct vnode **ret)
 {
@@ -46,6 +60,7 @@ static int node_get(struct filesystem *fs, const struct proc_entry *e, s32 pid, 
 	u32 uid, gid;
 
 	if (v) {
+		renew_owner(v);
 		*ret = v;
 		return 0;
 	}
@@ -91,6 +106,7 @@ static void proc_release(struct vnode *v)
 
 static int proc_getattr(struct vnode *v, struct vattr *ret)
 {
+	renew_owner(v);
 	ret->ino = v->key;
 	ret->mode = v->mode;
 	ret->uid = v->uid;
