@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Linux error numbers (x86-64), as programs see them. Token-identical to libc's, so both may be
- * included.
- */
+/* Linux error numbers (x86-64). Token-identical to libc's, so both may be included. */
 #pragma once
 
 #define EPERM		1

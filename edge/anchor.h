@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Sizes of what crosses the wall by host call anchor_ask; the bytes: docs/format/secvol.md,
- * Freshness.
- */
+/* What crosses the wall by host call anchor_ask; the bytes: docs/format/secvol.md, Freshness. */
 #pragma once
 
 #define ANCHOR_GET_SIZE	  64u /* id 32, nonce 32 */

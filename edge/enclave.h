@@ -206,9 +206,6 @@ struct new_process {
 };
 
 enum new_process_flag {
-	/*
-	 * A shell of the host does job control for it: what stops is continued
-	 * (host_job_stopped()).
-	 */
+	/* A shell of the host does job control: what stops is continued (host_job_stopped()). */
 	NEW_PROCESS_HAS_SHELL = 1 << 0,
 };

@@ -34,10 +34,7 @@ int __must_check commit_copy(u64 start, u64 end, const void *bytes, u32 prot);
 /* Simulation: whole pages move, their bytes appear at once with `prot`, zeroes stay behind. */
 int __must_check commit_move(u64 to, u64 from, u64 size, u32 prot);
 
-/*
- * Simulation: writes text that is executable already. Hardware: -EOPNOTSUPP, the site goes on
- * trapping.
- */
+/* Simulation: writes text that is executable already. Hardware: -EOPNOTSUPP, it still traps. */
 int __must_check commit_patch(u64 address, const void *code, size_t size);
 
 /* The zone of programs; before anything else here. */

@@ -24,9 +24,7 @@ enclu_leaf:
 	ret
 #endif
 
-/*
- * bool arch_try_rdtsc(void): whether RDTSC works here; some enclaves and some settings refuse it.
- */
+/* bool arch_try_rdtsc(void): whether RDTSC works here; some enclaves and settings refuse it. */
 	.text
 	.globl arch_try_rdtsc
 	.type arch_try_rdtsc, @function

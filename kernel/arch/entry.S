@@ -161,8 +161,7 @@ ecall_return:	/* RSI = result; the kernel stack is given up */
 
 	/*
 	 * The first entry of the instance or of this slot. Nothing in the slot can be believed, but
-	 * RBX is the TCS and what lies around it is this slot's: the stack ends where the slot
-	 * does.
+	 * RBX is the TCS and what lies around it is this slot's, whose end is the stack's.
 	 */
 .Lfresh_slot:
 	movq	%rsp, %r12

@@ -160,17 +160,12 @@ void exception_stage1(struct thread_block *b)
 
 	if (exit_is_exception(g->exit_info)) {
 		cause.vector = g->exit_info & 0xff;
-		/*
-		 * For these two alone the CPU writes EXINFO; else it is of some earlier exception.
-		 */
+		/* For these two alone the CPU writes EXINFO; else it is of an earlier exception. */
 		if (cause.vector == VECTOR_PF || cause.vector == VECTOR_GP) {
 			cause.error = misc->error_code;
 			cause.address = misc->address;
 		}
-		/*
-		 * Each exception counts once: entered again without a resume between, this is a
-		 * kick.
-		 */
+		/* Each counts once: entered again without a resume between, this is a kick. */
 		g->exit_info = 0;
 	}
 	if (b->in_kernel) {

@@ -7,10 +7,7 @@
 /* Its sites are never patched: unwinders recognise them by their bytes. */
 #define NR_RT_SIGRETURN 15
 
-/*
- * The `syscall`  at `rip` with `number` of the current process trapped: patch it if that is
- * possible.
- */
+/* The `syscall` at `rip` with `number` of the current process trapped: patch it if possible. */
 void patch_trapped(u64 rip, u64 number);
 
 /* An int3 before regs->rip: one that a patch has put there. Adjusts *regs; false: not ours. */

@@ -142,9 +142,7 @@ static bool emulate(struct user_regs *regs)
 
 	if (copy_from_user(code, (const void __user *)regs->rip, 2))
 		return false;
-	/*
-	 * `int n`, an old system call: as on a kernel without 32-bit programs, not as the enclave.
-	 */
+	/* `int n`, an old system call: as on a kernel without 32-bit programs. */
 	if (code[0] == 0xcd) {
 		fault(regs, SIG_SEGV, CODE_KERNEL, 0);
 		return true;

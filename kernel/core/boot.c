@@ -492,9 +492,7 @@ s64 boot_kill(u64 pid_and_signal)
 
 s64 boot_shutdown(void)
 {
-	/*
-	 * Threads of ended programs are on their way out; what still runs is the host's to explain.
-	 */
+	/* Threads of ended programs are on their way out; what still runs is the host's doing. */
 	if (!threads_wait_gone(SHUTDOWN_WAIT_NS))
 		log_warn("programs are still running at shutdown");
 	fs_context_put(kernel_process.fs);

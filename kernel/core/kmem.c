@@ -144,9 +144,7 @@ static void free_run_remove(u32 first)
 	info->kind = PAGE_UNUSED;
 }
 
-/*
- * Looks at up to `tries` runs of each bin: in all but the first any will do, that one may be long.
- */
+/* Looks at up to `tries` runs of each bin: in all but the first any will do, which may be long. */
 static u32 find_run(u32 count, u32 tries)
 {
 	for (u32 bin = bin_of(count); bin < BIN_COUNT; bin++) {

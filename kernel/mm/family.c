@@ -294,9 +294,7 @@ void mm_retire_member(struct mm *mm)
 			BUG_ON(mm_unmap_locked(mm, zone_start(), zone_end(), false));
 		mm_release_heap(mm);
 		leave(f, mm);
-		/*
-		 * Before files are closed, which may wait: what lies in place is not ours any more.
-		 */
+		/* Before files are closed, which may wait: what lies in place is no longer ours. */
 		turn_give_up(mm, heir);
 		current_thread()->keeps_turn = false;
 		mm_unlock(mm);

@@ -96,9 +96,7 @@ static inline bool vma_is_private(const struct vma *v)
 struct family *family_new(void) __must_check; /* without members */
 struct family *family_get(struct family *f);
 void family_put(struct family *f);
-/*
- * By whoever is inside the resident with its mm->lock, or alone. mm->family is the caller's to set.
- */
+/* By who is inside the resident with its mm->lock, or alone. mm->family is the caller's to set. */
 int __must_check family_join(struct family *f, struct mm *mm);
 void family_forget(struct mm *mm); /* mm is about to be freed */
 
@@ -117,9 +115,7 @@ static inline bool mm_is_contested(const struct mm *mm, u64 address)
 /* No relative has any of these pages in place: mm may change what they hold. */
 bool family_is_own(struct mm *mm, u64 start, u64 end);
 
-/*
- * Some other member has private mappings or heap at `at`; that is so (or not so) up to *ret_until.
- */
+/* Another member has private mappings or heap at `at`; that is so (or not so) up to *ret_until. */
 bool family_covers(struct mm *mm, u64 at, u64 end, u64 *ret_until);
 bool family_covers_any(struct mm *mm, u64 start, u64 end);
 
@@ -154,9 +150,7 @@ void family_bequeath(struct family *f, struct mm *from, struct mm *to);
 /* Nobody else is inside the current address space until turn_resume_siblings(). */
 void turn_stop_siblings(struct mm *mm);
 void turn_resume_siblings(struct mm *mm);
-/*
- * Who comes after the resident, which ends: NULL when that is not known. The caller is inside it.
- */
+/* Who comes after the resident, which ends: NULL when that is unknown. The caller is inside it. */
 struct mm *turn_heir(struct mm *mm);
 /*
  * The resident is no member any more, and the current thread no longer inside it. The pages in

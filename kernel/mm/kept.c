@@ -187,10 +187,7 @@ static bool lies_in(const struct kept *k, u64 start, u64 end)
 	return false;
 }
 
-/*
- * Takes the image that was used least recently among those in the range, once more than `spare` is
- * kept.
- */
+/* Takes the image of the range that was used least recently, once more than `spare` is kept. */
 static struct kept *pick_victim(u64 start, u64 end, u64 spare)
 {
 	struct kept *k, *victim = NULL;

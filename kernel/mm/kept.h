@@ -8,10 +8,7 @@
 
 #include "lib/base/types.h"
 
-/*
- * Gives up what is kept in [start, end), addresses too. True: something was. Sleeping locks may be
- * held.
- */
+/* Gives up what is kept in [start, end), addresses too. True: some. Sleeping locks may be held. */
 bool kept_evict(u64 start, u64 end);
 
 void kept_init(u64 size_max); /* bytes of addresses; 0: nothing is kept */

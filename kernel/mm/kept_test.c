@@ -160,10 +160,7 @@ static void keeps(long (*load)(void))
 	calls = fake_memory_calls();
 	again = load();
 	assert_int_equal(again, base);
-	/*
-	 * The page that was made read-only; on the first use of this all pages of the file are
-	 * read.
-	 */
+	/* The page that was made read-only; the first use of it reads all pages of the file. */
 	assert_true(fake_memory_calls() - calls <= 2);
 	assert_fresh(base);
 	use(base);

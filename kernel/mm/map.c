@@ -167,9 +167,7 @@ int mm_clear_objects(struct mm *mm, u64 start, u64 end)
 
 		if (err)
 			return err;
-		/*
-		 * Addresses are free when the object is gone, and that is when its file is closed.
-		 */
+		/* Addresses are free when the object is gone, which is when its file is closed. */
 		mm_unlock(mm);
 		mutex_lock(&mm->lock);
 	}
@@ -401,9 +399,7 @@ long mm_map_locked(struct mm *mm, const struct map_request *r)
 			vma_merge_around(v);
 		return err ? err : (long)start;
 	}
-	/*
-	 * text_load() waits for the file with pages that no mapping shows: not where relatives are.
-	 */
+	/* text_load() waits for the file with pages that no mapping shows: not among relatives. */
 	if (r->plan && !in_heap_reservation(mm, v->start, v->end) &&
 	    !mm_is_contested(mm, v->start) &&
 	    !(mm_has_relatives(mm) && family_covers_any(mm, v->start, v->end)))

@@ -68,10 +68,7 @@ bool mm_has_addresses(u64 start, u64 end);
 int __must_check mm_join_fixed(struct mm *mm);
 /* The first stack, with a guard below. Its end (exclusive) or -errno. */
 long mm_map_stack(struct mm *mm, u64 size, u32 prot);
-/*
- * Writes memory of any process that it could write itself; from NULL: zeroes. 0, -EFAULT, -ENOMEM,
- * -EIO.
- */
+/* Writes what a process could write itself; from NULL: zeroes. 0, -EFAULT, -ENOMEM, -EIO. */
 int __must_check mm_write_foreign(struct mm *mm, u64 address, const void *from, size_t size);
 
 /*

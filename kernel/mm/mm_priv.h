@@ -179,10 +179,7 @@ int __must_check mm_populate_locked(struct mm *mm, u64 at, u64 end, u32 access, 
 int __must_check object_place(struct mem_object *o, u64 want, u64 room, u64 *ret_base);
 void object_link(struct vma *v);
 void object_unlink(struct vma *v);
-/*
- * Whether a mapping of another address space can write to the object, or only read it if
- * `is_written`.
- */
+/* Can a mapping of another address space write to the object or, if `is_written`, only read it? */
 bool object_is_mapped_by_others(struct mem_object *o, const struct mm *mm, bool is_written);
 int __must_check object_protect(struct vma *v, u64 start, u64 end);
 /* Fills around `at`, which must lie within the object (else -EIO), in [start, end). */
@@ -248,16 +245,11 @@ struct kept_request {
 };
 /* Files like this one are kept, and the mapping is of the kind. */
 bool kept_is_possible(const struct kept_request *r);
-/*
- * An image whose pages are all as its file says, to be attached or discarded; NULL: none. No lock.
- */
+/* An image with all pages as its file says, to be attached or discarded; NULL: none. No lock. */
 struct kept *kept_take(const struct kept_request *r);
 /* Maps it whole. Address, or -ENOMEM with the image discarded. mm->lock held. */
 long kept_attach(struct mm *mm, struct kept *k, struct file *file);
-/*
- * From now on the mapping at `base`, just made, is recorded with what is mapped over it. mm->lock
- * held.
- */
+/* The mapping at `base`, just made, is recorded with what is mapped over it. mm->lock held. */
 void kept_begin(struct mm *mm, const struct kept_request *r, u64 base);
 /* A mapping was made: a part of what is being recorded, or the end of that. */
 void kept_record(struct mm *mm, const struct map_request *r, u64 address);

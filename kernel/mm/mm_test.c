@@ -98,10 +98,7 @@ static void user_space_is_limited_and_named(void **state)
 	assert_int_equal(pages_charged(), KIB(64) + MIB(62));
 }
 
-/*
- * Another thread took the access away and gave it back before the fault was looked at, again and
- * again.
- */
+/* Another thread took the access and gave it back before the fault was looked at, many times. */
 static void faults_that_others_undo_are_no_fault_of_the_host(void **state)
 {
 	long at = map(0, PAGE_SIZE, RW, ANON);
@@ -131,10 +128,7 @@ static void advice_after_a_refused_mprotect(void **state)
 	assert_int_equal(read_word(at), 9);
 }
 
-/*
- * Whatever the host refuses meanwhile, for it has no room for more mappings, is an error of fork
- * alone.
- */
+/* What the host refuses meanwhile, for it has no room for mappings, is an error of fork alone. */
 static void fork_after_a_refused_mprotect(void **state)
 {
 	struct mm *child = NULL;
@@ -210,9 +204,7 @@ static void heap_grows_and_shrinks(void **state)
 	assert_int_equal(put_user_u32((void *)(start + 4096), 1), -EFAULT);
 	assert_int_equal(mm_brk(p->mm, start + 8192), start + 8192);
 	assert_int_equal(read_word(start + 4096), 0);
-	/*
-	 * Nothing else comes to lie in the reservation; the program itself may put something there.
-	 */
+	/* Nothing else comes to lie in the reservation; the program itself may put it there. */
 	at = map(start + MIB(1), PAGE_SIZE, RW, ANON | MAP_FIXED);
 	assert_int_equal(at, start + MIB(1));
 	assert_int_equal(mm_brk(p->mm, start + MIB(2)), start + 8192);

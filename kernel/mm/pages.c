@@ -35,9 +35,7 @@
 #define FREE_BIG      MIB(1)  /* freed ranges from this size on may go back to the host */
 #define WINDOW_SIZE   KIB(64) /* where pages are filled that must appear at once */
 
-/*
- * What a page loses with its bytes: where they are the CPU's to give, also that it can be reached.
- */
+/* What a page loses with its bytes: where the CPU gives them, also that it can be reached. */
 #define DISCARD_TAKES (COMMIT_IS_HARDWARE ? PAGE_PROT | PAGE_UNKNOWN : 0)
 
 struct pages_index pages_index;

@@ -77,9 +77,7 @@ u64 pages_run(u64 start, u64 end, u8 mask, u8 *ret_bits);
  * may touch them while this runs they must be unreachable and clean (pages_clean()).
  */
 int __must_check pages_commit(u64 start, u64 end, u32 prot);
-/*
- * Makes the pages, none of which is present, show `bytes`. `atomic`: others see all of it or fault.
- */
+/* Makes the pages, none of which is present, show `bytes`. `atomic`: others see all or fault. */
 int __must_check pages_fill(u64 start, u64 end, const void *bytes, u32 prot, bool atomic);
 /*
  * For pages that nobody can know of yet: paid for and writable, contents arbitrary; then present
@@ -128,9 +126,7 @@ bool pages_can_never_pay(u64 size);
  */
 void pages_log_exhaustion(bool of_addresses, u64 size);
 
-/*
- * Bytes that live mappings pay for, those of free pages that the host keeps for us, and the limit.
- */
+/* Bytes that live mappings pay for, of free pages that the host keeps for us, and the limit. */
 u64 pages_charged(void);
 u64 pages_cached(void);
 u64 pages_limit(void);

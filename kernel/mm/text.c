@@ -231,9 +231,7 @@ int mm_stub_area(struct mm *mm, u64 near_start, u64 near_end, u64 size, u64 *ret
 
 	size = ALIGN_UP(size, PAGE_SIZE);
 	mutex_lock(&mm->lock);
-	/*
-	 * Relatives that run the same text in place would not have the stubs: it goes on trapping.
-	 */
+	/* Relatives that run the same text in place would have no stubs: it goes on trapping. */
 	if (family_is_own(mm, near_start, near_end))
 		err = stubs_new(mm, near_start, near_end, size, &v);
 	else

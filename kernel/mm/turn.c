@@ -8,8 +8,8 @@
  *
  * A member that waits takes the turn when nobody is inside the resident any more, at the latest a
  * slice after the turn moved (15 ms, longer where moving it takes milliseconds itself): then it
- * closes the resident to those who come back from parking and
- * kicks those who run, who come to turn_checkpoint() on their way to user mode.
+ * closes the resident to those who come back from parking and kicks those who run, who come to
+ * turn_checkpoint() on their way to user mode.
  *
  * mm->inside counts also where there is no family, with two atomic operations per parking: so a
  * family can be made of a process whose threads run. Whoever enters counts first and then looks

@@ -13,12 +13,12 @@ int __must_check copy_from_user(void *to, const void __user *from, size_t size);
 int __must_check copy_to_user(void __user *to, const void *from, size_t size);
 int __must_check clear_user(void __user *to, size_t size);
 
-/* Copies a terminated string of at most size - 1 bytes. Length, -EFAULT or -ENAMETOOLONG. */
 /*
  * A struct that grows with versions: `known` bytes of it at `to`, zeros where the program's is
  * shorter. What it has beyond must be zeros: -E2BIG, as for more than a page. -EFAULT.
  */
 int __must_check copy_struct_from_user(void *to, size_t known, const void __user *from, u64 size);
+/* Copies a terminated string of at most size - 1 bytes. Length, -EFAULT or -ENAMETOOLONG. */
 long __must_check copy_string_from_user(char *to, const char __user *from, size_t size);
 
 int __must_check get_user_u32(u32 *ret, const void __user *from); /* atomic, aligned or -EFAULT */

@@ -209,9 +209,7 @@ static long deliver(struct unix_sock *u, struct unix_sock *target, struct net_me
 		    struct unix_packet *p)
 {
 	struct unix_channel *c = u->s.type == SOCK_DGRAM ? &target->inbox : unix_outgoing(u);
-	/*
-	 * Who takes a datagram wakes the queue of its own socket, a link's reader that of the peer.
-	 */
+	/* Who takes a datagram wakes its own socket's queue, a link's reader that of the peer. */
 	struct pollq *room = u->s.type == SOCK_DGRAM ? &target->s.queue : &u->s.queue;
 	u64 deadline = socket_deadline(u->s.send_timeout_ns, m->flags & MSG_DONTWAIT);
 	u32 size = p->size;

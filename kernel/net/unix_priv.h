@@ -111,9 +111,7 @@ static inline struct unix_channel *unix_outgoing(const struct unix_sock *u)
 void unix_sock_get(struct unix_sock *u);
 void unix_sock_put(struct unix_sock *u);
 void unix_release(struct socket *s);
-/*
- * Of the caller: as whom it acts, which SO_PEERCRED tells; and who it is, which goes with messages.
- */
+/* Of the caller: as whom it acts, for SO_PEERCRED; and who it is, which goes with messages. */
 void unix_fill_cred(struct abi_ucred *cred);
 void unix_fill_sender(struct abi_ucred *cred);
 /* The peer of a datagram socket, counted, or NULL. */
@@ -145,9 +143,7 @@ long unix_channel_put(struct unix_channel *c, struct net_message *m, u32 limit);
 long unix_channel_get(struct unix_channel *c, struct net_message *m, bool *ret_wake);
 /* Queues a packet (consumed on success). -EAGAIN when full, -EPIPE when shut. */
 int unix_channel_post(struct unix_channel *c, struct unix_packet *p, u32 limit);
-/*
- * The first packet, or a copy of it. -EAGAIN, -ENOMEM; 0 with *ret NULL at the end. Wakes senders.
- */
+/* The first packet, or a copy. -EAGAIN, -ENOMEM; 0 with *ret NULL at the end. Wakes senders. */
 int unix_channel_take(struct unix_channel *c, bool peek, struct unix_packet **ret, bool *ret_wake);
 struct unix_packet *unix_packet_new(size_t size) __must_check;
 void unix_packet_free(struct unix_packet *p);

@@ -21,10 +21,7 @@ struct credentials {
 	struct capabilities caps;
 };
 
-/*
- * A user of no further group than `gid`; user 0 is root of the instance, others have no
- * capabilities.
- */
+/* A user of no group but `gid`; user 0 is root of the instance, others have no capabilities. */
 void credentials_init(struct credentials *c, u32 uid, u32 gid);
 
 static inline bool credentials_capable(const struct credentials *c, enum abi_capability cap)

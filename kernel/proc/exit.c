@@ -335,9 +335,7 @@ void thread_exit(s32 status)
 	futex_thread_exit(t);
 	signal_flush_thread(t);
 	id_set_thread(t->tid, NULL);
-	/*
-	 * Once another one is the last, the memory goes; the last must be inside when that happens.
-	 */
+	/* Once another is the last, the memory goes; the last must be inside when that happens. */
 	if (__atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) > 1)
 		turn_detach();
 

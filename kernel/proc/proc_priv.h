@@ -24,9 +24,7 @@ s32 id_next_process(s32 after); /* smallest pid above `after`, or 0 */
 struct process *process_new(void) __must_check; /* with pid, leader of its own group and session */
 void process_reap(struct process *p);		/* off the table and out of the tree; puts it */
 
-/*
- * Puts a new thread on its process's list. -EAGAIN when the process ends or the limit is reached.
- */
+/* Puts a new thread on its process's list. -EAGAIN: the process ends, or the limit is reached. */
 int __must_check thread_attach(struct thread *t);
 /* Undoes thread_attach() of a thread that never ran. */
 void thread_detach(struct thread *t);

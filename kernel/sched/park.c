@@ -105,9 +105,7 @@ int thread_park(u64 deadline, bool interruptible)
 
 	BUG_ON(t->keeps_turn);
 	if (mm && turn_is_shared(mm)) {
-		/*
-		 * Whoever is to wake us may first need the turn, which is not given up for nothing.
-		 */
+		/* Who is to wake us may first need the turn, which is not given up for nothing. */
 		if (take_token(t))
 			return 0;
 	} else if (look_may_begin(t) && look(t, deadline, interruptible)) {

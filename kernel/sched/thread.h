@@ -134,10 +134,7 @@ static inline bool thread_has_work(const struct thread *t)
 	return __atomic_load_n(&t->work, __ATOMIC_ACQUIRE) & (WORK_SIGNAL | WORK_EXIT);
 }
 
-/*
- * The same for `t` itself where a host call that may last for ever said EINTR: membarrier() kicks
- * too.
- */
+/* The same for `t` itself when a host call that may last for ever said EINTR: barriers kick too. */
 static inline bool thread_was_kicked(struct thread *t)
 {
 	__atomic_and_fetch(&t->work, ~(u32)WORK_BARRIER, __ATOMIC_SEQ_CST);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * The border: unknown numbers, restart codes, internal errors. The calls here are the test's own.
- */
+/* The border: unknown numbers, restart codes, internal errors. The calls are the test's own. */
 #include "kernel/sys/dispatch.h"
 
 #include "abi/errno.h"

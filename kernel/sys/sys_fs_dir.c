@@ -104,10 +104,7 @@ long sys_getdents(u32 fd, void __user *entries, u32 count)
 	return getdents(fd, entries, count, false);
 }
 
-/*
- * The path from the caller's root; from the instance's, and marked, when it does not lie below
- * that.
- */
+/* The path from the caller's root; from the instance's, and marked, when it lies elsewhere. */
 static long path_of_cwd(struct dentry *cwd, struct dentry *root, char *text)
 {
 	size_t mark = 0;

@@ -83,9 +83,7 @@ static long write_gathered(struct file *f, const struct abi_iovec *vec, u64 coun
 		return -ENOMEM;
 	for (u64 i = 0; i < count; i++) {
 		if (copy_from_user(buf + at, (const void __user *)vec[i].base, vec[i].len)) {
-			/*
-			 * As a loop over the pieces would: what came before the bad one is written.
-			 */
+			/* As a loop over the pieces: what came before the bad one is written. */
 			total = at;
 			break;
 		}

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * What threads and processes are: numbers, groups, names, limits, usage. Their making and ending:
- * sys_child.c.
- */
+/* Numbers, groups, names, limits and usage of processes. Their making and ending: sys_child.c. */
 #include "abi/errno.h"
 #include "abi/process.h"
 #include "abi/resource.h"

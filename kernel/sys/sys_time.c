@@ -337,9 +337,7 @@ long sys_timerfd_settime(int fd, int flags, const void __user *value, void __use
 		err = -EINVAL;
 	if (err)
 		return err;
-	/*
-	 * CANCEL_ON_SET: nobody inside can set the wall clock, so there is nothing to cancel for.
-	 */
+	/* CANCEL_ON_SET: nobody inside can set the wall clock: there is nothing to cancel for. */
 	f = arg_file(fd);
 	if (!f)
 		return -EBADF;

@@ -17,9 +17,8 @@ struct ldisc {
 	struct abi_termios termios;
 
 	/*
-	 * Typed bytes. Counters that only grow: tail <= canon <= head <= tail + LDISC_INPUT_SIZE -
-	 * 1. A mark is the end of a line; where the marked byte is LDISC_EOF it is no byte of the
-	 * line.
+	 * Typed bytes. Counters that only grow: tail <= canon <= head < tail + LDISC_INPUT_SIZE. A
+	 * mark is the end of a line; where the marked byte is LDISC_EOF it is no byte of the line.
 	 */
 	u8 input[LDISC_INPUT_SIZE];
 	u64 marks[LDISC_INPUT_SIZE / 64];
@@ -34,9 +33,7 @@ struct ldisc {
 	bool is_stopped;	 /* by VSTOP or TCOOFF */
 	bool is_stopped_by_call; /* TCOOFF: only TCOON ends it */
 
-	/*
-	 * For the caller, who clears them: signals as bits 1 << number, TIOCPKT_* of packet mode.
-	 */
+	/* For the caller, who clears them: signals as bits 1 << number, TIOCPKT_* in packet mode */
 	u32 signals;
 	u8 news;
 };

@@ -461,9 +461,7 @@ static enum step slave_take(struct pty *p, struct uio *uio, struct patience *w, 
 		step = STEP_DONE;
 	p->read = now_seconds();
 	pty_feed(p);
-	/*
-	 * What was fed may be for other readers, or start output again; its echo is the master's.
-	 */
+	/* What was fed may be for other readers, or start output again; the master gets its echo */
 	pty_unlock(p, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM,
 		   POLLOUT | POLLWRNORM |
 			   (ldisc_has_input(&p->ld, false) ? POLLIN | POLLRDNORM : 0));

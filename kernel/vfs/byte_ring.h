@@ -15,9 +15,7 @@ struct byte_ring {
 
 void byte_ring_fini(struct byte_ring *r);
 
-/*
- * Gives it `room` bytes (a power of two, not less than fill). 0 or -ENOMEM, then nothing changed.
- */
+/* Gives it `room` bytes (a power of two, not below fill). 0 or -ENOMEM, then nothing changed. */
 int __must_check byte_ring_resize(struct byte_ring *r, u32 room);
 
 /*

@@ -47,9 +47,7 @@ struct epoll_item {
 
 extern const struct file_ops epoll_ops;
 
-/*
- * Both with the lock of all instances. -ELOOP: watching would close a circle or too long a chain.
- */
+/* Both with the lock of all instances. -ELOOP: watching would close a circle or a long chain. */
 int __must_check epoll_check_loop(struct epoll *ep, const struct file *target);
 /* Once the item is linked: -EINVAL, too many ways lead from one file to instances above it. */
 int __must_check epoll_check_paths(const struct epoll *ep, struct file *target);

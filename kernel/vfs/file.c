@@ -423,9 +423,7 @@ int file_truncate(struct file *f, u64 size)
 	return err;
 }
 
-/*
- * vnode.lock held: may fallocate do that up to `end`? The file may be sealed, or its size limited.
- */
+/* vnode.lock held: do the file's seals and RLIMIT_FSIZE allow fallocate up to `end`? */
 static int check_fallocate(struct vnode *v, u32 mode, u64 end)
 {
 	struct vattr attr;

@@ -18,9 +18,7 @@ struct file_ops {
 	int (*readdir)(struct file *f, u64 cookie, struct dir_sink *sink);
 	/* `arg` is the program's; -ENOTTY for unknown commands. */
 	long (*ioctl)(struct file *f, u32 command, u64 arg);
-	/*
-	 * Which of POLL* hold now; registers with `pt` unless that is NULL. NULL op: always ready.
-	 */
+	/* Which of POLL* hold now; registers with `pt` unless it is NULL. NULL op: always ready. */
 	u32 (*poll)(struct file *f, struct poll_table *pt);
 	int (*sync)(struct file *f, bool data_only);
 	int (*set_flags)(struct file *f, u32 flags); /* F_SETFL, before they take effect */

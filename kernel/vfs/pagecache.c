@@ -318,9 +318,7 @@ static long read_miss(struct vnode *v, struct page_cache *c, struct uio *uio, u6
 	return done < 0 && want > 1 ? read_in(v, c, uio, offset, left, 1, fill) : done;
 }
 
-/*
- * Copies what is there of [offset, offset + left) within one run of pages; 0: the first one is not.
- */
+/* Copies what is there of [offset, offset + left) within one run of pages; 0: the first is not. */
 static long read_hit(struct page_cache *c, struct uio *uio, u64 offset, u64 size)
 {
 	struct cached_page *pages[FETCH_PAGES];

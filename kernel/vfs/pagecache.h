@@ -11,8 +11,10 @@
 struct page_cache;
 struct read_ahead;
 
-/* Reads `count` whole pages from `index` on (zeros beyond the end), each to its place. 0 or -errno:
- * none of them counts. */
+/*
+ * Reads `count` whole pages from `index` on (zeros beyond the end), each to its place. 0 or -errno:
+ * none of them counts.
+ */
 typedef int (*page_fill_fn)(struct vnode *v, u64 index, u32 count, u8 *const *to);
 
 void page_cache_init(size_t limit); /* bytes */

@@ -57,7 +57,5 @@ struct poll_item {
 	u32 revents;
 };
 
-/*
- * Waits until an item is ready. Number of items with revents, 0 at the deadline, -EINTR, -ENOMEM.
- */
+/* Waits until an item is ready. Number of items with revents, 0 at the deadline, -EINTR, -ENOMEM */
 long poll_wait(struct poll_item *items, size_t count, u64 deadline);

@@ -206,9 +206,7 @@ int __must_check vnode_getattr(struct vnode *v, struct vattr *ret);
 int __must_check vnode_setattr(struct vnode *v, const struct vattr *a, u32 set);
 int __must_check vnode_setattr_locked(struct vnode *v, const struct vattr *a, u32 set);
 void vnode_forget_attr(struct vnode *v); /* the file system changed something */
-/*
- * Whoever changes a file's bytes takes its set-id bits away, but for root (CAP_FSETID). Lock held.
- */
+/* Who changes a file's bytes takes its set-id bits away, but for root (CAP_FSETID). Lock held. */
 void vnode_remove_privileges(struct vnode *v);
 /* A cheap way for writers: size and times moved. */
 int __must_check vnode_truncate(struct vnode *v, u64 size);

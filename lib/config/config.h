@@ -51,10 +51,7 @@ enum config_image_type {
 	CONFIG_IMAGE_ENCRYPTED = 2, /* under the image key that init hands to system call 363 */
 };
 
-/*
- * How much of a volume's freshness an anchor outside of it watches; the numbers of secvol's
- * policies.
- */
+/* How much of a volume's freshness an anchor outside of it watches; numbers as in secvol. */
 enum config_anchor_policy {
 	CONFIG_ANCHOR_NONE = 0,
 	CONFIG_ANCHOR_MOUNT = 1,  /* at the open and the clean close */

@@ -19,9 +19,7 @@ bool config_stage_allows(const struct config_stage *stage, const char *path)
 	return false;
 }
 
-/*
- * `*` takes any run of bytes, `?` one. Backtracks to the last star alone: linear memory, no stack.
- */
+/* `*` takes any run of bytes, `?` one. Backtracks to the last star alone: needs no stack. */
 static bool pattern_matches(const char *pattern, const char *text)
 {
 	const char *star = NULL, *resume = NULL;

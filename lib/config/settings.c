@@ -386,10 +386,7 @@ static int apply_metadata(struct reader *r, const struct settings *s)
 	return 0;
 }
 
-/*
- * Position of the same NAME among the first `count` of `list`, both as "NAME" or "NAME=value"; or
- * `count`.
- */
+/* Where the same NAME is among the first `count` ("NAME" or "NAME=value"); if not: `count`. */
 static u32 find_name(const char *const *list, u32 count, const char *variable)
 {
 	const char *equals = strchr(variable, '=');

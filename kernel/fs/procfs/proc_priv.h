@@ -37,8 +37,7 @@ struct proc_entry {
 	int (*render)(struct proc_text *t, struct process *p, struct proc_node *n);
 	/*
 	 * What was written, as a string: a hostile one. p is counted, and the open file's reader. 0
-	 * or
-	 * -errno. NULL: nobody may write.
+	 * or -errno. NULL: nobody may write.
 	 */
 	int (*store)(struct process *p, struct proc_node *n, const char *text);
 	/* Links: the text, and (jump) the object. */

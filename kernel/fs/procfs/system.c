@@ -268,9 +268,7 @@ static int render_filesystems(struct proc_text *t, struct process *p, struct pro
 	return 0;
 }
 
-/*
- * There are neither block devices nor places to swap to; what else Linux counts nobody counts here.
- */
+/* There are neither block devices nor swap; what else Linux counts nobody counts here. */
 static int render_vmstat(struct proc_text *t, struct process *p, struct proc_node *n)
 {
 	u64 total, free;

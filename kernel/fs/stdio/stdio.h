@@ -4,8 +4,5 @@
 
 #include "kernel/vfs/file.h"
 
-/*
- * /dev/console, and /dev/tty where it controls: the terminal among the session's stdio; -ENXIO
- * without one.
- */
+/* /dev/console, and /dev/tty where it controls: the terminal of the session's stdio, or -ENXIO. */
 int __must_check stdio_open_tty(struct file *f);

@@ -15,8 +15,6 @@
 
 #define UNION_LOWER_MAX 3
 
-/*
- * `lowers`: the topmost first. All file systems are consumed on success: shut down with the union.
- */
+/* `lowers`: topmost first. All file systems are consumed on success: shut down with the union. */
 int __must_check unionfs_new(struct filesystem *upper, struct filesystem **lowers, u32 lower_count,
 			     struct filesystem **ret);
