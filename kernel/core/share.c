@@ -45,3 +45,23 @@ void heap_share_give(struct heap_share *s, size_t size)
 {
 	__atomic_sub_fetch(&s->used, size, __ATOMIC_RELAXED);
 }
+
+void *heap_share_alloc(struct heap_share *s, size_t size, u32 times)
+{
+	void *p;
+
+	if (!heap_share_take(s, size, times))
+		return NULL;
+	p = kzalloc(size);
+	if (!p)
+		heap_share_give(s, size);
+	return p;
+}
+
+void heap_share_free(struct heap_share *s, void *p, size_t size)
+{
+	if (!p)
+		return;
+	heap_share_give(s, size);
+	kfree(p);
+}

@@ -29,6 +29,10 @@ bool __must_check heap_share_take(struct heap_share *s, size_t size, u32 times);
 void heap_share_charge(struct heap_share *s, size_t size);
 void heap_share_give(struct heap_share *s, size_t size);
 
+/* kzalloc() of what counts. NULL: no more of it may be taken, or there is no memory. */
+void *heap_share_alloc(struct heap_share *s, size_t size, u32 times) __must_check;
+void heap_share_free(struct heap_share *s, void *p, size_t size); /* p may be NULL */
+
 /* Is more than the `part`-th part of the share in use? */
 static inline bool heap_share_exceeds(const struct heap_share *s, u32 part)
 {

@@ -2,6 +2,7 @@
 /* Shares of a heap of 1 GiB, which is what the fake says. */
 #include "kernel/core/share.h"
 
+#include "tests/fakes/fakes.h"
 #include "tests/unit.h"
 
 static void a_share_is_used_up(void **state)
@@ -42,4 +43,20 @@ static void the_reserve_stays(void **state)
 	assert_int_equal(s.used, 0);
 }
 
-UNIT_TESTS(a_share_is_used_up, what_is_charged_counts, the_reserve_stays)
+static void what_is_allocated_counts(void **state)
+{
+	struct heap_share s = HEAP_SHARE(MIB(1));
+	void *p = heap_share_alloc(&s, 1000, 1);
+
+	assert_non_null(p);
+	assert_int_equal(s.used, 1000);
+	assert_null(heap_share_alloc(&s, 100, 1));
+	fake_fail_allocation(1, false);
+	assert_null(heap_share_alloc(&s, 100, 2));
+	assert_int_equal(s.used, 1000);
+	heap_share_free(&s, NULL, 100);
+	heap_share_free(&s, p, 1000);
+	assert_int_equal(s.used, 0);
+}
+
+UNIT_TESTS(a_share_is_used_up, what_is_charged_counts, the_reserve_stays, what_is_allocated_counts)

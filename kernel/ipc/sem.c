@@ -15,6 +15,7 @@
 #include "kernel/proc/process.h"
 #include "kernel/sync/mutex.h"
 #include "kernel/sync/waitq.h"
+#include "kernel/vfs/walk.h"
 #include "lib/base/overflow.h"
 #include "lib/base/string.h"
 
@@ -125,8 +126,7 @@ static void undo_free(struct sem_undo *u)
 {
 	list_del(&u->process_node);
 	list_del(&u->set_node);
-	heap_share_give(&undo_memory, undo_size(u->set));
-	kfree(u);
+	heap_share_free(&undo_memory, u, undo_size(u->set));
 }
 
 /* The current process's record for the set, made if need be; NULL without memory. */
@@ -145,14 +145,9 @@ static struct sem_undo *undo_get(struct sem_set *s)
 		if (u->set == s)
 			return u;
 	}
-	if (!heap_share_take(&undo_memory, undo_size(s),
-			     credentials_capable(&p->cred, CAP_SYS_RESOURCE) ? 2 : 1))
+	u = heap_share_alloc(&undo_memory, undo_size(s), vfs_caller_shares());
+	if (!u)
 		return NULL;
-	u = kzalloc(undo_size(s));
-	if (!u) {
-		heap_share_give(&undo_memory, undo_size(s));
-		return NULL;
-	}
 	u->set = s;
 	list_add_tail(&p->sem_undo->list, &u->process_node);
 	list_add_tail(&s->undos, &u->set_node);

@@ -293,7 +293,7 @@ static int item_add(struct epoll *ep, struct file *f, int fd, const struct abi_e
 
 	if (err)
 		return err;
-	if (!heap_share_take(&items, sizeof(*it), vfs_caller_capable(CAP_SYS_RESOURCE) ? 2 : 1))
+	if (!heap_share_take(&items, sizeof(*it), vfs_caller_shares()))
 		return -ENOSPC;
 	it = kzalloc(sizeof(*it));
 	if (!it) {

@@ -33,6 +33,11 @@ bool vfs_caller_capable(enum abi_capability cap)
 	return !c || credentials_capable(c, cap);
 }
 
+u32 vfs_caller_shares(void)
+{
+	return vfs_caller_capable(CAP_SYS_RESOURCE) ? 2 : 1;
+}
+
 static bool in_group(const struct credentials *c, u32 own, u32 gid)
 {
 	if (own == gid)

@@ -53,3 +53,5 @@ int __must_check vnode_owner_or_capable(struct vnode *v);
 void vfs_caller_ids(u32 *ret_uid, u32 *ret_gid);
 bool vfs_caller_capable(enum abi_capability cap);
 bool vfs_caller_in_group(u32 gid);
+/* How many times a share of the heap (kernel/core/share.h) the caller may take. */
+u32 vfs_caller_shares(void);

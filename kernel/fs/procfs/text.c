@@ -33,8 +33,7 @@ static char *grow(struct proc_text *t, size_t room)
 	size_t more = room - t->room;
 	char *grown;
 
-	if (room > PROC_TEXT_MAX ||
-	    !heap_share_take(&memory, more, vfs_caller_capable(CAP_SYS_RESOURCE) ? 2 : 1))
+	if (room > PROC_TEXT_MAX || !heap_share_take(&memory, more, vfs_caller_shares()))
 		return NULL;
 	grown = krealloc(t->bytes, room);
 	if (!grown)
