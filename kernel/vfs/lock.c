@@ -109,19 +109,23 @@ static bool is_deadlock(const void *owner, const void *holder)
 	return false;
 }
 
+static void lock_free(struct file_lock *h)
+{
+	heap_share_free(&memory, h, sizeof(*h));
+}
+
 static void lock_drop(struct file_locks *l, struct file_lock *h)
 {
 	list_del(&h->node);
 	l->count--;
-	heap_share_give(&memory, sizeof(*h));
-	kfree(h);
+	lock_free(h);
 }
 
-static void lock_add(struct file_locks *l, struct file_lock *h)
+static void lock_add(struct file_locks *l, struct file_lock *h, const struct file_lock *as)
 {
+	*h = *as;
 	list_add_tail(&l->held, &h->node);
 	l->count++;
-	heap_share_charge(&memory, sizeof(*h));
 }
 
 /* A lock is given up in the middle: what is left of it are two. */
@@ -137,29 +141,25 @@ static bool splits(struct file_locks *l, const struct file_lock *r)
 	return false;
 }
 
-/* Is there room for what it needs? What only frees is always possible. */
-static bool has_room(struct file_locks *l, const struct file_lock *r)
-{
-	u32 times = vfs_caller_capable(CAP_SYS_RESOURCE) ? 2 : 1;
-
-	if (r->type == F_UNLCK && !splits(l, r))
-		return true;
-	if (l->count > LOCKS_MAX - 2 || !heap_share_take(&memory, 2 * sizeof(*r), times))
-		return false;
-	heap_share_give(&memory, 2 * sizeof(*r)); /* lock_add() counts them */
-	return true;
-}
-
-/* Two spare locks are allocated first, so that a change cannot fail in the middle. */
+/*
+ * Two spare locks are allocated first, so that a change cannot fail in the middle. What only frees
+ * needs none: it is always possible.
+ */
 static int apply(struct file_locks *l, const struct file_lock *r)
 {
-	struct file_lock *fresh = kmalloc(sizeof(*fresh)), *split = kmalloc(sizeof(*split));
+	struct file_lock *fresh = NULL, *split = NULL;
 	struct file_lock *h, *tmp;
 	struct file_lock want = *r;
 	int err = -ENOLCK;
 
-	if (!fresh || !split || !has_room(l, r))
-		goto out;
+	if (r->type != F_UNLCK || splits(l, r)) {
+		if (l->count > LOCKS_MAX - 2)
+			return -ENOLCK;
+		fresh = heap_share_alloc(&memory, sizeof(*fresh), vfs_caller_shares());
+		split = heap_share_alloc(&memory, sizeof(*split), vfs_caller_shares());
+		if (!fresh || !split)
+			goto out;
+	}
 	list_for_each_entry_safe (h, tmp, &l->held, node) {
 		if (h->kind != r->kind || h->owner != r->owner)
 			continue;
@@ -174,10 +174,9 @@ static int apply(struct file_locks *l, const struct file_lock *r)
 		if (!overlaps(h, &want))
 			continue;
 		if (h->start < want.start && h->end > want.end) {
-			*split = *h;
+			lock_add(l, split, h);
 			split->start = want.end + 1;
 			h->end = want.start - 1;
-			lock_add(l, split);
 			split = NULL;
 			break; /* nothing else of this owner can overlap */
 		}
@@ -189,15 +188,14 @@ static int apply(struct file_locks *l, const struct file_lock *r)
 			lock_drop(l, h);
 	}
 	if (r->type != F_UNLCK) {
-		*fresh = want;
-		lock_add(l, fresh);
+		lock_add(l, fresh, &want);
 		fresh = NULL;
 	}
 	released(l);
 	err = 0;
 out:
-	kfree(fresh);
-	kfree(split);
+	lock_free(fresh);
+	lock_free(split);
 	return err;
 }
 

@@ -328,6 +328,26 @@ static void record_locks_split_and_join(void **state)
 	file_put(f);
 }
 
+static void locks_are_given_back_without_memory(void **state)
+{
+	int a, b;
+	struct file *f;
+	struct vnode *v;
+
+	start_ram();
+	f = open_file("/f", O_RDWR | O_CREAT);
+	v = f->vnode;
+	assert_int_equal(set_lock(v, &a, F_WRLCK, 0, 99), 0);
+	fake_fail_allocation(1, true);
+	assert_int_equal(set_lock(v, &a, F_UNLCK, 10, 20), -ENOLCK); /* it would be two */
+	assert_int_equal(set_lock(v, &a, F_UNLCK, 50, 99), 0);
+	assert_int_equal(set_lock(v, &a, F_UNLCK, 0, UINT64_MAX), 0);
+	assert_int_equal(set_lock(v, &b, F_WRLCK, 0, 0), -ENOLCK);
+	fake_fail_allocation(0, false);
+	assert_int_equal(set_lock(v, &b, F_WRLCK, 0, 99), 0);
+	file_put(f);
+}
+
 static void seals_hold(void **state)
 {
 	struct uio uio = uio_kernel("abc", 3);
@@ -551,6 +571,7 @@ int main(void)
 		cmocka_unit_test(the_page_tree_keeps_what_it_was_given),
 		TEST(descriptors_are_the_lowest_free),
 		TEST(record_locks_split_and_join),
+		TEST(locks_are_given_back_without_memory),
 		TEST(seals_hold),
 		TEST(pipes_carry_bytes_and_ends),
 		TEST(the_union_copies_up_and_covers),
