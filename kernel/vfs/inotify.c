@@ -3,19 +3,19 @@
  * inotify. A watch belongs to a set (an open file) and to a vnode, which it keeps; all of them lie
  * in one table under one spinlock, as do the events that wait to be read. An event that says the
  * same as the last one of its set is dropped, as on Linux, and so is what does not fit any more:
- * then the set says once that something is missing.
+ * then the set says once that something is missing, which needs no memory.
  */
 #include "kernel/vfs/inotify.h"
 
 #include "abi/errno.h"
 #include "kernel/core/kmem.h"
+#include "kernel/core/share.h"
 #include "kernel/sys/restart.h"
 #include "kernel/vfs/file_ops.h"
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
 
-#define BUCKETS		64
-#define EVENT_BYTES_MAX MIB(4) /* of kernel memory, all sets together */
+#define BUCKETS 64
 
 struct watch {
 	struct list_node bucket_node, set_node;
@@ -38,6 +38,8 @@ struct inotify {
 	u64 bytes;		  /* lock: as read() gives them */
 	s32 last_wd;		  /* lock */
 	struct pollq queue;
+	bool has_overflow;     /* lock: it is among the events */
+	struct event overflow; /* lock: its node */
 };
 
 u32 inotify_watch_count;
@@ -45,8 +47,8 @@ u32 inotify_watch_count;
 static struct spinlock lock = SPINLOCK_INIT(LOCK_INOTIFY);
 static struct list_node buckets[BUCKETS]; /* lock; made with the first set */
 static u32 set_count;			  /* lock */
-static u64 event_bytes;			  /* lock */
 static u32 last_cookie;			  /* atomic */
+static struct heap_share event_memory = HEAP_SHARE(32);
 
 static struct list_node *bucket_of(const struct vnode *v)
 {
@@ -79,42 +81,35 @@ static void append(struct inotify *set, struct event *e)
 	list_add_tail(&set->events, &e->node);
 	set->event_count++;
 	set->bytes += event_size(e);
-	event_bytes += event_size(e);
 	pollq_wake(&set->queue, POLLIN | POLLRDNORM);
 }
 
-static struct event *event_new(const struct abi_inotify_event *head)
+/* The one that tells of an overflow is a part of its set. */
+static void event_free(struct inotify *set, struct event *e)
 {
-	struct event *e = kzalloc(sizeof(*e) + head->len);
-
-	if (!e)
-		return NULL;
-	e->head = *head;
-	return e;
+	if (e != &set->overflow)
+		heap_share_free(&event_memory, e, sizeof(*e) + e->head.len);
 }
 
 static void queue(struct inotify *set, s32 wd, u32 mask, u32 cookie, struct vfs_name name)
 {
-	const struct abi_inotify_event overflow = {.wd = -1, .mask = IN_Q_OVERFLOW};
 	struct abi_inotify_event head = {.wd = wd, .mask = mask, .cookie = cookie};
-	bool is_full = set->event_count >= INOTIFY_EVENTS_MAX || event_bytes > EVENT_BYTES_MAX;
-	struct event *e;
+	struct event *e = NULL;
 
 	if (name.len)
 		head.len = (u32)ALIGN_UP(name.len + 1, sizeof(head));
 	if (is_last(set, &head, name))
 		return;
-	e = is_full ? NULL : event_new(&head);
+	if (set->event_count < INOTIFY_EVENTS_MAX)
+		e = heap_share_alloc(&event_memory, sizeof(*e) + head.len, 1);
 	if (e) {
+		e->head = head;
 		memcpy(e->name, name.text, name.len);
 		append(set, e);
-		return;
+	} else if (!set->has_overflow) {
+		set->has_overflow = true;
+		append(set, &set->overflow);
 	}
-	if (is_last(set, &overflow, (struct vfs_name){"", 0}))
-		return;
-	e = event_new(&overflow);
-	if (e)
-		append(set, e);
 }
 
 static struct event *take(struct inotify *set, size_t room, long *ret_err)
@@ -131,7 +126,8 @@ static struct event *take(struct inotify *set, size_t room, long *ret_err)
 		list_del(&e->node);
 		set->event_count--;
 		set->bytes -= event_size(e);
-		event_bytes -= event_size(e);
+		if (e == &set->overflow)
+			set->has_overflow = false;
 	}
 	spin_unlock(&lock);
 	return e;
@@ -341,7 +337,7 @@ static long inotify_read(struct file *f, struct uio *uio, u64 offset)
 		if (e) {
 			done += (long)event_size(e);
 			err = give(uio, e);
-			kfree(e);
+			event_free(set, e);
 			if (err)
 				return -EFAULT;
 			continue;
@@ -399,12 +395,11 @@ static void inotify_release(struct file *f)
 	list_for_each_entry_safe (w, next_watch, &set->watches, set_node)
 		detach(w, &gone);
 	list_splice_tail(&events, &set->events);
-	event_bytes -= set->bytes;
 	set_count--;
 	spin_unlock(&lock);
 	free_watches(&gone);
 	list_for_each_entry_safe (e, next, &events, node)
-		kfree(e);
+		event_free(set, e);
 	pollq_fini(&set->queue);
 	kfree(set);
 }
@@ -450,6 +445,7 @@ int inotify_new(u32 flags, struct file **ret)
 		list_init(&set->watches);
 		list_init(&set->events);
 		pollq_init(&set->queue);
+		set->overflow.head = (struct abi_inotify_event){.wd = -1, .mask = IN_Q_OVERFLOW};
 		err = file_new_anon(&inotify_ops, "anon_inode:inotify", 0600,
 				    O_RDONLY | (flags & IN_NONBLOCK), set, ret);
 	}
