@@ -59,10 +59,9 @@ static void count_ring(struct pipe *p)
 	p->charged = now;
 }
 
-long pipe_ring_put(struct pipe *p, struct uio *uio, u32 reserved)
+long pipe_ring_put(struct pipe *p, struct uio *uio, u32 room)
 {
-	u32 limit = pipe_limit(p);
-	long n = byte_ring_put(&p->ring, uio, limit - MIN(limit, reserved));
+	long n = byte_ring_put(&p->ring, uio, p->ring.fill + room);
 
 	count_ring(p);
 	return n;
@@ -132,11 +131,13 @@ static long pipe_read(struct file *f, struct uio *uio, u64 offset)
 
 static long write_some(struct pipe *p, struct uio *uio, size_t whole)
 {
+	u32 room = pipe_free_bytes(p);
+
 	if (!p->readers)
 		return -EPIPE;
-	if (pipe_free_bytes(p) < (uio->left <= whole ? uio->left : 1))
+	if (room < (uio->left <= whole ? uio->left : 1))
 		return -EAGAIN;
-	return pipe_ring_put(p, uio, p->reserved);
+	return pipe_ring_put(p, uio, room);
 }
 
 long pipe_broken(long ret)

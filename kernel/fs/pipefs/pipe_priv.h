@@ -72,8 +72,8 @@ static inline bool pipe_is_at_end(const struct pipe *p)
 	return !__atomic_load_n(&p->ring.fill, __ATOMIC_ACQUIRE) && !pipe_has_writers(p);
 }
 
-/* Both with the lock. The first leaves `reserved` bytes of room. */
-long pipe_ring_put(struct pipe *p, struct uio *uio, u32 reserved);
+/* Both with the lock. The first puts in `room` bytes at most. */
+long pipe_ring_put(struct pipe *p, struct uio *uio, u32 room);
 int __must_check pipe_ring_resize(struct pipe *p, u32 room);
 
 /* -EPIPE becomes a signal as well. */

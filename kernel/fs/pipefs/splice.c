@@ -122,14 +122,16 @@ static long reserve(struct pipe *p, size_t count, bool nonblocking)
 {
 	for (;;) {
 		long ret = -EAGAIN;
+		u32 left;
 
 		mutex_lock(&p->lock);
+		left = pipe_free_bytes(p); /* asked once: pipes elsewhere change it */
 		if (!p->readers) {
 			ret = -EPIPE;
-		} else if (pipe_free_bytes(p)) {
-			u32 room = MAX(p->ring.room, 4096u);
+		} else if (left) {
+			u32 room = MAX(p->ring.room, PIPE_ATOMIC);
 
-			ret = (long)MIN(count, (size_t)pipe_free_bytes(p));
+			ret = (long)MIN(count, (size_t)left);
 			while (room < p->ring.fill + p->reserved + (u32)ret)
 				room *= 2;
 			if (room > p->ring.room && pipe_ring_resize(p, room))
@@ -167,7 +169,7 @@ long splice_from_file(struct file *in, u64 *offset, struct file *pipe, size_t co
 	p->reserved -= (u32)reserved;
 	if (n > 0) {
 		uio = uio_kernel(buf, (size_t)n);
-		n = p->readers ? pipe_ring_put(p, &uio, 0) : -EPIPE;
+		n = p->readers ? pipe_ring_put(p, &uio, (u32)n) : -EPIPE;
 	}
 	mutex_unlock(&p->lock);
 	pollq_wake(&p->queue, ANY_EVENT);
@@ -191,7 +193,7 @@ static void unlock_both(struct pipe *a, struct pipe *b)
 	mutex_unlock(&b->lock);
 }
 
-/* Both locked. Bytes moved, or -ENOMEM. */
+/* Both locked, with room for `count` bytes. Bytes moved, or -ENOMEM. */
 static long move(struct pipe *from, struct pipe *to, size_t count, bool keeps)
 {
 	size_t done = 0;
@@ -204,7 +206,7 @@ static long move(struct pipe *from, struct pipe *to, size_t count, bool keeps)
 		if (n <= 0)
 			break;
 		uio = uio_kernel(bytes, (size_t)n);
-		m = pipe_ring_put(to, &uio, to->reserved);
+		m = pipe_ring_put(to, &uio, (u32)n);
 		if (m <= 0)
 			return done ? (long)done : m;
 		if (!keeps)
@@ -221,15 +223,15 @@ long splice_pipes(struct file *in, struct file *out, size_t count, bool nonblock
 	for (;;) {
 		bool has_bytes;
 		long ret = -EAGAIN;
+		u32 left;
 
 		lock_both(from, to);
 		has_bytes = pipe_has_bytes(from);
+		left = pipe_free_bytes(to);
 		if (!to->readers)
 			ret = -EPIPE;
-		else if (has_bytes && pipe_free_bytes(to))
-			ret = move(from, to,
-				   MIN(count, (size_t)MIN(from->ring.fill, pipe_free_bytes(to))),
-				   keeps);
+		else if (has_bytes && left)
+			ret = move(from, to, MIN(count, (size_t)MIN(from->ring.fill, left)), keeps);
 		else if (pipe_is_at_end(from))
 			ret = 0;
 		unlock_both(from, to);
