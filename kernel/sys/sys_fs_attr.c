@@ -314,6 +314,27 @@ static int check_name(struct vnode *v, const char *name, bool write)
 	return -EOPNOTSUPP;
 }
 
+/* Takes the attribute away where `value` is NULL. */
+static long change_xattr(struct vnode *v, const char *name, const void *value, size_t size,
+			 u32 flags)
+{
+	long ret;
+
+	mutex_lock(&v->lock);
+	ret = check_name(v, name, true);
+	if (!ret && (v->fs->flags & FS_READ_ONLY))
+		ret = -EROFS;
+	if (!ret && !(value ? v->ops->setxattr != NULL : v->ops->removexattr != NULL))
+		ret = -EOPNOTSUPP;
+	if (!ret) {
+		ret = value ? v->ops->setxattr(v, name, value, size, flags)
+			    : v->ops->removexattr(v, name);
+		vnode_forget_attr(v);
+	}
+	mutex_unlock(&v->lock);
+	return ret;
+}
+
 static long set_xattr(struct vnode *v, const char *name, const void __user *user, u64 size,
 		      u32 flags)
 {
@@ -327,22 +348,9 @@ static long set_xattr(struct vnode *v, const char *name, const void __user *user
 	value = kmalloc(MAX(size, (u64)1));
 	if (!value)
 		return -ENOMEM;
-	if (copy_from_user(value, user, size)) {
-		ret = -EFAULT;
-		goto out;
-	}
-	mutex_lock(&v->lock);
-	ret = check_name(v, name, true);
-	if (!ret && (v->fs->flags & FS_READ_ONLY))
-		ret = -EROFS;
-	if (!ret && !v->ops->setxattr)
-		ret = -EOPNOTSUPP;
-	if (!ret) {
-		ret = v->ops->setxattr(v, name, value, size, flags);
-		vnode_forget_attr(v);
-	}
-	mutex_unlock(&v->lock);
-out:
+	ret = copy_from_user(value, user, size);
+	if (!ret)
+		ret = change_xattr(v, name, value, size, flags);
 	kfree(value);
 	return ret;
 }
@@ -385,24 +393,6 @@ static long list_xattr(struct vnode *v, void __user *user, u64 size)
 	return ret;
 }
 
-static long remove_xattr(struct vnode *v, const char *name)
-{
-	long ret;
-
-	mutex_lock(&v->lock);
-	ret = check_name(v, name, true);
-	if (!ret && (v->fs->flags & FS_READ_ONLY))
-		ret = -EROFS;
-	if (!ret && !v->ops->removexattr)
-		ret = -EOPNOTSUPP;
-	if (!ret) {
-		ret = v->ops->removexattr(v, name);
-		vnode_forget_attr(v);
-	}
-	mutex_unlock(&v->lock);
-	return ret;
-}
-
 enum xattr_op { XATTR_SET, XATTR_GET, XATTR_LIST, XATTR_REMOVE };
 
 static long xattr_op(struct dentry *d, enum xattr_op op, const char __user *user_name, u64 buf,
@@ -418,7 +408,7 @@ static long xattr_op(struct dentry *d, enum xattr_op op, const char __user *user
 	case XATTR_SET: ret = set_xattr(v, name, (const void __user *)buf, size, flags); break;
 	case XATTR_GET: return get_xattr(v, name, (void __user *)buf, size);
 	case XATTR_LIST: return list_xattr(v, (void __user *)buf, size);
-	default: ret = remove_xattr(v, name);
+	default: ret = change_xattr(v, name, NULL, 0, 0);
 	}
 	if (!ret)
 		report_file(d, IN_ATTRIB);

@@ -47,15 +47,12 @@ long sys_inotify_add_watch(int fd, const char __user *path, u32 mask)
 	struct file *f;
 	long ret;
 
-	if (!(mask & (IN_ALL_EVENTS | EVENT_FLAGS | WATCH_FLAGS)) ||
-	    (mask & ~(IN_ALL_EVENTS | EVENT_FLAGS | WATCH_FLAGS)))
+	if (!mask || (mask & ~(IN_ALL_EVENTS | EVENT_FLAGS | WATCH_FLAGS)))
 		return -EINVAL;
 	f = arg_file(fd);
 	if (!f)
 		return -EBADF;
-	if ((mask & IN_MASK_ADD) && (mask & IN_MASK_CREATE))
-		ret = -EINVAL;
-	else if (!file_is_inotify(f))
+	if (!file_is_inotify(f) || ((mask & IN_MASK_ADD) && (mask & IN_MASK_CREATE)))
 		ret = -EINVAL;
 	else
 		ret = add(f, path, mask);

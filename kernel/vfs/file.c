@@ -347,8 +347,6 @@ s64 file_seek(struct file *f, s64 offset, u32 whence)
 
 	if (f->flags & O_PATH)
 		return -EBADF;
-	if (f->ops->is_stream && !f->ops->seek)
-		return -ESPIPE;
 	if (!f->ops->seek)
 		return -ESPIPE;
 	mutex_lock(&f->pos_lock);
