@@ -67,6 +67,9 @@ static inline bool file_is_nonblocking(const struct file *f)
 	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK;
 }
 
+/* An open file over `d`, which is not asked: for the functions below. NULL: no memory. */
+struct file *file_new(const struct file_ops *ops, struct dentry *d, u32 flags, void *priv)
+	__must_check;
 /* Opens what d stands for (permissions were checked): consumes nothing. */
 int __must_check file_open(struct dentry *d, u32 flags, struct file **ret);
 
