@@ -197,15 +197,54 @@ static int read_commit(struct reader *r, const struct json_token *at, u64 *ret)
 	return reader_number(r, at, "mount.options.commit", 1, LIMIT_COMMIT_MAX, ret);
 }
 
+/* From OPTION_DISK_SIZE on they are known, and mostly refused. */
+enum option {
+	OPTION_MAC,
+	OPTION_LAYERS,
+	OPTION_TEMPORARY,
+	OPTION_CACHE_SIZE,
+	OPTION_KEEP_UPPER,
+	OPTION_EXEC,
+	OPTION_VOLUME_ID,
+	OPTION_ANCHOR,
+	OPTION_ANCHOR_FILE,
+	OPTION_ANCHOR_COMMAND,
+	OPTION_MIN_KEY_EPOCH,
+	OPTION_MIN_ISVSVN,
+	OPTION_SCRUB_RATE,
+	OPTION_DUPLICATE_METADATA,
+	OPTION_COMMIT,
+	OPTION_DISK_SIZE,
+	OPTION_AUTOKEY_POLICY,
+	OPTION_SEFS_CACHE_SIZE,
+	OPTION_ASYNC_SFS_TOTAL_SIZE,
+	OPTION_PAGE_CACHE_SIZE,
+	OPTION_COUNT
+};
+
 static int read_option(struct reader *r, const struct member *m, struct options *o, u32 *seen)
 {
-	static const char *const names[] = {
-		"MAC", "layers", "temporary", "cache_size", "keep_upper", "exec", "volume_id",
-		"anchor", "anchor_file", "anchor_command", "min_key_epoch", "min_isvsvn",
-		"scrub_rate", "duplicate_metadata", "commit",
-		/* known, and refused below */
-		"disk_size", "autokey_policy", "sefs_cache_size", "async_sfs_total_size",
-		"page_cache_size", NULL};
+	static const char *const names[OPTION_COUNT + 1] = {
+		[OPTION_MAC] = "MAC",
+		[OPTION_LAYERS] = "layers",
+		[OPTION_TEMPORARY] = "temporary",
+		[OPTION_CACHE_SIZE] = "cache_size",
+		[OPTION_KEEP_UPPER] = "keep_upper",
+		[OPTION_EXEC] = "exec",
+		[OPTION_VOLUME_ID] = "volume_id",
+		[OPTION_ANCHOR] = "anchor",
+		[OPTION_ANCHOR_FILE] = "anchor_file",
+		[OPTION_ANCHOR_COMMAND] = "anchor_command",
+		[OPTION_MIN_KEY_EPOCH] = "min_key_epoch",
+		[OPTION_MIN_ISVSVN] = "min_isvsvn",
+		[OPTION_SCRUB_RATE] = "scrub_rate",
+		[OPTION_DUPLICATE_METADATA] = "duplicate_metadata",
+		[OPTION_COMMIT] = "commit",
+		[OPTION_DISK_SIZE] = "disk_size",
+		[OPTION_AUTOKEY_POLICY] = "autokey_policy",
+		[OPTION_SEFS_CACHE_SIZE] = "sefs_cache_size",
+		[OPTION_ASYNC_SFS_TOTAL_SIZE] = "async_sfs_total_size",
+		[OPTION_PAGE_CACHE_SIZE] = "page_cache_size"};
 	int i = reader_key_index(r, m->key, "mount.options", names);
 
 	if (i < 0)
@@ -214,51 +253,53 @@ static int read_option(struct reader *r, const struct member *m, struct options 
 		return reader_fail(r, m->key, "mount.options", "'%s' is given twice", names[i]);
 	*seen |= 1u << i;
 	switch (i) {
-	case 0: return read_mac(r, m->value, o);
-	case 1:
+	case OPTION_MAC: return read_mac(r, m->value, o);
+	case OPTION_LAYERS:
 		if (m->value->type != JSON_ARRAY)
 			return reader_fail_value(r, m->value, "mount.options.layers",
 						 "a list of mounts");
 		o->layers = m->value;
 		return 0;
-	case 2:
+	case OPTION_TEMPORARY:
 		o->temporary_at = m->key;
 		return reader_bool(r, m->value, "mount.options.temporary", &o->temporary);
-	case 3:
+	case OPTION_CACHE_SIZE:
 		return reader_size(r, m->value, "mount.options.cache_size", LIMIT_CACHE_MIN,
 				   LIMIT_KERNEL_HEAP_MAX, &o->cache_size);
-	case 4:
+	case OPTION_KEEP_UPPER:
 		o->keep_upper_at = m->key;
 		return reader_bool(r, m->value, "mount.options.keep_upper", &o->keep_upper);
-	case 5:
+	case OPTION_EXEC:
 		o->exec_at = m->key;
 		return reader_bool(r, m->value, "mount.options.exec", &o->exec);
-	case 6: return read_volume_id(r, m, o);
-	case 7: o->anchor_at = m->key; return read_anchor_policy(r, m, o);
-	case 8:
+	case OPTION_VOLUME_ID: return read_volume_id(r, m, o);
+	case OPTION_ANCHOR: o->anchor_at = m->key; return read_anchor_policy(r, m, o);
+	case OPTION_ANCHOR_FILE:
 		o->anchor_at = m->key;
 		return reader_string(r, m->value, "mount.options.anchor_file", "a host path",
 				     &o->anchor.place);
-	case 9:
+	case OPTION_ANCHOR_COMMAND:
 		o->anchor_at = m->key;
 		return reader_bool(r, m->value, "mount.options.anchor_command", &o->anchor_command);
-	case 10:
+	case OPTION_MIN_KEY_EPOCH:
 		o->oldest_at = m->key;
 		return reader_number(r, m->value, "mount.options.min_key_epoch", 0, UINT16_MAX,
 				     &o->min_epoch);
-	case 11:
+	case OPTION_MIN_ISVSVN:
 		o->oldest_at = m->key;
 		return reader_number(r, m->value, "mount.options.min_isvsvn", 0, UINT16_MAX,
 				     &o->min_isvsvn);
-	case 12:
+	case OPTION_SCRUB_RATE:
 		o->scrub_at = m->key;
 		return reader_size(r, m->value, "mount.options.scrub_rate", LIMIT_SCRUB_MIN,
 				   LIMIT_SCRUB_MAX, &o->scrub_rate);
-	case 13:
+	case OPTION_DUPLICATE_METADATA:
 		o->duplicate_at = m->key;
 		return reader_bool(r, m->value, "mount.options.duplicate_metadata", &o->duplicate);
-	case 14: o->commit_at = m->key; return read_commit(r, m->value, &o->commit_seconds);
-	case 16: return read_autokey_policy(r, m->value);
+	case OPTION_COMMIT:
+		o->commit_at = m->key;
+		return read_commit(r, m->value, &o->commit_seconds);
+	case OPTION_AUTOKEY_POLICY: return read_autokey_policy(r, m->value);
 	default:
 		return reader_fail(r, m->key, "mount.options", "'%s' is not yet supported",
 				   names[i]);
