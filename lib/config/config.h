@@ -70,7 +70,7 @@ struct config_anchor {
 	const char *place;	      /* FILE: path of the host, relative to the instance */
 };
 
-#define CONFIG_COMMIT_EXPLICIT UINT32_MAX /* there are none */
+#define CONFIG_COMMIT_EXPLICIT UINT32_MAX /* commit_seconds: none but those that are asked for */
 
 /* One volume: a layer of a unionfs, or the volume of a mount of type sefs. */
 struct config_volume {
