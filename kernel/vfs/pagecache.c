@@ -22,9 +22,10 @@
 struct page_cache {
 	struct pagetree tree;
 	u64 count;
-	u64 next_index; /* atomic; where a sequential reader would go on */
-	u32 streak;	/* lock: reads in order so far */
-	u64 ahead;	/* lock: up to here has been asked for */
+	/* Atomic guesses at what comes next: several readers may spoil them for each other. */
+	u64 next_index; /* where a sequential reader would go on */
+	u32 streak;	/* reads in order so far */
+	u64 ahead;	/* up to here has been asked for */
 };
 
 struct cached_page {
@@ -377,29 +378,42 @@ void page_cache_read_ahead(const struct read_ahead *r)
 	}
 }
 
+/* Another read of pages from `index` on: have AHEAD_STREAK of them been in order? */
+static bool is_in_order(struct page_cache *c, u64 index)
+{
+	u64 at = __atomic_load_n(&c->next_index, __ATOMIC_RELAXED);
+	u32 streak = __atomic_load_n(&c->streak, __ATOMIC_RELAXED);
+
+	if (index != at && index + 1 != at) {
+		if (streak)
+			__atomic_store_n(&c->streak, 0, __ATOMIC_RELAXED);
+		return false;
+	}
+	if (streak < AHEAD_STREAK)
+		__atomic_store_n(&c->streak, ++streak, __ATOMIC_RELAXED);
+	return streak == AHEAD_STREAK;
+}
+
 /*
  * Before a read of pages [index, next): asks for what follows if the file is read in order. What
- * is asked for begins behind what the reader fetches himself.
+ * is asked for begins behind what the reader fetches himself. Without the lock, since most reads
+ * find it done: what two readers ask for at once is fetched once.
  */
 static void look_ahead(struct vnode *v, struct page_cache *c, u64 index, u64 next, u64 end,
 		       page_fill_fn fill)
 {
 	struct read_ahead r = {.cache = c, .v = v, .fill = fill};
-	u64 at = __atomic_load_n(&c->next_index, __ATOMIC_RELAXED), from = 0, to = 0;
+	u64 from, to;
 
-	spin_lock(&lock);
-	if (index == at || index + 1 == at)
-		c->streak += c->streak < AHEAD_STREAK;
-	else
-		c->streak = 0;
-	if (c->streak == AHEAD_STREAK && page_limit >= AHEAD_LIMIT) {
-		if (c->ahead < next || c->ahead > next + 2 * AHEAD_PAGES)
-			c->ahead = ALIGN_UP(next, FETCH_PAGES);
-		from = c->ahead;
-		to = MIN(ALIGN_UP(next, FETCH_PAGES) + AHEAD_PAGES, end);
-		c->ahead = MAX(from, ALIGN_UP(to, FETCH_PAGES));
-	}
-	spin_unlock(&lock);
+	if (!is_in_order(c, index) || page_limit < AHEAD_LIMIT)
+		return;
+	from = __atomic_load_n(&c->ahead, __ATOMIC_RELAXED);
+	if (from < next || from > next + 2 * AHEAD_PAGES)
+		from = ALIGN_UP(next, FETCH_PAGES);
+	to = MIN(ALIGN_UP(next, FETCH_PAGES) + AHEAD_PAGES, end);
+	if (from >= to)
+		return;
+	__atomic_store_n(&c->ahead, ALIGN_UP(to, FETCH_PAGES), __ATOMIC_RELAXED);
 	for (; from < to; from += r.count) {
 		r.index = from;
 		r.count = (u32)MIN(to - from, (u64)FETCH_PAGES);
