@@ -68,7 +68,7 @@ static void copies_of_every_size(void **state)
 	}
 }
 
-/* --- a sibling unmaps while another copies (security.md 15) --- */
+/* --- a sibling unmaps while another copies (docs/security-rules.md 15) --- */
 
 static bool race_stop;
 static u64 race_at;
@@ -239,7 +239,7 @@ static void copies_get_on_beside_spoilers(void **state)
 	free(bytes);
 }
 
-/* --- a host that takes pages away (security.md 20) --- */
+/* --- a host that takes pages away (docs/security-rules.md 20) --- */
 
 static int host_faults, host_gives_back_after;
 
