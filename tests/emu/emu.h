@@ -28,7 +28,7 @@ enum emu_scenario {
 	EMU_UNMAP_KERNEL, /* the kernel's heap loses its mapping, for ever */
 	EMU_ECALL,	  /* the entry asks for scenario_value instead of what it was made for */
 	EMU_STORM,	  /* each exit by an interrupt is followed by an entry with CSSA > 0 */
-	EMU_DELAY,	  /* the thread of slot scenario_value is stopped for ever */
+	EMU_DELAY,	  /* a program's thread, number scenario_value, is stopped for ever */
 	EMU_WRONG_TCS,	  /* the entry goes to TCS number scenario_value of the enclave */
 	EMU_BUSY_TCS,	  /* ... to one that another thread is in */
 	EMU_EARLY,	  /* an exception is claimed on a slot that has not been entered before */

@@ -134,6 +134,7 @@ struct emu_thread {
 	struct linux_stack host_stack;
 	u64 stack_base, stack_size; /* of the thread's alternate stack; 0: it has none */
 	u64 random;
+	u64 entries;
 	u32 is_handling;
 
 	/* interrupts */

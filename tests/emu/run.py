@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -109,8 +110,9 @@ class Machine(Instance):
     def has(self, path):
         return os.path.exists(self.image + path)
 
-    def emulate(self, *argv, timeout=120, **machine):
-        """Runs with EMU_<NAME> settings; the counters are in self.stats afterwards."""
+    def emulate(self, *argv, timeout=120, until=None, **machine):
+        """Runs with EMU_<NAME> settings; the counters are in self.stats afterwards. What will never end is
+        ended one second after the line `until`."""
         env = {k.upper() if k.startswith("occlum_") else "EMU_" + k.upper(): str(v)
                for k, v in machine.items()}
         env.update(EMU_STATS=self.stats_file, EMU_RANGES=self.ranges)
@@ -118,7 +120,7 @@ class Machine(Instance):
             os.unlink(self.stats_file)
         begin = time.monotonic()
         try:
-            done = self.run(*argv, env=env, timeout=timeout)
+            done = self.run_until(until, argv, env, timeout) if until else self.run(*argv, env=env, timeout=timeout)
         except subprocess.TimeoutExpired as late:
             done = subprocess.CompletedProcess(argv, None, late.stdout or b"", late.stderr or b"")
         self.seconds = time.monotonic() - begin
@@ -128,6 +130,24 @@ class Machine(Instance):
                 self.in_ranges[name[7:]] = self.in_ranges.get(name[7:], 0) + value
         self.interrupts += self.stats.get("aex_interrupt", 0)
         return done
+
+    def run_until(self, line, argv, env, timeout):
+        with open(self.stats_file + ".err", "w+b") as err, \
+             subprocess.Popen([self.emu, *argv], cwd=self.dir, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=err, env={**os.environ, "EMU_KEY": self.emu_key, **env}) as run:
+            late = threading.Timer(timeout, run.kill)
+            late.start()
+            out = []
+            for said in run.stdout:
+                out.append(said)
+                if said == line:
+                    late.cancel()
+                    late = threading.Timer(1, run.kill)
+                    late.start()
+            status = run.wait()
+            late.cancel()
+            err.seek(0)
+            return subprocess.CompletedProcess(argv, None if status < 0 else status, b"".join(out), err.read())
 
     def count(self, name):
         return self.stats.get(name, 0)
@@ -383,8 +403,8 @@ def hosts(machine, report, long_run):
         stops(machine, done, "busy slot")
         expect(machine.count("host_faults") >= 1, "the CPU took it")
     with report.case("a thread is stopped for ever, the first one works"):
-        done = machine.emulate("/bin/inside", "alone", "1000", scenario="delay:300:2", timeout=15)
-        expect(b"worked\n" in done.stdout and
+        done = machine.emulate("/bin/inside", "alone", "20000", scenario="delay:300:2", until=b"worked\n")
+        expect(done.returncode is None and b"worked\n" in done.stdout and
                b"joined" not in done.stdout, describe(done))
         no_secret(done)
     with report.case("the first thread is stopped for ever, the other works"):
