@@ -93,8 +93,9 @@ static bool is_victim(const struct emu_thread *t)
 		first = t;
 	if (!is_due(EMU_DELAY))
 		return false;
-	return emu_config.scenario_value == 1 ? t == first
-					      : t != first && t->entries > emu_config.scenario_at / 4;
+	return emu_config.scenario_value == 1
+		       ? t == first
+		       : t != first && t->entries > emu_config.scenario_at / 4;
 }
 
 void emu_scenario_at_entry(struct emu_thread *t, struct linux_ucontext *uc)
