@@ -356,6 +356,7 @@ void sv_free_run(struct secvol *v, u64 addr, u32 count)
 {
 	struct sv_runs *r = &v->frees;
 
+	v->freed_blocks += count;
 	if (sv_fault(v, SECVOL_FAULT_REUSE_LIVE))
 		fault_reuse(v, addr, count);
 	if (sv_fault(v, SECVOL_FAULT_TRIM_EARLY)) {

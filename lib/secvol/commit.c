@@ -408,6 +408,7 @@ static void after_commit(struct secvol *v)
 		*r = v->frees;
 		v->frees = swap;
 		v->frees.n = 0;
+		v->freed_blocks = 0;
 		v->frees_applied = 0;
 	}
 	sv_pending_release(v, v->keep_roots);

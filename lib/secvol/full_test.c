@@ -337,6 +337,40 @@ static u64 generation(void)
 	return info.gen;
 }
 
+/*
+ * A file that is written over and over does not spread over the whole store: what it gives up
+ * becomes free with a commit, and without any there is a checkpoint before it becomes too much.
+ */
+static void what_is_overwritten_is_given_back(void **state)
+{
+	enum { PIECE = 64 * BS_BLOCK, PIECES = 16, BLOCKS = 64 * PIECES, CAPACITY = 65536 };
+	u32 waiting = CAPACITY / 16 + BLOCKS, passes = 8 * waiting / BLOCKS;
+	struct secvol_attr a;
+	struct failing x;
+	u64 gen;
+
+	failing_format(&x, CAPACITY);
+	x.s.bs.caps = BS_CAP_TRIM;
+	f.params.discard = true;
+	f.params.cache_bytes = MIB(1);
+	assert_int_equal(secvol_open(&f.params, &v, NULL), 0);
+	assert_int_equal(secvol_create(v, SECVOL_ROOT_OBJ, "a", 1, 0100644, 0, 0, 0, false, &a), 0);
+	for (u32 i = 0; i < passes * PIECES; i++) {
+		assert_int_equal(secvol_write(v, a.obj, i % PIECES * PIECE, buf, PIECE), PIECE);
+		if (i % PIECES == 0)
+			assert_int_equal(secvol_commit(v), 0);
+	}
+	/* Roots that may be gone back to hold on to what they refer to. */
+	assert_true(x.trimmed > (u64)passes * BLOCKS - 4 * waiting);
+	gen = generation();
+	for (u32 i = 0; i < (CAPACITY / 2 + 2 * BLOCKS) / 64; i++)
+		assert_int_equal(secvol_write(v, a.obj, i % PIECES * PIECE, buf, PIECE), PIECE);
+	assert_true(generation() > gen);
+	assert_int_equal(secvol_check(v, report_damage, NULL), 0);
+	assert_int_equal(secvol_close(v), 0);
+	failing_end();
+}
+
 /* What was deleted is given back when somebody asks, also after the root that says so. */
 static void deleted_space_is_given_back_at_once(void **state)
 {
@@ -426,5 +460,5 @@ static void failing_stores_make_it_read_only(void **state)
 }
 
 UNIT_TESTS(full_volumes_work_on, a_failed_flush_is_made_good, a_store_without_room_is_named,
-	   a_write_that_fits_in_part_is_short, deleted_space_is_given_back_at_once,
-	   failing_stores_make_it_read_only)
+	   a_write_that_fits_in_part_is_short, what_is_overwritten_is_given_back,
+	   deleted_space_is_given_back_at_once, failing_stores_make_it_read_only)

@@ -426,7 +426,8 @@ int sv_log_commit(struct secvol *v)
 	if (v->failed)
 		return v->failed;
 	if (!v->log.segs.n || v->log.full || v->open_commit_due || v->next_ctr > 1ull << 31 ||
-	    v->delta.bytes > v->delta_max || v->log.blocks >= v->log_max)
+	    v->delta.bytes > v->delta_max || v->log.blocks >= v->log_max ||
+	    v->freed_blocks > v->frees_max)
 		return sv_commit(v, false);
 	v->queue.stamp++;
 	v->queue.filling = true;

@@ -240,6 +240,7 @@ struct secvol {
 
 	/* changes since the newest root */
 	struct sv_delta delta;
+	u32 frees_max;	  /* blocks waiting to be free at which a commit becomes a checkpoint */
 	size_t delta_max; /* bytes at which a checkpoint is due */
 	u32 log_max;	  /* likewise, blocks of log */
 	struct sv_log log;
@@ -279,7 +280,8 @@ struct secvol {
 	u32 data_ag, node_ag;
 	u32 data_hint, node_hint; /* next-fit positions within them */
 	u32 copy_ag, copy_hint;	  /* likewise of second copies of nodes */
-	struct sv_runs frees;	  /* freed since the last commit */
+	struct sv_runs frees;	  /* freed since the last checkpoint */
+	u64 freed_blocks;	  /* in them */
 	u32 frees_applied; /* how many of them are cleared in `cur` already (during a commit) */
 	struct sv_runs pending[8]; /* freed in commit gen, at [gen % 8] */
 	bool may_reclaim;	   /* a root was written since secvol_reclaim() */

@@ -124,7 +124,7 @@ static int find_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
 static bool is_checkpoint_due(const struct secvol *v)
 {
 	return v->delta.bytes > v->delta_max || v->inode_dirty_count > DIRTY_INODES_MAX ||
-	       v->frees.n > FREES_MAX;
+	       v->frees.n > FREES_MAX || v->freed_blocks > 8ull * v->frees_max;
 }
 
 int sv_make_room(struct secvol *v, u64 data, u32 nodes, bool freeing)
@@ -310,7 +310,10 @@ int sv_volume_new(const struct secvol_params *p, struct secvol **ret_v)
 	return 0;
 }
 
-/* How much may gather until a checkpoint: what recovery has to read and to hold. */
+/*
+ * How much may gather until a checkpoint: what recovery has to read and to hold, and what programs
+ * gave up and the store still keeps. For the latter the next commit is time enough, up to a point.
+ */
 void sv_set_limits(struct secvol *v)
 {
 	u64 bytes = v->p.delta_bytes			  ? v->p.delta_bytes
@@ -319,6 +322,7 @@ void sv_set_limits(struct secvol *v)
 
 	v->delta_max = (size_t)MIN(bytes, MAX(v->capacity * SV_BLOCK / 16, 2ull * SV_DELTA_CHUNK));
 	v->log_max = (u32)MIN(MIB(16) / SV_BLOCK, MAX(v->capacity / 16, 16ull));
+	v->frees_max = (u32)MIN(MIB(64) / SV_BLOCK, MAX(v->capacity / 16, 1024ull));
 }
 
 /* ---- format ---- */
