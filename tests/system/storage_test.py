@@ -3,7 +3,10 @@
 """The sealed root under programs that know what was durable: sqlite and git while the whole instance is
 killed, fio's verification, stress-ng's file stressors, and fsx and fsstress where FSX= and FSSTRESS= name builds of them.
 
-    storage_test.py BUILD [--long]     100 kills each and ten minutes each of fio and stress-ng instead of 10 and one minute
+    storage_test.py BUILD [--long] [NAME...]
+
+--long: 100 kills each and ten minutes each of fio and stress-ng instead of 10 and one minute. NAME picks parts: kills,
+fio, stress, tools.
 """
 import os
 import random
@@ -151,10 +154,15 @@ def check_tool(report, instance, variable, inside, *argv):
 
 
 def main():
+    build, *names = [arg for arg in sys.argv[1:] if arg != "--long"] or ["build"]
     report = Report()
     work = scratch()
+
+    def is_asked(part):
+        return not names or part in names
+
     try:
-        instance = Instance(sys.argv[1] if len(sys.argv) > 1 else "build", work + "/instance")
+        instance = Instance(build, work + "/instance")
         for name in ("busybox", "sqlite3", "git", "fio", "stress-ng"):
             if host_path(name):
                 put_program(instance.image, f"/bin/{name}", host_path(name))
@@ -164,14 +172,18 @@ def main():
         open(instance.image + "/git.sh", "w").write(GIT)
         instance.configure(user_space_size="1GB", kernel_space_heap_size="96MB", max_num_of_threads=64)
         instance.build()
-        other = instance.copy(work + "/other")
-        side_by_side(report, (lambda own: [check_sqlite(own, instance, mode) for mode in ("delete", "wal")],
-                              lambda own: check_git(own, other)))
-        check_fio(report, instance, 200 if LONG else 20)
-        check_stress(report, instance, 150 if LONG else 15)
-        check_tool(report, instance, "FSX", "/bin/fsx", "-N", "200000" if LONG else "5000", "/root/fsx.file")
-        check_tool(report, instance, "FSSTRESS", "/bin/fsstress", "-d", "/root/stress", "-n",
-                   "100000" if LONG else "2000", "-p", "4")
+        if is_asked("kills"):
+            other = instance.copy(work + "/other")
+            side_by_side(report, (lambda own: [check_sqlite(own, instance, mode) for mode in ("delete", "wal")],
+                                  lambda own: check_git(own, other)))
+        if is_asked("fio"):
+            check_fio(report, instance, 200 if LONG else 20)
+        if is_asked("stress"):
+            check_stress(report, instance, 150 if LONG else 15)
+        if is_asked("tools"):
+            check_tool(report, instance, "FSX", "/bin/fsx", "-N", "200000" if LONG else "5000", "/root/fsx.file")
+            check_tool(report, instance, "FSSTRESS", "/bin/fsstress", "-d", "/root/stress", "-n",
+                       "100000" if LONG else "2000", "-p", "4")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     report.finish()
