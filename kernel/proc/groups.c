@@ -105,16 +105,28 @@ static int move_to_group(struct process *p, s32 pgid)
 	return err;
 }
 
+static int check_relation(struct process *p, struct process *self)
+{
+	int err = 0;
+
+	spin_lock(&process_tree_lock);
+	if (p != self && p->parent != self)
+		err = -ESRCH;
+	else if (p != self && p->has_execed)
+		err = -EACCES;
+	else if (p->sid != self->sid || p->sid == p->pid)
+		err = -EPERM;
+	spin_unlock(&process_tree_lock);
+	return err;
+}
+
 static int check_group_change(struct process *p, struct process *self, s32 pgid)
 {
 	struct group_search search = {.pgid = pgid};
+	int err = check_relation(p, self);
 
-	if (p != self && (p->parent != self))
-		return -ESRCH;
-	if (p != self && p->has_execed)
-		return -EACCES;
-	if (p->sid != self->sid || p->sid == p->pid)
-		return -EPERM;
+	if (err)
+		return err;
 	if (pgid == p->pid)
 		return 0;
 	process_for_each(visit_group, &search);
